@@ -1,0 +1,1 @@
+"""ANSWERS: the admin socket, its protocol and client, the journal."""

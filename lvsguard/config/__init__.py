@@ -1,0 +1,1 @@
+"""READS: TOML text to a frozen Config, or every problem at once with file and line."""

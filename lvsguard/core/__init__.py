@@ -1,0 +1,1 @@
+"""DECIDES. Pure: no I/O, no clock, no asyncio, no logging; time is an argument."""

@@ -1,0 +1,192 @@
+"""The frozen configuration: what the operator asked for, checked and complete.
+
+``lvsguard.config`` makes it from TOML; everybody else only reads it. Durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from lvsguard.core.health import Timing
+from lvsguard.core.model import (
+    Forwarding,
+    IPAddress,
+    Persistence,
+    RealserverKey,
+    ServiceKey,
+    Tunnel,
+    VipAddress,
+    endpoint,
+)
+
+
+class CheckKind(StrEnum):
+    """Kinds of check. ``none``: always up."""
+
+    HTTP = "http"
+    HTTPS = "https"
+    TCP = "tcp"
+    NONE = "none"
+
+
+class OnFailure(StrEnum):
+    """What happens to a realserver's entry when its verdict is down."""
+
+    AUTO = "auto"
+    """Refused or host dead: remove. Slow or wrong answer: weight 0."""
+    QUIESCE = "quiesce"
+    REMOVE = "remove"
+
+
+class OnStop(StrEnum):
+    """What the daemon leaves behind when it stops."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSpec:
+    """What an http or https check sends and expects."""
+
+    method: str = "GET"
+    path: str = "/"
+    host: str | None = None
+    """Host header; default: the realserver's address."""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    expect_status: frozenset[int] = frozenset({200})
+    expect_body: str | None = None
+    """A substring that must be in the answer's body."""
+    expect_regex: str | None = None
+    """A regular expression that must match somewhere in the answer's body."""
+    max_body: int = 65536
+    """Bytes read at most; a longer answer is judged by what was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSpec:
+    """How an https check verifies."""
+
+    verify: bool = True
+    server_name: str | None = None
+    """SNI and the name the certificate must carry; default: the Host header's name."""
+    ca_file: str | None = None
+    """PEM file; default: the system's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TcpSpec:
+    """What a tcp check sends after connecting and expects back; both may be empty."""
+
+    send: bytes = b""
+    expect: bytes = b""
+    """A substring of what comes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """A configured check, before it has a target."""
+
+    kind: CheckKind
+    timing: Timing = Timing()
+    port: int | None = None
+    """Default: the realserver's port."""
+    source: IPAddress | None = None
+    """Own address to bind to."""
+    http: HttpSpec | None = None
+    tls: TlsSpec | None = None
+    tcp: TcpSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check with its target. Equal checks are one: services that share a realserver share it."""
+
+    address: IPAddress
+    port: int
+    spec: CheckSpec
+
+    def __str__(self) -> str:
+        return f"{self.spec.kind} {endpoint(self.address, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RealserverConfig:
+    """A configured realserver of one service."""
+
+    name: str
+    """Unique in its service; default: its address."""
+    key: RealserverKey
+    weight: int = 1
+    forwarding: Forwarding = Forwarding.DR
+    tunnel: Tunnel | None = None
+    upper_threshold: int = 0
+    lower_threshold: int = 0
+    checks: tuple[Check, ...] = ()
+    """All must pass. Empty: always up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """A configured virtual service."""
+
+    name: str
+    key: ServiceKey
+    realservers: tuple[RealserverConfig, ...]
+    scheduler: str = "wlc"
+    flags: frozenset[str] = frozenset()
+    persistence: Persistence | None = None
+    one_packet: bool = False
+    forwarding: Forwarding = Forwarding.DR
+    on_failure: OnFailure = OnFailure.AUTO
+    quorum: int = 1
+    """Live weight that makes the service fit to serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class VipConfig:
+    """Addresses that move together. ``vrrp`` joins them with the election."""
+
+    name: str
+    addresses: tuple[VipAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IpvsSettings:
+    """Kernel settings under net/ipv4/vs, by their kernel names, and the three IPVS timeouts."""
+
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    tcp_timeout: int | None = None
+    """Seconds; None leaves the kernel's."""
+    tcp_fin_timeout: int | None = None
+    udp_timeout: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything. ``digest`` identifies the file's meaning (hex, 12 characters)."""
+
+    director: str
+    interface: str
+    vips: tuple[VipConfig, ...]
+    services: tuple[ServiceConfig, ...]
+    digest: str
+    resync: float = 1.0
+    """Seconds between two reads of the kernel when nothing happens."""
+    probers: int = 1
+    """Prober processes."""
+    on_stop: OnStop = OnStop.KEEP
+    ipvs: IpvsSettings = IpvsSettings()
+    telemetry_listen: tuple[str, int] | None = ("127.0.0.1", 9852)
+    admin_socket: Path | None = None
+    admin_group: str = "lvsguard"
+    state_directory: Path | None = None
+
+    @property
+    def addresses(self) -> frozenset[VipAddress]:
+        """Every VIP address that this director may own."""
+        return frozenset(a for vip in self.vips for a in vip.addresses)

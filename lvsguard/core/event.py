@@ -1,0 +1,250 @@
+"""What happened, as frozen records with one line each. They feed log, metrics and journal.
+
+An event says what changed and why; it never carries work to be done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+from lvsguard.core.health import FailureClass, Verdict
+from lvsguard.core.override import Override
+from lvsguard.core.step import Step
+
+
+class Level(IntEnum):
+    """Severity; the numbers are those of the logging module."""
+
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events: ``kind`` is stable and public, ``str()`` is for people."""
+
+    kind: ClassVar[str] = "event"
+    level: ClassVar[Level] = Level.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Event):
+    """The controller has applied its first pass."""
+
+    kind: ClassVar[str] = "started"
+    version: str
+    adopted: int
+    """Realservers that were in the kernel already."""
+    writes: int
+    """Messages that the first pass wrote to the kernel."""
+
+    def __str__(self) -> str:
+        return f"started {self.version}: adopted {self.adopted} realservers, {self.writes} writes"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping(Event):
+    """The daemon stops."""
+
+    kind: ClassVar[str] = "stopping"
+    keep: bool
+
+    def __str__(self) -> str:
+        return "stopping: " + (
+            "VIPs and IPVS table stay in the kernel" if self.keep else "taking out what is owned"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChanged(Event):
+    """A check's verdict changed."""
+
+    kind: ClassVar[str] = "health"
+    realserver: str
+    check: str
+    before: Verdict
+    after: Verdict
+    code: str
+    reason: str
+    failure: FailureClass | None
+
+    def __str__(self) -> str:
+        return (
+            f"realserver {self.realserver} is {self.after} (was {self.before}): "
+            f"{self.check} {self.code} {self.reason}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Applied(Event):
+    """The kernel was changed to what is wanted."""
+
+    kind: ClassVar[str] = "applied"
+    step: Step
+
+    def __str__(self) -> str:
+        return f"applied: {self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired(Event):
+    """Somebody else changed what lvsguard owns; it was mended."""
+
+    kind: ClassVar[str] = "drift"
+    level: ClassVar[Level] = Level.WARNING
+    what: str
+    """``service``, ``realserver`` or ``address``."""
+    subject: str
+    differed: str
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return f"drift repaired on {self.subject}: {self.differed}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRefused(Event):
+    """The kernel refused a step; the rest of its address waits for the next pass."""
+
+    kind: ClassVar[str] = "step-refused"
+    level: ClassVar[Level] = Level.ERROR
+    step: Step
+    message: str
+
+    def __str__(self) -> str:
+        return f"the kernel refused '{self.step}': {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFailed(Event):
+    """The kernel could not be read or asked; the next pass tries again."""
+
+    kind: ClassVar[str] = "kernel-error"
+    level: ClassVar[Level] = Level.ERROR
+    message: str
+
+    def __str__(self) -> str:
+        return f"kernel: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRecovered(Event):
+    """The kernel answers again after a failure."""
+
+    kind: ClassVar[str] = "kernel-recovered"
+    passes: int
+
+    def __str__(self) -> str:
+        return f"kernel answers again after {self.passes} failed passes"
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignChanged(Event):
+    """A service that is not the director's own came or left; it is never touched."""
+
+    kind: ClassVar[str] = "foreign"
+    service: str
+    present: bool
+
+    def __str__(self) -> str:
+        verb = "seen, it will not be touched" if self.present else "is gone"
+        return f"foreign service {self.service} {verb}"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvent(Event):
+    """An interface that carries a VIP went down or came back."""
+
+    kind: ClassVar[str] = "link"
+    level: ClassVar[Level] = Level.WARNING
+    interface: str
+    up: bool
+    present: bool = True
+
+    def __str__(self) -> str:
+        state = ("up" if self.up else "down") if self.present else "gone"
+        return f"interface {self.interface} is {state}"
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideSet(Event):
+    """An operator override was set."""
+
+    kind: ClassVar[str] = "override-set"
+    override: Override
+
+    def __str__(self) -> str:
+        o = self.override
+        what = f"{o.kind} {o.weight}" if o.weight else str(o.kind)
+        why = f": {o.reason}" if o.reason else ""
+        return f"{what} of {o.target} by {o.actor}{why}"
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideCleared(Event):
+    """An operator override was cleared, or its time was over (``actor`` is then ``expiry``)."""
+
+    kind: ClassVar[str] = "override-cleared"
+    override: Override
+    actor: str
+
+    def __str__(self) -> str:
+        return f"{self.override.kind} of {self.override.target} ended by {self.actor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded(Event):
+    """A new configuration is in force."""
+
+    kind: ClassVar[str] = "reloaded"
+    digest: str
+    steps: int
+
+    def __str__(self) -> str:
+        return f"configuration {self.digest} in force, {self.steps} kernel steps"
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRefused(Event):
+    """A new configuration was refused; the old one stays in force."""
+
+    kind: ClassVar[str] = "reload-refused"
+    level: ClassVar[Level] = Level.ERROR
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        return f"configuration refused, the old one stays in force: {self.problems[0]}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProberDied(Event):
+    """A prober process ended; it is replaced, its last verdicts stand."""
+
+    kind: ClassVar[str] = "prober-died"
+    level: ClassVar[Level] = Level.ERROR
+    prober: int
+    how: str
+    checks: int
+
+    def __str__(self) -> str:
+        return (
+            f"prober {self.prober} ended ({self.how}): restarting it, "
+            f"the verdicts of its {self.checks} checks stand"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StateTrouble(Event):
+    """The state directory cannot be written (or can again); overrides are then kept in memory."""
+
+    kind: ClassVar[str] = "state"
+    level: ClassVar[Level] = Level.ERROR
+    message: str
+    ok: bool = False
+
+    def __str__(self) -> str:
+        return f"state directory: {self.message}"

@@ -1,0 +1,125 @@
+"""Rise, fall and the three intervals: probe results folded into a verdict.
+
+Time is an argument; whoever owns a check (the prober) keeps one ``Health`` for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What is known of a realserver after rise and fall."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DOWN = "down"
+
+
+class FailureClass(StrEnum):
+    """Why a probe failed; decides what becomes of the established connections."""
+
+    REFUSED = "refused"
+    """Connection refused or reset by a host without a listener. Definite."""
+    HOST_DEAD = "host-dead"
+    """The host cannot be reached on its link (EHOSTUNREACH, silent ARP)."""
+    TIMEOUT = "timeout"
+    """Nothing in time: at connect, at the TLS handshake or while reading."""
+    WRONG = "wrong"
+    """An answer that is not the expected one: status, body, TLS, protocol."""
+    LOCAL = "local"
+    """The director could not even ask (no fd, no route): says nothing of the realserver."""
+
+
+DEFINITE = frozenset({FailureClass.REFUSED})
+"""Failures that need no second probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When to probe and how many results make a verdict. Seconds."""
+
+    interval: float = 1.0
+    """While the verdict is settled up."""
+    fast_interval: float = 0.2
+    """While in transition: some results contradict the verdict, or there is none yet."""
+    down_interval: float = 1.0
+    """While settled down."""
+    timeout: float = 1.0
+    """For a whole probe."""
+    rise: int = 2
+    fall: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One probe's outcome."""
+
+    ok: bool
+    code: str
+    """In HAProxy's vocabulary: L4OK L4CON L4TOUT L6OK L6RSP L6TOUT L7OK L7STS L7RSP L7TOUT ..."""
+    reason: str
+    """One line for people, such as ``503 Service Unavailable, expected 200``."""
+    duration: float = 0.0
+    """Seconds from start to outcome."""
+    failure: FailureClass | None = None
+    """None exactly when ok."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A verdict, since when, and the run of results that may change it."""
+
+    verdict: Verdict = Verdict.UNKNOWN
+    since: float = 0.0
+    """Monotonic seconds of the last change of verdict."""
+    successes: int = 0
+    """Consecutive, up to now."""
+    failures: int = 0
+    """Consecutive, up to now."""
+    result: Result | None = None
+    """The latest result that counted."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the latest result agrees with the verdict."""
+        if self.verdict is Verdict.UP:
+            return self.failures == 0
+        if self.verdict is Verdict.DOWN:
+            return self.successes == 0
+        return False
+
+
+def step(health: Health, result: Result, timing: Timing, now: float) -> Health:
+    """Fold one result in.
+
+    The first success makes an unknown realserver up (a safe start must be quick too); otherwise
+    ``rise`` successes or ``fall`` failures in a row change the verdict. A definite failure needs
+    no second. A probe that failed on the director's own side changes nothing.
+    """
+    if result.failure is FailureClass.LOCAL:
+        return health
+    successes = health.successes + 1 if result.ok else 0
+    failures = 0 if result.ok else health.failures + 1
+    verdict = health.verdict
+    if result.ok and (verdict is Verdict.UNKNOWN or successes >= timing.rise):
+        verdict = Verdict.UP
+    elif not result.ok and (failures >= timing.fall or result.failure in DEFINITE):
+        verdict = Verdict.DOWN
+    since = health.since if verdict is health.verdict else now
+    return replace(
+        health,
+        verdict=verdict,
+        since=since,
+        successes=successes,
+        failures=failures,
+        result=result,
+    )
+
+
+def delay(health: Health, timing: Timing) -> float:
+    """Seconds from the start of this probe to the start of the next."""
+    if not health.settled:
+        return timing.fast_interval
+    return timing.interval if health.verdict is Verdict.UP else timing.down_interval

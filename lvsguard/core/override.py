@@ -1,0 +1,121 @@
+"""Operator overrides: drain, disable, weight. Facts with an actor, a reason and a time.
+
+They outlive the daemon, so their times are wall-clock seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lvsguard.core.model import IPAddress, RealserverKey, endpoint
+
+
+class OverrideKind(StrEnum):
+    """What the operator asked for."""
+
+    DRAIN = "drain"
+    DISABLE = "disable"
+    WEIGHT = "weight"
+
+
+class Admin(StrEnum):
+    """The administrative state that follows from the overrides."""
+
+    READY = "ready"
+    DRAIN = "drain"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an override applies to: an address, maybe one port, maybe in one service."""
+
+    address: IPAddress
+    port: int | None = None
+    service: str | None = None
+    """Name of the service; None: every service."""
+
+    def matches(self, service: str, key: RealserverKey) -> bool:
+        """Whether it covers this realserver of this service."""
+        return (
+            self.address == key.address
+            and self.port in (None, key.port)
+            and self.service in (None, service)
+        )
+
+    def __str__(self) -> str:
+        where = endpoint(self.address, self.port or 0)
+        return f"{where} in {self.service}" if self.service else where
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A weight asked for: absolute, or a percentage of the configured one."""
+
+    value: int
+    percent: bool = False
+
+    def of(self, configured: int) -> int:
+        """The weight that results; a percentage above 0 never rounds down to 0."""
+        if not self.percent:
+            return self.value
+        scaled = round(configured * self.value / 100)
+        return max(scaled, 1) if self.value and configured else scaled
+
+    def __str__(self) -> str:
+        return f"{self.value}%" if self.percent else str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One override. There is at most one for each (target, kind)."""
+
+    target: Target
+    kind: OverrideKind
+    actor: str
+    """Who, such as ``alice (uid 1000)``."""
+    since: float
+    reason: str = ""
+    weight: Weight | None = None
+    """With kind weight only."""
+    expires: float | None = None
+
+    @property
+    def key(self) -> tuple[Target, OverrideKind]:
+        """Its identity."""
+        return self.target, self.kind
+
+    def expired(self, now: float) -> bool:
+        """Whether its time is over at ``now`` (wall clock)."""
+        return self.expires is not None and now >= self.expires
+
+
+def admin_state(overrides: Iterable[Override], service: str, key: RealserverKey) -> Admin:
+    """The severest of what applies: disabled over drain over ready."""
+    kinds = {o.kind for o in overrides if o.target.matches(service, key)}
+    if OverrideKind.DISABLE in kinds:
+        return Admin.DISABLED
+    return Admin.DRAIN if OverrideKind.DRAIN in kinds else Admin.READY
+
+
+def wanted_weight(
+    overrides: Iterable[Override], service: str, key: RealserverKey, configured: int
+) -> int:
+    """The weight asked for by the narrowest weight override, else the configured one."""
+    narrowest: Override | None = None
+    for override in overrides:
+        if override.weight is None or not override.target.matches(service, key):
+            continue
+        if narrowest is None or _breadth(override.target) < _breadth(narrowest.target):
+            narrowest = override
+    return (
+        configured
+        if narrowest is None or narrowest.weight is None
+        else narrowest.weight.of(configured)
+    )
+
+
+def _breadth(target: Target) -> int:
+    return (target.service is None) + (target.port is None)

@@ -1,0 +1,150 @@
+"""What is published: the one picture that status, metrics, health endpoints and pages read.
+
+Services are yielded one at a time so that a reader of 10,000 realservers can pause in between.
+Wall-clock times (seconds since the epoch) appear here, because people read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from lvsguard.core.config import CheckKind
+from lvsguard.core.health import Verdict
+from lvsguard.core.model import Counters, Forwarding, RealserverKey, ServiceKey, VipAddress
+from lvsguard.core.override import Admin, Override
+
+
+class Role(StrEnum):
+    """Role of a director for a VIP (RFC 9568 section 6.4 calls master *active*)."""
+
+    INIT = "init"
+    BACKUP = "backup"
+    MASTER = "master"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStatus:
+    """One check of a realserver and its latest result."""
+
+    kind: CheckKind
+    verdict: Verdict
+    since: float
+    code: str
+    reason: str
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class RealserverStatus:
+    """A configured realserver of one service, as it is now."""
+
+    name: str
+    key: RealserverKey
+    forwarding: Forwarding
+    verdict: Verdict
+    admin: Admin
+    weight: int | None
+    """What the kernel holds; None: not in the table."""
+    configured_weight: int
+    since: float
+    """Of the last change of verdict."""
+    reason: str
+    """One line: why the weight is what it is."""
+    counters: Counters
+    checks: tuple[CheckStatus, ...]
+    overrides: tuple[Override, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """A configured virtual service, as it is now."""
+
+    name: str
+    key: ServiceKey
+    scheduler: str
+    forwarding: Forwarding
+    present: bool
+    """Whether the kernel has it."""
+    quorum_have: int
+    """Live weight: the sum of the weights of realservers that are up and not drained."""
+    quorum_need: int
+    counters: Counters
+    realservers: tuple[RealserverStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VipStatus:
+    """A VIP group, as it is now. ``vrid``, ``priority``, ``master`` are None without VRRP."""
+
+    name: str
+    addresses: tuple[VipAddress, ...]
+    held: frozenset[VipAddress]
+    """Those that stand on the interface."""
+    role: Role
+    since: float
+    vrid: int | None = None
+    priority: int | None = None
+    master: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignStatus:
+    """A service in the kernel that the config does not name. Never touched."""
+
+    key: ServiceKey
+    scheduler: str
+    realservers: Mapping[RealserverKey, int]
+    """Weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """How the controller does: for /healthz, /readyz and metrics."""
+
+    passes: int
+    last_pass: float
+    """Wall clock of the last complete pass; 0: none yet."""
+    pass_seconds: float
+    read_seconds: float
+    """Part of the last pass that was spent reading the kernel."""
+    programmed: bool
+    """Whether the last pass left the kernel as wanted."""
+    trouble: tuple[str, ...]
+    """What is wrong now, one line each, with what to do."""
+    probers: int
+    """Prober processes alive."""
+    probers_wanted: int
+    kernel_writes: int
+
+
+class View(Protocol):
+    """The published picture."""
+
+    director: str
+    version: str
+    config_digest: str
+    config_path: str
+    started: float
+    reloaded: float
+    """Wall clock of the last accepted configuration."""
+    reload_ok: bool
+    """Whether the last reload was accepted."""
+
+    def loop(self) -> Loop:
+        """How the controller does."""
+
+    def vips(self) -> tuple[VipStatus, ...]:
+        """VIP groups, in the order of the config."""
+
+    def services(self) -> Iterator[ServiceStatus]:
+        """Configured services, in the order of the config, made one at a time."""
+
+    def foreign(self) -> tuple[ForeignStatus, ...]:
+        """Services that are not the director's own."""
+
+    def overrides(self) -> tuple[Override, ...]:
+        """Overrides in force."""

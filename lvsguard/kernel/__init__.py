@@ -1,0 +1,1 @@
+"""DOES: the only room that writes to Linux (IPVS, addresses, links, kernel settings)."""

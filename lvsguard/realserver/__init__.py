@@ -1,0 +1,1 @@
+"""SETS UP and checks the realserver side: the VIP without ARP."""

@@ -1,0 +1,1 @@
+"""TELLS: /metrics, /healthz, /readyz."""
