@@ -177,6 +177,8 @@ class Config:
     digest: str
     resync: float = 1.0
     """Seconds between two reads of the kernel when nothing happens."""
+    removal_grace: float = 60.0
+    """Seconds that a realserver dropped by a reload may finish its connections at weight 0."""
     probers: int = 1
     """Prober processes."""
     on_stop: OnStop = OnStop.KEEP

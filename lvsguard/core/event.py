@@ -83,10 +83,24 @@ class Applied(Event):
     """The kernel was changed to what is wanted."""
 
     kind: ClassVar[str] = "applied"
-    step: Step
+    command: str
+    """The step or setting, as the command it equals."""
 
     def __str__(self) -> str:
-        return f"applied: {self.step}"
+        return f"applied: {self.command}"
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedMany(Event):
+    """The kernel was changed in more steps than are worth a line each."""
+
+    kind: ClassVar[str] = "applied-many"
+    count: int
+    first: str
+    last: str
+
+    def __str__(self) -> str:
+        return f"applied {self.count} steps, from '{self.first}' to '{self.last}'"
 
 
 @dataclass(frozen=True, slots=True)

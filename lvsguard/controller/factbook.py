@@ -1,0 +1,186 @@
+"""The facts and what follows from them, kept current service by service.
+
+A fact that changes marks the services it touches; only those are decided anew. Nothing here
+reads or writes the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lvsguard.core.config import Check, Config, ServiceConfig
+from lvsguard.core.desired import Facts, virtual_service
+from lvsguard.core.health import Health
+from lvsguard.core.model import (
+    CounterKey,
+    Counters,
+    KernelState,
+    Realserver,
+    RealserverKey,
+    ServiceKey,
+    VipAddress,
+    VirtualService,
+)
+from lvsguard.core.override import Override, OverrideKind, Target
+
+
+class FactBook:
+    """Config, verdicts, overrides, and the weights found in the kernel."""
+
+    def __init__(self, config: Config) -> None:
+        """Begin with a config and no other fact; nothing is adopted yet."""
+        self.config = config
+        self.health: dict[Check, Health] = {}
+        self.adopted: dict[ServiceKey, dict[RealserverKey, int]] = {}
+        self.addresses: frozenset[VipAddress] = config.addresses
+        self._overrides: dict[tuple[Target, OverrideKind], Override] = {}
+        self._by_check: dict[Check, list[ServiceConfig]] = {}
+        self._by_key: dict[ServiceKey, ServiceConfig] = {}
+        self._wanted: dict[ServiceKey, VirtualService] = {}
+        self._dirty: set[ServiceKey] = set()
+        self._leaving: dict[tuple[ServiceKey, RealserverKey], tuple[Realserver, float]] = {}
+        self._index()
+
+    def _index(self) -> None:
+        self._by_check.clear()
+        self._by_key = {s.key: s for s in self.config.services}
+        for service in self.config.services:
+            for realserver in service.realservers:
+                for check in realserver.checks:
+                    users = self._by_check.setdefault(check, [])
+                    if not users or users[-1] is not service:
+                        users.append(service)
+        self._dirty = set(self._by_key)
+
+    @property
+    def checks(self) -> frozenset[Check]:
+        """Every check that the config asks for."""
+        return frozenset(self._by_check)
+
+    @property
+    def overrides(self) -> tuple[Override, ...]:
+        """Overrides in force."""
+        return tuple(self._overrides.values())
+
+    @property
+    def facts(self) -> Facts:
+        """The facts as ``core.desired`` wants them. Views of this book, not copies."""
+        return Facts(self.config, self.health, self.overrides, self.adopted, self.addresses)
+
+    def record(self, check: Check, health: Health) -> bool:
+        """Take a prober's word. Whether a verdict or a failure class changed."""
+        if check not in self._by_check:
+            return False  # a late word on a check that a reload dropped
+        before = self.health.get(check)
+        self.health[check] = health
+        if before is not None and _same(before, health):
+            return False
+        self._dirty.update(s.key for s in self._by_check[check])
+        return True
+
+    def put(self, override: Override) -> None:
+        """Set an override, in the place of an older one of the same target and kind."""
+        self._overrides[override.key] = override
+        self._touch(override.target)
+
+    def drop(self, target: Target, kind: OverrideKind) -> Override | None:
+        """Clear an override; None when there was none."""
+        gone = self._overrides.pop((target, kind), None)
+        if gone is not None:
+            self._touch(target)
+        return gone
+
+    def expired(self, now: float) -> tuple[Override, ...]:
+        """Overrides whose time is over at ``now`` (wall clock)."""
+        return tuple(o for o in self._overrides.values() if o.expired(now))
+
+    def _touch(self, target: Target) -> None:
+        self._dirty.update(
+            service.key
+            for service in self.config.services
+            if any(target.matches(service.name, r.key) for r in service.realservers)
+        )
+
+    def adopt(self, table: dict[ServiceKey, VirtualService]) -> int:
+        """Take over what the kernel holds of the config's services. Count of realservers."""
+        self.adopted = {
+            key: {r: entry.weight for r, entry in service.realservers.items()}
+            for key, service in table.items()
+            if key in self._by_key
+        }
+        self._dirty.update(self.adopted)
+        return sum(len(realservers) for realservers in self.adopted.values())
+
+    def configure(self, config: Config, now: float) -> None:
+        """Put a new config in force. What is known of unchanged checks stays known.
+
+        A realserver that stays keeps its weight until its changed checks have a verdict; one that
+        is new enters at weight 0; one that is dropped finishes its connections at weight 0.
+        """
+        before = {s.key: {r.key for r in s.realservers} for s in self.config.services}
+        adopted: dict[ServiceKey, dict[RealserverKey, int]] = {}
+        for service in config.services:
+            if service.key not in before:
+                continue
+            wanted = self._wanted[service.key].realservers if service.key in self._wanted else {}
+            staying = {r.key for r in service.realservers}
+            adopted[service.key] = {key: r.weight for key, r in wanted.items()} | dict.fromkeys(
+                staying - before[service.key], 0
+            )
+            for key, entry in wanted.items():
+                if key not in staying:
+                    leaving = (replace(entry, weight=0), now + config.removal_grace)
+                    self._leaving.setdefault((service.key, key), leaving)
+                else:
+                    self._leaving.pop((service.key, key), None)
+        self.config = config
+        self.addresses = config.addresses
+        self.adopted = adopted
+        self._index()
+        self.health = {c: h for c, h in self.health.items() if c in self._by_check}
+        self._wanted = {k: v for k, v in self._wanted.items() if k in self._by_key}
+        self._leaving = {k: v for k, v in self._leaving.items() if k[0] in self._by_key}
+
+    def preview(self, config: Config, now: float) -> FactBook:
+        """What this book would be with another config; this one stays as it is."""
+        book = FactBook(self.config)
+        book.health = dict(self.health)
+        book.adopted = dict(self.adopted)
+        book._overrides = dict(self._overrides)
+        book._wanted = dict(self._wanted)
+        book._leaving = dict(self._leaving)
+        book.configure(config, now)
+        return book
+
+    def part(self, counters: Mapping[CounterKey, Counters], now: float) -> None:
+        """Let go of dropped realservers that have no active connection left, or no time."""
+        for (service, realserver), (_, deadline) in list(self._leaving.items()):
+            count = counters.get((service, realserver))
+            if count is None or count.active == 0 or now >= deadline:
+                del self._leaving[service, realserver]
+                self._dirty.add(service)
+
+    def decide(self) -> tuple[KernelState, frozenset[ServiceKey]]:
+        """The state wanted now, and the services decided anew since the last call."""
+        anew = frozenset(self._dirty)
+        facts = self.facts
+        for key in anew:
+            if key in self._by_key:
+                self._wanted[key] = self._with_leaving(
+                    key, virtual_service(self._by_key[key], facts)
+                )
+        self._dirty.clear()
+        return KernelState(self._wanted, self.addresses), anew
+
+    def _with_leaving(self, key: ServiceKey, service: VirtualService) -> VirtualService:
+        leaving = {r: entry for (s, r), (entry, _) in self._leaving.items() if s == key}
+        if not leaving:
+            return service
+        return replace(service, realservers={**leaving, **service.realservers})
+
+
+def _same(before: Health, after: Health) -> bool:
+    one = before.result.failure if before.result else None
+    other = after.result.failure if after.result else None
+    return before.verdict is after.verdict and one is other

@@ -1,0 +1,349 @@
+"""The loop: wake, read, desired, plan, apply, publish.
+
+An input changes a fact and wakes; it never carries the work. A full pass reads the kernel; a
+quick one, woken by a verdict or an override, plans against what the last pass left behind: every
+step sets absolute values, and a step that finds the table different makes the next pass read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from lvsguard import __version__
+from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.report import Reporter
+from lvsguard.controller.settings import Settings
+from lvsguard.core.config import Check, Config
+from lvsguard.core.drift import drifts
+from lvsguard.core.event import (
+    Event,
+    HealthChanged,
+    OverrideCleared,
+    OverrideSet,
+    Reloaded,
+    Started,
+)
+from lvsguard.core.health import Health, Verdict
+from lvsguard.core.model import KernelState, Observation, ServiceKey, VirtualService, endpoint
+from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.plan import applied, held_back, in_phases, owned_part, plan
+from lvsguard.core.step import AddAddress, RemoveAddress, Step
+from lvsguard.kernel.port import Ipvs, KernelError, StepFailure
+from lvsguard.vrrp.ownership import AddressOwner
+
+FLOOR_S = 0.002
+"""Wait after a wake, so that the verdicts of one moment make one plan."""
+BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Before the pass after the first, second, ... pass that could not ask the kernel."""
+
+
+@dataclass(slots=True)
+class Pulse:
+    """How the loop does. Wall clock and seconds."""
+
+    passes: int = 0
+    last_pass: float = 0.0
+    pass_seconds: float = 0.0
+    read_seconds: float = 0.0
+    failed_passes: int = 0
+    programmed: bool = False
+
+
+class Controller:
+    """Owns the facts and the IPVS table."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        open_ipvs: Callable[[], Awaitable[Ipvs]],
+        owner: AddressOwner,
+        settings: Settings,
+        emit: Callable[[Event], None],
+        latency: Callable[[float], None] = lambda seconds: None,
+        recorded: Collection[ServiceKey] = (),
+    ) -> None:
+        """``latency`` gets the seconds from each verdict to the kernel.
+
+        ``recorded``: services that an earlier run owned; those that the config no longer names
+        are removed by the first pass.
+        """
+        self.book = FactBook(config)
+        self.pulse = Pulse()
+        self.observation = Observation()
+        self.owned: frozenset[ServiceKey] = frozenset(recorded) | _keys(config)
+        self.report = Reporter(emit)
+        self.programmed = asyncio.Event()
+        """Set once the first pass has left the kernel as wanted."""
+        self._open_ipvs = open_ipvs
+        self._ipvs: Ipvs | None = None
+        self._owner = owner
+        self._settings = settings
+        self._emit = emit
+        self._latency = latency
+        self._wake = asyncio.Event()
+        self._read_next = True
+        self._busy = asyncio.Lock()
+        self._left: KernelState | None = None
+        self._uncertain = False  # a pass broke off: what it left behind is not known
+        self._flipped: list[float] = []
+        owner.watch(_interfaces(config))
+
+    @property
+    def writes(self) -> int:
+        """Messages sent to IPVS so far that change something."""
+        return 0 if self._ipvs is None else self._ipvs.writes
+
+    def left(self, key: ServiceKey) -> VirtualService | None:
+        """A service as the last pass left it in the kernel."""
+        return None if self._left is None else self._left.services.get(key)
+
+    # -- facts come in ---------------------------------------------------------------------
+
+    def record(self, check: Check, health: Health) -> None:
+        """Take a verdict from a prober."""
+        before = self.book.health.get(check)
+        if not self.book.record(check, health):
+            return
+        verdict = Verdict.UNKNOWN if before is None else before.verdict
+        if verdict is not health.verdict and health.result is not None:
+            self._flipped.append(health.since)
+            result = health.result
+            self._emit(
+                HealthChanged(
+                    endpoint(check.address, check.port),
+                    str(check.spec.kind),
+                    verdict,
+                    health.verdict,
+                    result.code,
+                    result.reason,
+                    result.failure,
+                )
+            )
+        self._wake.set()
+
+    def override(self, override: Override) -> None:
+        """Set an override."""
+        self.book.put(override)
+        self._emit(OverrideSet(override))
+        self._wake.set()
+
+    def clear(self, target: Target, kind: OverrideKind, actor: str) -> Override | None:
+        """Clear an override; None when there was none."""
+        gone = self.book.drop(target, kind)
+        if gone is not None:
+            self._emit(OverrideCleared(gone, actor))
+            self._wake.set()
+        return gone
+
+    def look(self) -> None:
+        """Ask for a full pass soon (an address or link changed)."""
+        self._read_next = True
+        self._wake.set()
+
+    # -- the loop --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Pass after pass until cancelled."""
+        while True:
+            seconds = await self._pass_or_fail()
+            await self._sleep(seconds)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            self._read_next = True
+            return
+        await asyncio.sleep(FLOOR_S)
+
+    async def _pass_or_fail(self) -> float:
+        """One pass; the seconds until the next one is due."""
+        try:
+            async with self._busy:
+                self._wake.clear()
+                await self._pass()
+        except KernelError as error:
+            self._kernel_failed(error)
+            pause = BACKOFF_S[min(self.pulse.failed_passes, len(BACKOFF_S)) - 1]
+            # While the kernel does not answer, a wake must not turn the backoff into a spin.
+            await asyncio.sleep(pause)
+            return 0.0
+        self.report.recovered(self.pulse.failed_passes)
+        self.pulse.failed_passes = 0
+        return self.book.config.resync
+
+    def _kernel_failed(self, error: KernelError) -> None:
+        self.pulse.failed_passes += 1
+        self.pulse.programmed = False
+        self._read_next = self._uncertain = True
+        self.report.kernel_failed(error)
+
+    async def _pass(self) -> None:
+        begun = time.monotonic()
+        for _ in range(3):  # a step that found the table changed asks for one more read
+            if self._read_next or self._left is None:
+                await self._full()
+            else:
+                await self._quick()
+            if not self._read_next:
+                break
+        self.pulse.passes += 1
+        self.pulse.last_pass = time.time()
+        self.pulse.pass_seconds = time.monotonic() - begun
+
+    async def _full(self) -> None:
+        ipvs = await self._ready_ipvs()
+        self._read_next = False
+        begun = time.monotonic()
+        self.observation = await ipvs.read()
+        addresses = await self._owner.read()
+        self.pulse.read_seconds = time.monotonic() - begun
+        self.report.settings(await self._settings.hold(ipvs))
+        table = owned_part(self.observation.services, self.owned)
+        found = KernelState(table, addresses & (self.book.config.addresses | self._owner.held))
+        first = self._left is None
+        if self._left is None:
+            adopted = self.book.adopt(table)
+            self._owner.adopt(found.addresses & self.book.addresses)
+            self._left = found
+        before = {} if first or self._uncertain else self._left.services
+        self.report.drifted(drifts(before, table) if before else (), len(before), len(table))
+        self._left, self._uncertain = found, False
+        self.report.foreign(self.observation.services.keys() - self.owned)
+        self.book.part(self.observation.counters, begun)
+        self._expire()
+        wanted, _ = self.book.decide()
+        await self._converge(ipvs, plan(wanted, found))
+        self._forget_leftovers()
+        if first:
+            self._emit(Started(__version__, adopted, ipvs.writes))
+
+    async def _quick(self) -> None:
+        ipvs = await self._ready_ipvs()
+        self._expire()
+        wanted, anew = self.book.decide()
+        left = self._left
+        if left is None or not anew:
+            return
+        part = KernelState({k: wanted.services[k] for k in anew if k in wanted.services})
+        have = KernelState({k: left.services[k] for k in part.services if k in left.services})
+        await self._converge(ipvs, plan(part, have))
+
+    async def _ready_ipvs(self) -> Ipvs:
+        if self._ipvs is None:
+            self._ipvs = await self._open_ipvs()
+        return self._ipvs
+
+    # -- steps go out ----------------------------------------------------------------------
+
+    async def _converge(self, ipvs: Ipvs, steps: tuple[Step, ...]) -> None:
+        failures: list[StepFailure] = []
+        done: list[Step] = []
+        held: list[Step] = []
+        for phase_steps in in_phases(steps).values():
+            if self._left is None:
+                raise AssertionError("steps are only made from what was read")
+            go, hold = held_back(phase_steps, (f.step for f in failures), self._left)
+            held.extend(hold)
+            refused = await self._apply(ipvs, go)
+            failures.extend(refused)
+            broken = {id(f.step) for f in refused}
+            succeeded = [s for s in go if id(s) not in broken]
+            self._left = applied(self._left, succeeded)
+            done.extend(succeeded)
+        self._note_latency()
+        self.report.applied(done, failures, held)
+        self.pulse.programmed = not failures and not held
+        if self.pulse.programmed:
+            self.programmed.set()
+        if any(f.stale for f in failures):
+            self._read_next = True
+
+    async def _apply(self, ipvs: Ipvs, steps: tuple[Step, ...]) -> tuple[StepFailure, ...]:
+        address_steps = [s for s in steps if isinstance(s, AddAddress | RemoveAddress)]
+        ipvs_steps = [s for s in steps if not isinstance(s, AddAddress | RemoveAddress)]
+        failures: tuple[StepFailure, ...] = ()
+        if ipvs_steps:
+            failures += await ipvs.apply(ipvs_steps)
+        if address_steps:
+            failures += await self._owner.apply(address_steps)
+        return failures
+
+    def _note_latency(self) -> None:
+        now = time.monotonic()
+        for since in self._flipped:
+            self._latency(now - since)
+        self._flipped.clear()
+
+    def _expire(self) -> None:
+        for override in self.book.expired(time.time()):
+            self.clear(override.target, override.kind, "expiry")
+
+    def _forget_leftovers(self) -> None:
+        if self._left is not None and self.pulse.programmed:
+            self.owned = _keys(self.book.config)
+
+    # -- the operator ----------------------------------------------------------------------
+
+    async def reload(self, config: Config) -> int:
+        """Put a checked config in force; the count of kernel steps it took."""
+        async with self._busy:
+            now = time.monotonic()
+            withdrawn = self.book.config.addresses - config.addresses
+            self.owned |= _keys(config)
+            self.book.configure(config, now)
+            self._settings.configure(config.ipvs)
+            self._owner.watch(_interfaces(config) | {a.interface for a in withdrawn})
+            before = self.report.steps
+            self._read_next = True
+            await self._pass()
+            self._owner.watch(_interfaces(config))
+            count = self.report.steps - before
+        self._emit(Reloaded(config.digest, count))
+        return count
+
+    async def preview(self, config: Config) -> tuple[Step, ...]:
+        """The steps that this config would take now. Writes nothing."""
+        async with self._busy:
+            ipvs = await self._ready_ipvs()
+            observation = await ipvs.read()
+            addresses = await self._owner.read()
+        book = self.book.preview(config, time.monotonic())
+        wanted, _ = book.decide()
+        owned = self.owned | _keys(config)
+        found = KernelState(
+            owned_part(observation.services, owned),
+            addresses & (config.addresses | self._owner.held),
+        )
+        return plan(wanted, found)
+
+    async def release(self) -> None:
+        """Take everything that is owned out of the kernel."""
+        async with self._busy:
+            ipvs = await self._ready_ipvs()
+            observation = await ipvs.read()
+            addresses = await self._owner.read()
+            found = KernelState(
+                owned_part(observation.services, self.owned),
+                addresses & (self.book.config.addresses | self._owner.held),
+            )
+            self._left = found
+            await self._converge(ipvs, plan(KernelState(), found))
+
+    async def close(self) -> None:
+        """Give the kernel's sockets back; the kernel keeps what it has."""
+        if self._ipvs is not None:
+            await self._ipvs.close()
+
+
+def _keys(config: Config) -> frozenset[ServiceKey]:
+    return frozenset(service.key for service in config.services)
+
+
+def _interfaces(config: Config) -> frozenset[str]:
+    return frozenset(a.interface for a in config.addresses) | {config.interface}

@@ -1,0 +1,136 @@
+"""Turns what a pass did into events: one line each, nothing twice, no flood.
+
+It remembers what it has said already; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from lvsguard.controller.settings import Held
+from lvsguard.core.drift import Drift
+from lvsguard.core.event import (
+    Applied,
+    AppliedMany,
+    Event,
+    ForeignChanged,
+    KernelFailed,
+    KernelRecovered,
+    Repaired,
+    StepRefused,
+)
+from lvsguard.core.model import ServiceKey
+from lvsguard.core.step import AddAddress, RemoveAddress, Step
+from lvsguard.kernel.port import KernelError, StepFailure
+
+BULK = 100
+"""Steps of one pass that are told one by one; more are told as a sum."""
+
+
+class Reporter:
+    """Speaks for the controller. ``steps`` counts what was applied so far."""
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self.steps = 0
+        self._emit = emit
+        self._drifts: tuple[Drift, ...] = ()
+        self._cleared = 0
+        self._foreign: frozenset[ServiceKey] = frozenset()
+        self._refused: dict[Step, str] = {}
+        self._held: tuple[Step, ...] = ()
+        self._kernel_trouble = ""
+        self._setting_troubles: tuple[str, ...] = ()
+        self._settings_seen = False
+
+    def trouble(self) -> tuple[str, ...]:
+        """What is wrong now, one line each."""
+        lines = [self._kernel_trouble] if self._kernel_trouble else []
+        lines += [f"the kernel refuses '{step}': {why}" for step, why in self._refused.items()]
+        if self._held:
+            lines.append(f"{len(self._held)} steps wait for those that were refused")
+        return (*lines, *self._setting_troubles)
+
+    def kernel_failed(self, error: KernelError) -> None:
+        """A pass could not ask the kernel. Told once for the same text."""
+        text = str(error)
+        if text != self._kernel_trouble:
+            self._emit(KernelFailed(text))
+        self._kernel_trouble = text
+
+    def recovered(self, failed_passes: int) -> None:
+        """A pass went through."""
+        if self._kernel_trouble:
+            self._emit(KernelRecovered(failed_passes))
+        self._kernel_trouble = ""
+
+    def settings(self, held: Held) -> None:
+        """Settings were looked at; the first look sets them, a later change is drift."""
+        if held.changes:
+            text = ", ".join(held.changes)
+            if self._settings_seen:
+                self._emit(Repaired("setting", "IPVS settings", text, ()))
+            else:
+                self._emit(Applied(text))
+        for trouble in held.troubles:
+            if trouble not in self._setting_troubles:
+                self._emit(KernelFailed(trouble))
+        self._setting_troubles = held.troubles
+        self._settings_seen = True
+
+    def foreign(self, keys: Collection[ServiceKey]) -> None:
+        """Which services are not the director's own."""
+        now = frozenset(keys)
+        for key in sorted(now - self._foreign, key=str):
+            self._emit(ForeignChanged(str(key), present=True))
+        for key in sorted(self._foreign - now, key=str):
+            self._emit(ForeignChanged(str(key), present=False))
+        self._foreign = now
+
+    def drifted(self, drifts: tuple[Drift, ...], left: int, found: int) -> None:
+        """What differs from what the last pass left; told once it is mended.
+
+        ``left`` and ``found`` count the owned services before and now.
+        """
+        self._drifts = drifts
+        self._cleared = left if left and not found else 0
+
+    def applied(
+        self, done: Sequence[Step], failures: Iterable[StepFailure], held: Sequence[Step]
+    ) -> None:
+        """The end of a pass: what was written, what was refused, what waits."""
+        self.steps += len(done)
+        rest = self._repaired(done)
+        if len(rest) > BULK:
+            self._emit(AppliedMany(len(rest), str(rest[0]), str(rest[-1])))
+        else:
+            for step in rest:
+                self._emit(Applied(str(step)))
+        refused = {f.step: f.message for f in failures if not f.stale}
+        for step, message in refused.items():
+            if self._refused.get(step) != message:
+                self._emit(StepRefused(step, message))
+        self._refused = refused
+        self._held = tuple(held)
+
+    def _repaired(self, done: Sequence[Step]) -> list[Step]:
+        """Tell the drifts that these steps mended; the steps that mended nothing are left."""
+        drifts, self._drifts = self._drifts, ()
+        if not drifts:
+            return list(done)
+        if self._cleared > 1:
+            text = f"all {self._cleared} services were deleted by somebody else"
+            self._emit(Repaired("table", "the IPVS table", text, tuple(done)))
+            return []
+        mended: dict[ServiceKey, list[Step]] = {}
+        rest: list[Step] = []
+        touched = {drift.service for drift in drifts}
+        for step in done:
+            if isinstance(step, AddAddress | RemoveAddress) or step.service not in touched:
+                rest.append(step)
+            else:
+                mended.setdefault(step.service, []).append(step)
+        for drift in drifts:
+            if drift.service in mended:
+                steps = tuple(mended[drift.service])
+                self._emit(Repaired(drift.what, drift.subject, drift.differed, steps))
+        return rest

@@ -1,0 +1,73 @@
+"""The kernel settings that the config names (net/ipv4/vs and the IPVS timeouts), held in place.
+
+A setting that cannot be written is told and never stops a pass: forwarding works without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lvsguard.core.config import IpvsSettings
+from lvsguard.kernel.port import Ipvs, KernelError, Timeouts
+from lvsguard.kernel.sysctl import SettingValue, Sysctl
+
+ROOM = "net/ipv4/vs"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one look at the settings did."""
+
+    changes: tuple[str, ...] = ()
+    """Such as ``net/ipv4/vs/expire_nodest_conn 0 -> 1``."""
+    troubles: tuple[str, ...] = ()
+
+
+class Settings:
+    """Writes what differs, each time it is asked to look."""
+
+    def __init__(self, wanted: IpvsSettings, sysctl: Sysctl | None = None) -> None:
+        """Nothing is written before the first ``hold``."""
+        self._wanted = wanted
+        self._sysctl = sysctl or Sysctl()
+
+    def configure(self, wanted: IpvsSettings) -> None:
+        """Hold other values from now on; a setting no longer named stays as it is."""
+        self._wanted = wanted
+
+    async def hold(self, ipvs: Ipvs) -> Held:
+        """Look at every setting and write what differs."""
+        changes: list[str] = []
+        troubles: list[str] = []
+        for name, value in self._wanted.sysctls.items():
+            try:
+                written = self._sysctl.set([SettingValue(f"{ROOM}/{name}", value)])
+            except KernelError as error:
+                troubles.append(str(error))
+            else:
+                changes.extend(map(str, written))
+        changes.extend(await self._hold_timeouts(ipvs))
+        return Held(tuple(changes), tuple(troubles))
+
+    async def _hold_timeouts(self, ipvs: Ipvs) -> list[str]:
+        want = self._wanted
+        if want.tcp_timeout is want.tcp_fin_timeout is want.udp_timeout is None:
+            return []
+        have = await ipvs.timeouts()
+        goal = Timeouts(
+            want.tcp_timeout or have.tcp,
+            want.tcp_fin_timeout or have.tcp_fin,
+            want.udp_timeout or have.udp,
+        )
+        if goal == have:
+            return []
+        await ipvs.set_timeouts(goal)
+        return [
+            f"timeout {name} {was}s -> {now}s"
+            for name, was, now in (
+                ("tcp", have.tcp, goal.tcp),
+                ("tcp_fin", have.tcp_fin, goal.tcp_fin),
+                ("udp", have.udp, goal.udp),
+            )
+            if was != now
+        ]

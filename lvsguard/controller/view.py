@@ -1,0 +1,180 @@
+"""The published picture, read from the controller as it is at that moment.
+
+Made on demand and service by service, so that nobody pays for what nobody reads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from lvsguard import __version__
+from lvsguard.controller.loop import Controller
+from lvsguard.core.config import Check, RealserverConfig, ServiceConfig
+from lvsguard.core.desired import UNCHECKED, Facts, placement
+from lvsguard.core.health import Verdict
+from lvsguard.core.model import Counters, RealserverKey, VirtualService
+from lvsguard.core.override import Admin, Override
+from lvsguard.core.snapshot import (
+    CheckStatus,
+    ForeignStatus,
+    Loop,
+    RealserverStatus,
+    Role,
+    ServiceStatus,
+    VipStatus,
+)
+from lvsguard.vrrp.ownership import AddressOwner
+
+NOTHING = Counters()
+
+
+class LiveView:
+    """Implements ``core.snapshot.View`` over a running controller."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        owner: AddressOwner,
+        *,
+        config_path: str,
+        probers: Callable[[], tuple[int, int]],
+        troubles: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
+        """``probers`` gives (alive, wanted); ``troubles`` what others than the controller know."""
+        self.director = controller.book.config.director
+        self.version = __version__
+        self.config_path = config_path
+        self.started = time.time()
+        self.reloaded = self.started
+        self.reload_ok = True
+        self._controller = controller
+        self._owner = owner
+        self._probers = probers
+        self._troubles = troubles
+
+    @property
+    def config_digest(self) -> str:
+        """Of the configuration in force."""
+        return self._controller.book.config.digest
+
+    def loop(self) -> Loop:
+        """How the controller does."""
+        pulse = self._controller.pulse
+        alive, wanted = self._probers()
+        links = tuple(
+            f"interface {name} is down: look at its cable and `ip link show {name}`"
+            for name, up in self._owner.links.items()
+            if not up
+        )
+        return Loop(
+            pulse.passes,
+            pulse.last_pass,
+            pulse.pass_seconds,
+            pulse.read_seconds,
+            pulse.programmed,
+            (*self._controller.report.trouble(), *links, *self._troubles()),
+            alive,
+            wanted,
+            self._controller.writes,
+        )
+
+    def vips(self) -> tuple[VipStatus, ...]:
+        """VIP groups; without VRRP this director is master of all that it holds."""
+        held = self._owner.held
+        return tuple(
+            VipStatus(
+                vip.name,
+                vip.addresses,
+                held & frozenset(vip.addresses),
+                Role.MASTER if held.issuperset(vip.addresses) else Role.INIT,
+                self.started,
+                master=self.director if held.issuperset(vip.addresses) else None,
+            )
+            for vip in self._controller.book.config.vips
+        )
+
+    def services(self) -> Iterator[ServiceStatus]:
+        """Configured services, made one at a time."""
+        book = self._controller.book
+        facts = book.facts
+        for service in book.config.services:
+            yield self._service(service, facts)
+
+    def foreign(self) -> tuple[ForeignStatus, ...]:
+        """Services in the kernel that are not the director's own."""
+        owned = self._controller.owned
+        return tuple(
+            ForeignStatus(
+                key, service.scheduler, {k: r.weight for k, r in service.realservers.items()}
+            )
+            for key, service in self._controller.observation.services.items()
+            if key not in owned
+        )
+
+    def overrides(self) -> tuple[Override, ...]:
+        """Overrides in force."""
+        return self._controller.book.overrides
+
+    def _service(self, service: ServiceConfig, facts: Facts) -> ServiceStatus:
+        entry = self._controller.left(service.key)
+        counters = self._controller.observation.counters.get((service.key, None), NOTHING)
+        realservers = tuple(self._realserver(service, r, entry, facts) for r in service.realservers)
+        have = sum(
+            r.weight
+            for r in realservers
+            if r.weight and r.verdict is Verdict.UP and r.admin is Admin.READY
+        )
+        return ServiceStatus(
+            service.name,
+            service.key,
+            service.scheduler,
+            service.forwarding,
+            entry is not None,
+            have,
+            service.quorum,
+            counters,
+            realservers,
+        )
+
+    def _realserver(
+        self,
+        service: ServiceConfig,
+        realserver: RealserverConfig,
+        entry: VirtualService | None,
+        facts: Facts,
+    ) -> RealserverStatus:
+        placed = placement(service, realserver, facts)
+        key: RealserverKey = realserver.key
+        held = entry.realservers.get(key) if entry is not None else None
+        return RealserverStatus(
+            realserver.name,
+            key,
+            realserver.forwarding,
+            placed.verdict,
+            placed.admin,
+            held.weight if held is not None else None,
+            realserver.weight,
+            self._wall(placed.since),
+            placed.reason,
+            self._controller.observation.counters.get((service.key, key), NOTHING),
+            tuple(self._check(check, facts) for check in realserver.checks),
+            tuple(o for o in facts.overrides if o.target.matches(service.name, key)),
+        )
+
+    def _check(self, check: Check, facts: Facts) -> CheckStatus:
+        health = facts.health.get(check, UNCHECKED)
+        result = health.result
+        return CheckStatus(
+            check.spec.kind,
+            health.verdict,
+            self._wall(health.since),
+            result.code if result else "",
+            result.reason if result else "not probed yet",
+            result.duration if result else 0.0,
+        )
+
+    def _wall(self, monotonic: float) -> float:
+        if monotonic == 0.0:
+            return self.started
+        return time.time() - time.monotonic() + monotonic
