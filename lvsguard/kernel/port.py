@@ -27,7 +27,11 @@ class KernelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StepFailure:
-    """A step that the kernel refused. ``stale``: observed was old (ENOENT, EEXIST): read again."""
+    """A step that the kernel refused.
+
+    ``stale``: observed was old, so read again and go on (EEXIST; ESRCH: the service has gone;
+    ENOENT: the realserver has gone). An unknown scheduler is ENOENT too, and not stale.
+    """
 
     step: Step
     errno: int
