@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from pyroute2 import AsyncIPRoute
+from pyroute2.iproute.linux import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from lvsguard.kernel.port import KernelError
 
 Interface = IPv4Interface | IPv6Interface
+_open: Callable[[], Any] = AsyncIPRoute  # the library is not typed
 NAME_MAX: Final = 15
 """Longest interface name in bytes (IFNAMSIZ - 1)."""
 TIMEOUT_S: Final = 5.0
@@ -58,8 +60,9 @@ class Link:
 
     @property
     def speaks_arp(self) -> bool:
-        """Whether others on its network can ask it for a MAC address."""
-        return not (self.loopback or self.no_arp)
+        """Whether others on its network can ask it for a MAC address. A dummy has no network,
+        even when somebody has set ``arp on``."""
+        return not (self.loopback or self.no_arp or self.kind == "dummy")
 
     def holds(self, address: Interface) -> bool:
         """Whether this address with this prefix is on it."""
@@ -103,23 +106,28 @@ def link_name_problem(name: str) -> str | None:
 @asynccontextmanager
 async def open_links() -> AsyncIterator[Links]:
     """A netlink socket in the calling thread's network namespace. Raises KernelError."""
+    links = _RouteLinks()
     try:
-        route = AsyncIPRoute()
-    except OSError as error:
-        raise KernelError(
-            f"no rtnetlink socket: {error.strerror}; allow AF_NETLINK in the systemd unit"
-            " (RestrictAddressFamilies)",
-            error.errno or 0,
-        ) from error
-    async with route:
-        yield _RouteLinks(route)
+        yield links
+    finally:
+        links.close()
 
 
 class _RouteLinks:
     """Links over one AsyncIPRoute, one request at a time."""
 
-    def __init__(self, route: AsyncIPRoute) -> None:
-        self._route = route
+    def __init__(self) -> None:
+        try:
+            self._route = _open()
+        except OSError as error:
+            raise KernelError(
+                f"no rtnetlink socket: {error.strerror}; allow AF_NETLINK in the systemd unit"
+                " (RestrictAddressFamilies)",
+                error.errno or 0,
+            ) from error
+
+    def close(self) -> None:
+        self._route.close()
 
     async def read(self) -> tuple[Link, ...]:
         addresses: dict[int, list[LinkAddress]] = {}
@@ -218,8 +226,62 @@ class _RouteLinks:
         )
 
     async def _dump(
-        self, action: str, ask: Callable[[], Awaitable[AsyncIterator[_Message]]]
-    ) -> list[_Message]:
+        self, action: str, ask: Callable[[], Awaitable[AsyncIterator[Any]]]
+    ) -> list[Any]:
+        # Read to the end: a dump left in the middle makes the socket's next one fail with EBUSY.
         with _errors(action):
             async with asyncio.timeout(TIMEOUT_S):
                 return [message async for message in await ask()]
+
+    async def _change(
+        self, action: str, ask: Callable[[], Awaitable[object]], *, harmless: int = 0
+    ) -> bool:
+        """Send one change. False: the kernel said ``harmless`` (it already was that way)."""
+        try:
+            with _errors(action):
+                async with asyncio.timeout(TIMEOUT_S):
+                    await ask()
+        except KernelError as error:
+            if harmless and error.errno == harmless:
+                return False
+            raise
+        return True
+
+
+def _wire(index: int, address: Interface) -> dict[str, int | str]:
+    return {
+        "index": index,
+        "address": str(address.ip),
+        "prefixlen": address.network.prefixlen,
+        "family": socket.AF_INET if address.version == 4 else socket.AF_INET6,
+    }
+
+
+@contextmanager
+def _errors(action: str) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        number = error.code
+        text = f"cannot {action}: {os.strerror(number)}"
+        if hint := _HINTS.get(number):
+            text += f"; {hint}"
+        raise KernelError(text, number) from error
+    except TimeoutError as error:
+        raise KernelError(
+            f"cannot {action}: no answer from the kernel in {TIMEOUT_S:.0f} s; try again"
+        ) from error
+    except OSError as error:
+        raise KernelError(
+            f"cannot {action}: {error.strerror or error}; try again", error.errno or 0
+        ) from error
+
+
+_HINTS: Final = {
+    errno.EPERM: "CAP_NET_ADMIN is needed: run as root, or give it in the systemd unit"
+    " (AmbientCapabilities=CAP_NET_ADMIN)",
+    errno.EOPNOTSUPP: "this kernel has no such interface type: load its module"
+    " (modprobe dummy) or name an interface that exists, such as lo",
+    errno.EACCES: "IPv6 is turned off on the interface: set net.ipv6.conf.INTERFACE.disable_ipv6=0",
+    errno.ENODEV: "the interface is gone: look at ip link",
+}
