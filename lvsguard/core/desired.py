@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from lvsguard.core.config import Check, Config, OnFailure, RealserverConfig, ServiceConfig
 from lvsguard.core.health import FailureClass, Health, Verdict
@@ -44,7 +43,7 @@ class Facts:
     config: Config
     health: Mapping[Check, Health] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
-    adopted: Adopted = MappingProxyType({})
+    adopted: Adopted = field(default_factory=dict)
     """Weights found in the kernel, by service; they stand until the first verdict. A service
     that is listed here without a realserver did not have it."""
     addresses: frozenset[VipAddress] = frozenset()
