@@ -1,0 +1,276 @@
+"""The journal's SQLite file: schema, reading and writing. It decides nothing and retries nothing.
+
+Everything raises sqlite3.Error or OSError when the state directory does not cooperate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from lvsguard.admin.entry import Entry
+from lvsguard.core.event import Level
+from lvsguard.core.model import Family, Protocol, ServiceKey
+from lvsguard.core.override import Override, OverrideKind, Target, Weight
+
+MIGRATIONS = (
+    """
+    CREATE TABLE overrides (
+        address TEXT NOT NULL, port INTEGER, service TEXT, kind TEXT NOT NULL,
+        actor TEXT NOT NULL, since REAL NOT NULL, reason TEXT NOT NULL,
+        weight INTEGER, percent INTEGER NOT NULL, expires REAL
+    );
+    CREATE TABLE owned (
+        family INTEGER NOT NULL, protocol TEXT, address TEXT,
+        port INTEGER NOT NULL, fwmark INTEGER NOT NULL
+    );
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL,
+        level INTEGER NOT NULL, text TEXT NOT NULL, data TEXT NOT NULL
+    );
+    CREATE INDEX events_at ON events (at);
+    """,
+)
+"""Scripts that lead from one schema version to the next; the version is their number so far."""
+
+BUSY_SECONDS = 2.0
+"""How long a lock of another process (a backup, a person with sqlite3) is waited for."""
+
+_Value = TypeVar("_Value")
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class TooNew(Exception):
+    """The file was written by a later lvsguard; it is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a file holds besides the history."""
+
+    overrides: tuple[Override, ...] = ()
+    owned: frozenset[ServiceKey] = frozenset()
+    last_id: int = 0
+    """Number of the latest entry; 0: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be written in one transaction. None: unchanged."""
+
+    overrides: tuple[Override, ...] | None
+    owned: frozenset[ServiceKey] | None
+    entries: tuple[Entry, ...]
+
+
+def damaged(error: BaseException) -> bool:
+    """Whether an error says that the file itself is broken."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+class Store:
+    """An open file. ``held`` is what it held when it was opened."""
+
+    def __init__(self, connection: aiosqlite.Connection, held: Held) -> None:
+        self._connection = connection
+        self.held = held
+
+    @classmethod
+    async def open(cls, path: Path) -> Store:
+        """Open or create; bring the schema up to date; read what it holds.
+
+        Raises TooNew besides sqlite3.Error and OSError; ``damaged`` tells a broken file.
+        """
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+        try:
+            # FULL: a commit is on disk when it returns (sqlite.org/pragma.html#pragma_synchronous).
+            await connection.execute("PRAGMA journal_mode = WAL")
+            await connection.execute("PRAGMA synchronous = FULL")
+            await _migrate(connection)
+            await _check(connection)
+            return cls(connection, await _held(connection))
+        except BaseException:
+            await connection.close()
+            raise
+
+    @staticmethod
+    async def peek(path: Path) -> Held:
+        """Read what a file holds that cannot be opened for writing, or that is broken."""
+        # A write-ahead log needs its companion files unless nobody writes (sqlite.org/wal.html).
+        try:
+            return await _peek(f"{path.as_uri()}?mode=ro")
+        except sqlite3.Error:
+            return await _peek(f"{path.as_uri()}?immutable=1")
+
+    async def write(self, batch: Batch) -> None:
+        """Write a batch in one transaction; it is on disk when this returns."""
+        connection = self._connection
+        await connection.execute("BEGIN IMMEDIATE")
+        try:
+            if batch.overrides is not None:
+                await connection.execute("DELETE FROM overrides")
+                await connection.executemany(
+                    "INSERT INTO overrides VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [_override_row(o) for o in batch.overrides],
+                )
+            if batch.owned is not None:
+                await connection.execute("DELETE FROM owned")
+                await connection.executemany(
+                    "INSERT INTO owned VALUES (?, ?, ?, ?, ?)",
+                    [_service_row(key) for key in batch.owned],
+                )
+            await connection.executemany(
+                "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)",
+                [_entry_row(entry) for entry in batch.entries],
+            )
+            await connection.execute("COMMIT")
+        except BaseException:
+            # SQLite may have rolled back by itself already (disk full).
+            if connection.in_transaction:
+                await connection.execute("ROLLBACK")
+            raise
+
+    async def prune(self, before: float, keep: int) -> None:
+        """Forget entries older than ``before`` and all but the newest ``keep``."""
+        await self._connection.execute(
+            "DELETE FROM events WHERE at < ? OR id <= (SELECT max(id) FROM events) - ?",
+            (before, keep),
+        )
+
+    async def entries(self, since: float, limit: int) -> list[Entry]:
+        """Entries at or after ``since``, oldest first, the newest ``limit`` of them."""
+        rows = await self._connection.execute_fetchall(
+            "SELECT id, at, kind, level, text, data FROM events WHERE at >= ?"
+            " ORDER BY id DESC LIMIT ?",
+            (since, limit),
+        )
+        return [
+            Entry(row[0], row[1], row[2], Level(row[3]), row[4], json.loads(row[5]))
+            for row in reversed(list(rows))
+        ]
+
+    async def close(self) -> None:
+        """Give the file back."""
+        await self._connection.close()
+
+
+def set_aside(path: Path) -> Path:
+    """Move a broken file and its companions out of the way; returns where it is now."""
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    path.rename(aside)
+    for companion in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + companion).rename(aside.with_name(aside.name + companion))
+    return aside
+
+
+async def _peek(uri: str) -> Held:
+    async with aiosqlite.connect(uri, uri=True) as connection:
+        return await _held(connection)
+
+
+async def _migrate(connection: aiosqlite.Connection) -> None:
+    version = await _scalar(connection, "PRAGMA user_version")
+    if version > len(MIGRATIONS):
+        raise TooNew(
+            f"it has schema {version}, this lvsguard knows {len(MIGRATIONS)}: "
+            "run the newer lvsguard, or move the file away to begin a new one"
+        )
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        await connection.executescript(
+            f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"
+        )
+
+
+async def _check(connection: aiosqlite.Connection) -> None:
+    rows = await connection.execute_fetchall("PRAGMA quick_check(1)")
+    verdict = next(iter(rows))[0]
+    if verdict != "ok":
+        error = sqlite3.DatabaseError(verdict)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+async def _scalar(connection: aiosqlite.Connection, query: str) -> int:
+    rows = await connection.execute_fetchall(query)
+    return int(next(iter(rows))[0] or 0)
+
+
+async def _held(connection: aiosqlite.Connection) -> Held:
+    overrides = await connection.execute_fetchall("SELECT * FROM overrides")
+    owned = await connection.execute_fetchall("SELECT * FROM owned")
+    last_id = await _scalar(connection, "SELECT max(id) FROM events")
+    return Held(
+        tuple(_valid(_override, overrides)),
+        frozenset(_valid(_service, owned)),
+        last_id,
+    )
+
+
+def _valid(read: Callable[[sqlite3.Row], _Value], rows: Iterable[sqlite3.Row]) -> Iterator[_Value]:
+    """Rows that make sense; a file that was broken once may hold others."""
+    for row in rows:
+        with contextlib.suppress(ValueError, TypeError):
+            yield read(row)
+
+
+def _override_row(override: Override) -> tuple[str | int | float | None, ...]:
+    target, weight = override.target, override.weight
+    return (
+        str(target.address),
+        target.port,
+        target.service,
+        override.kind,
+        override.actor,
+        override.since,
+        override.reason,
+        weight.value if weight else None,
+        weight.percent if weight else False,
+        override.expires,
+    )
+
+
+def _override(row: sqlite3.Row) -> Override:
+    address, port, service, kind, actor, since, reason, weight, percent, expires = row
+    return Override(
+        Target(ip_address(address), port, service),
+        OverrideKind(kind),
+        str(actor),
+        float(since),
+        str(reason),
+        None if weight is None else Weight(int(weight), bool(percent)),
+        None if expires is None else float(expires),
+    )
+
+
+def _service_row(key: ServiceKey) -> tuple[str | int | None, ...]:
+    address = None if key.address is None else str(key.address)
+    return key.family, key.protocol, address, key.port, key.fwmark
+
+
+def _service(row: sqlite3.Row) -> ServiceKey:
+    family, protocol, address, port, fwmark = row
+    return ServiceKey(
+        Family(family),
+        None if protocol is None else Protocol(protocol),
+        None if address is None else ip_address(address),
+        int(port),
+        int(fwmark),
+    )
+
+
+def _entry_row(entry: Entry) -> tuple[str | int | float, ...]:
+    data = json.dumps(entry.data, separators=(",", ":"))
+    return entry.id, entry.at, entry.kind, int(entry.level), entry.text, data
