@@ -149,7 +149,7 @@ class Controller:
     async def run(self) -> None:
         """Pass after pass until cancelled."""
         while True:
-            seconds = await self._pass_or_fail()
+            seconds = await self.turn()
             await self._sleep(seconds)
 
     async def _sleep(self, seconds: float) -> None:
@@ -161,7 +161,7 @@ class Controller:
             return
         await asyncio.sleep(FLOOR_S)
 
-    async def _pass_or_fail(self) -> float:
+    async def turn(self) -> float:
         """One pass; the seconds until the next one is due."""
         try:
             async with self._busy:
@@ -245,6 +245,7 @@ class Controller:
         failures: list[StepFailure] = []
         done: list[Step] = []
         held: list[Step] = []
+        lost = self._owner.held  # whose repair the owner tells itself
         for phase_steps in in_phases(steps).values():
             if self._left is None:
                 raise AssertionError("steps are only made from what was read")
@@ -255,7 +256,9 @@ class Controller:
             broken = {id(f.step) for f in refused}
             succeeded = [s for s in go if id(s) not in broken]
             self._left = applied(self._left, succeeded)
-            done.extend(succeeded)
+            done.extend(
+                s for s in succeeded if not (isinstance(s, AddAddress) and s.address in lost)
+            )
         self._note_latency()
         self.report.applied(done, failures, held)
         self.pulse.programmed = not failures and not held

@@ -36,7 +36,7 @@ class Reporter:
         self._drifts: tuple[Drift, ...] = ()
         self._cleared = 0
         self._foreign: frozenset[ServiceKey] = frozenset()
-        self._refused: dict[Step, str] = {}
+        self._refused: dict[str, str] = {}
         self._held: tuple[Step, ...] = ()
         self._kernel_trouble = ""
         self._setting_troubles: tuple[str, ...] = ()
@@ -105,10 +105,13 @@ class Reporter:
         else:
             for step in rest:
                 self._emit(Applied(str(step)))
-        refused = {f.step: f.message for f in failures if not f.stale}
-        for step, message in refused.items():
-            if self._refused.get(step) != message:
-                self._emit(StepRefused(step, message))
+        refused: dict[str, str] = {}
+        for failure in failures:
+            command = str(failure.step)
+            if not failure.stale and self._refused.get(command) != failure.message:
+                self._emit(StepRefused(command, failure.message))
+            if not failure.stale:
+                refused[command] = failure.message
         self._refused = refused
         self._held = tuple(held)
 

@@ -125,11 +125,11 @@ class StepRefused(Event):
 
     kind: ClassVar[str] = "step-refused"
     level: ClassVar[Level] = Level.ERROR
-    step: Step
+    command: str
     message: str
 
     def __str__(self) -> str:
-        return f"the kernel refused '{self.step}': {self.message}"
+        return f"the kernel refused '{self.command}': {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

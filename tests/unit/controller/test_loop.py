@@ -1,0 +1,363 @@
+"""The loop over a kernel in memory: start, verdicts, drift, overrides, failures, reload, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from errno import ENOBUFS, ENOMEM
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lvsguard.core.event import (
+    Applied,
+    AppliedMany,
+    ForeignChanged,
+    HealthChanged,
+    KernelFailed,
+    KernelRecovered,
+    OverrideCleared,
+    Reloaded,
+    Repaired,
+    Started,
+    StepRefused,
+)
+from lvsguard.core.health import Verdict
+from lvsguard.core.model import (
+    Counters,
+    Protocol,
+    Realserver,
+    RealserverKey,
+    ServiceKey,
+    VirtualService,
+)
+from lvsguard.core.override import Override, OverrideKind, Target, Weight
+from lvsguard.core.step import AddRealserver, AddService, DeleteRealserver, EditRealserver
+from tests.support.fake_kernel import FakeIpvs
+from tests.support.rig import (
+    REFUSED,
+    RS1,
+    RS2,
+    RS3,
+    VIP,
+    WEB,
+    WRONG,
+    Rig,
+    config,
+    realserver,
+    service,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOREIGN = ServiceKey.at(Protocol.TCP, ip_address("192.0.2.7"), 25)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(config(), tmp_path)
+
+
+def drain(key: RealserverKey, kind: OverrideKind = OverrideKind.DRAIN) -> Override:
+    return Override(Target(key.address), kind, "alice (uid 1000)", 0.0, "kernel update")
+
+
+async def test_first_pass_creates_the_service_with_realservers_at_weight_0_then_the_vip(
+    rig: Rig,
+) -> None:
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 0, "10.0.0.43": 0}
+    assert rig.addresses.held == {VIP}
+    assert rig.controller.programmed.is_set()
+    assert [str(e) for e in rig.told(Applied)][-1] == "applied: ip addr add 10.0.0.8/24 dev eth0"
+
+
+async def test_first_success_gives_a_realserver_its_weight(rig: Rig) -> None:
+    await rig.turn()
+    rig.up(RS1)
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 0}
+
+
+async def test_a_verdict_reaches_the_kernel_without_reading_it(rig: Rig) -> None:
+    await rig.settled()
+    reads = rig.ipvs.reads
+    rig.verdict(RS1, Verdict.DOWN, WRONG)
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 0, "10.0.0.43": 1}
+    assert rig.ipvs.reads == reads
+    assert len(rig.latencies) == 3
+    assert rig.told(HealthChanged)
+
+
+async def test_refused_removes_and_a_wrong_answer_quiesces(rig: Rig) -> None:
+    await rig.settled()
+    rig.verdict(RS1, Verdict.DOWN, REFUSED)
+    rig.verdict(RS2, Verdict.DOWN, WRONG)
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.43": 0}
+
+
+async def test_restart_writes_nothing_when_nothing_changed(tmp_path: Path, rig: Rig) -> None:
+    await rig.settled()
+    writes = rig.ipvs.writes
+    again = Rig(config(), tmp_path, rig.ipvs, rig.addresses)
+    await again.turn()
+    again.up(RS1, RS2)
+    await again.turn()
+    assert rig.ipvs.writes == writes
+    assert rig.addresses.writes == 1
+    assert [e.adopted for e in again.events if isinstance(e, Started)] == [2]
+
+
+async def test_restart_leaves_out_what_was_out_until_it_has_a_verdict(
+    tmp_path: Path, rig: Rig
+) -> None:
+    await rig.settled()
+    rig.verdict(RS1, Verdict.DOWN, REFUSED)
+    await rig.turn()
+    writes = rig.ipvs.writes
+    again = Rig(config(), tmp_path, rig.ipvs, rig.addresses)
+    await again.turn()
+    assert rig.ipvs.writes == writes
+    again.up(RS1)
+    await again.turn()
+    assert rig.weights()["10.0.0.42"] == 1
+
+
+async def test_a_cleared_table_is_mended_with_one_event(rig: Rig) -> None:
+    await rig.settled()
+    rig.ipvs.clear()
+    await rig.resync()
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 1}
+    assert len(rig.told(Repaired)) == 1
+    assert not rig.told(Applied)
+
+
+async def test_a_deleted_realserver_and_a_changed_weight_are_one_event_each(rig: Rig) -> None:
+    await rig.settled()
+    rig.ipvs.drop(WEB, RS1)
+    entries = dict(rig.ipvs.table[WEB].realservers)
+    entries[RS2] = replace(entries[RS2], weight=7)
+    rig.ipvs.put(WEB, replace(rig.ipvs.table[WEB], realservers=entries))
+    await rig.resync()
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 1}
+    assert {str(e) for e in rig.told(Repaired)} == {
+        "drift repaired on 10.0.0.42:80 in tcp 10.0.0.8:80: it was deleted by somebody else",
+        "drift repaired on 10.0.0.43:80 in tcp 10.0.0.8:80: weight 1 became 7",
+    }
+
+
+async def test_a_quiet_resync_writes_and_says_nothing(rig: Rig) -> None:
+    await rig.settled()
+    writes = rig.ipvs.writes
+    await rig.resync()
+    assert rig.ipvs.writes == writes
+    assert rig.events == []
+
+
+async def test_a_foreign_service_is_told_once_and_never_touched(rig: Rig) -> None:
+    foreign = VirtualService("rr", realservers={RS3: Realserver(5)})
+    rig.ipvs.put(FOREIGN, foreign)
+    await rig.settled()
+    await rig.resync()
+    rig.ipvs.clear()
+    rig.ipvs.put(FOREIGN, foreign)
+    await rig.resync()
+    assert rig.ipvs.table[FOREIGN] == foreign
+    assert WEB in rig.ipvs.table
+    assert rig.told(ForeignChanged) == []
+
+
+async def test_an_address_removed_behind_its_back_is_put_back_by_the_event(rig: Rig) -> None:
+    await rig.settled()
+    follow = asyncio.create_task(rig.owner.run())
+    await asyncio.sleep(0)
+    rig.addresses.drop(VIP)
+    await rig.addresses.until(lambda: VIP in rig.addresses.held)
+    await rig.resync()
+    follow.cancel()
+    assert [str(e) for e in rig.events] == [
+        "drift repaired on 10.0.0.8/24 dev eth0: it was removed by somebody else"
+    ]
+
+
+async def test_an_address_whose_event_was_lost_is_put_back_by_the_resync(rig: Rig) -> None:
+    await rig.settled()
+    rig.addresses.drop_silently(VIP)
+    await rig.resync()
+    assert rig.addresses.held == {VIP}
+    assert len(rig.told(Repaired)) == 1
+    assert rig.told(Applied) == []
+
+
+async def test_drain_disable_and_weight_reach_the_kernel_and_end(rig: Rig) -> None:
+    await rig.settled()
+    rig.controller.override(drain(RS1))
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 0, "10.0.0.43": 1}
+    rig.controller.override(drain(RS1, OverrideKind.DISABLE))
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.43": 1}
+    rig.controller.clear(Target(RS1.address), OverrideKind.DISABLE, "alice")
+    rig.controller.clear(Target(RS1.address), OverrideKind.DRAIN, "alice")
+    heavy = replace(drain(RS2, OverrideKind.WEIGHT), weight=Weight(300, percent=True))
+    rig.controller.override(heavy)
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 3}
+
+
+async def test_an_expired_override_ends_by_itself(rig: Rig) -> None:
+    await rig.settled()
+    rig.controller.override(replace(drain(RS1), expires=time.time() - 1))
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 1}
+    assert [e.actor for e in rig.events if isinstance(e, OverrideCleared)] == ["expiry"]
+
+
+async def test_a_drain_holds_through_a_restart(tmp_path: Path, rig: Rig) -> None:
+    await rig.settled()
+    rig.controller.override(drain(RS1))
+    await rig.turn()
+    again = Rig(config(), tmp_path, rig.ipvs, rig.addresses)
+    again.controller.override(drain(RS1))
+    await again.turn()
+    again.up(RS1, RS2)
+    await again.turn()
+    assert rig.weights() == {"10.0.0.42": 0, "10.0.0.43": 1}
+
+
+async def test_a_refused_realserver_holds_nothing_else_back_and_is_told_once(
+    rig: Rig,
+) -> None:
+    rig.ipvs.fail(ENOMEM, lambda s: isinstance(s, AddRealserver) and s.realserver == RS1, times=3)
+    await rig.turn()
+    await rig.resync()
+    await rig.resync()
+    assert rig.weights() == {"10.0.0.43": 0}
+    assert rig.addresses.held == {VIP}
+    assert len(rig.told(StepRefused)) == 1
+    assert not rig.controller.pulse.programmed
+    assert rig.controller.report.trouble()
+    await rig.resync()
+    assert rig.weights() == {"10.0.0.42": 0, "10.0.0.43": 0}
+    assert rig.controller.report.trouble() == ()
+
+
+async def test_no_vip_while_its_service_cannot_be_created(rig: Rig) -> None:
+    rig.ipvs.fail(ENOMEM, lambda s: isinstance(s, AddService))
+    await rig.turn()
+    assert rig.addresses.held == set()
+    await rig.resync()
+    assert rig.addresses.held == {VIP}
+
+
+async def test_a_stale_step_makes_the_same_pass_read_again(rig: Rig) -> None:
+    await rig.settled()
+    rig.ipvs.drop(WEB, RS1)
+    rig.verdict(RS1, Verdict.DOWN, WRONG)
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 0, "10.0.0.43": 1}
+
+
+async def test_a_kernel_that_does_not_answer_is_told_once_and_retried(rig: Rig) -> None:
+    await rig.settled()
+    rig.ipvs.fail_reads(ENOBUFS, times=2)
+    await rig.resync()
+    await rig.resync()
+    assert len(rig.told(KernelFailed)) == 1
+    assert rig.controller.report.trouble()
+    await rig.turn()
+    assert len(rig.told(KernelRecovered)) == 1
+    assert rig.told(Repaired) == []
+
+
+async def test_an_apply_that_breaks_off_is_not_taken_for_drift(rig: Rig) -> None:
+    await rig.settled()
+    rig.ipvs.fail_applies(ENOBUFS)
+    rig.verdict(RS1, Verdict.DOWN, WRONG)
+    await rig.turn()
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 0, "10.0.0.43": 1}
+    assert rig.told(Repaired) == []
+
+
+async def test_reload_adds_at_weight_0_and_lets_a_removed_one_finish(rig: Rig) -> None:
+    await rig.settled()
+    rig.ipvs.count(WEB, RS2, Counters(active=3))
+    new = config(service(realserver(RS1, weight=4), realserver(RS3)), digest="new")
+    await rig.controller.reload(new)
+    assert rig.weights() == {"10.0.0.42": 4, "10.0.0.43": 0, "10.0.0.44": 0}
+    rig.up(RS3)
+    await rig.turn()
+    assert rig.weights()["10.0.0.44"] == 1
+    rig.ipvs.count(WEB, RS2, Counters(active=0))
+    await rig.resync()
+    assert rig.weights() == {"10.0.0.42": 4, "10.0.0.44": 1}
+    assert rig.told(Reloaded)
+    assert rig.told(Repaired) == []
+
+
+async def test_reload_keeps_a_weight_while_a_changed_check_has_no_verdict(rig: Rig) -> None:
+    await rig.settled()
+    other = replace(realserver(RS1).checks[0].spec, port=8080)
+    new = config(service(realserver(RS1, spec=other), realserver(RS2)))
+    await rig.controller.reload(new)
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 1}
+
+
+async def test_reload_removes_a_service_and_the_vip_that_left(rig: Rig) -> None:
+    await rig.settled()
+    new = replace(config(), vips=(), services=())
+    await rig.controller.reload(new)
+    assert rig.ipvs.table == {}
+    assert rig.addresses.held == set()
+
+
+async def test_preview_writes_nothing_and_names_the_steps(rig: Rig) -> None:
+    await rig.settled()
+    writes = rig.ipvs.writes
+    steps = await rig.controller.preview(config(service(realserver(RS1, weight=4))))
+    assert rig.ipvs.writes == writes
+    assert {type(s) for s in steps} == {EditRealserver}
+    assert await rig.controller.preview(config()) == ()
+
+
+async def test_a_service_owned_by_an_earlier_run_is_removed(tmp_path: Path) -> None:
+    ipvs = FakeIpvs({FOREIGN: VirtualService("rr")})
+    rig = Rig(config(), tmp_path, ipvs, recorded=(FOREIGN,))
+    await rig.turn()
+    assert set(ipvs.table) == {WEB}
+
+
+async def test_release_takes_out_what_is_owned_only(rig: Rig) -> None:
+    rig.ipvs.put(FOREIGN, VirtualService("rr"))
+    await rig.settled()
+    await rig.controller.release()
+    assert set(rig.ipvs.table) == {FOREIGN}
+    assert rig.addresses.held == set()
+
+
+async def test_many_steps_are_told_as_a_sum(tmp_path: Path) -> None:
+    keys = [RealserverKey(ip_address("10.1.0.0") + n, 80) for n in range(150)]
+    rig = Rig(config(service(*(realserver(k) for k in keys))), tmp_path)
+    await rig.turn()
+    assert [e.count for e in rig.events if isinstance(e, AppliedMany)] == [152]
+
+
+async def test_verdicts_of_one_moment_make_one_plan(rig: Rig) -> None:
+    await rig.settled()
+    passes = rig.controller.pulse.passes
+    loop = asyncio.create_task(rig.controller.run())
+    while rig.controller.pulse.passes == passes:
+        await asyncio.sleep(0)
+    applies = len(rig.ipvs.applied)
+    rig.verdict(RS1, Verdict.DOWN, REFUSED)
+    rig.verdict(RS2, Verdict.DOWN, REFUSED)
+    await rig.ipvs.until(lambda: len(rig.ipvs.applied) > applies)
+    loop.cancel()
+    assert rig.weights() == {}
+    assert all(isinstance(s, DeleteRealserver) for s in rig.ipvs.applied[-2:])
