@@ -1,0 +1,50 @@
+# Everything a developer types. `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+K ?=
+LAB := tests/lab/run --out .lab
+
+.PHONY: help venv deps check static test test-lab demo bench man clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: .venv/.installed  ## make .venv with lvsguard and the development tools
+
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3 venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "python3-venv is missing: installing it (apt-get, needs root)"; \
+	  apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+deps:  ## install the Debian packages of the lab and the demo (only what is missing)
+	@tests/lab/install-deps
+
+static: venv
+	@$(BIN)/ruff format --check --quiet . || { \
+	  echo "not formatted: run $(BIN)/ruff format ." >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@mkdir -p .lab
+	@$(BIN)/lint-imports >.lab/imports.log 2>&1 || { cat .lab/imports.log; exit 1; }
+
+check: static  ## the fast gate: format, lint, types, arrows, unit and property tests
+	@$(BIN)/pytest -q tests/unit tests/property
+
+test: deps static  ## everything; kernel tests run on a kernel with IPVS (user-mode Linux if need be)
+	@$(BIN)/python -m tests.lab.suite
+
+test-lab: deps venv  ## the kernel tests alone; make test-lab K=expr picks by name
+	@LVSGUARD_REQUIRE_KERNEL=1 $(LAB) python -m pytest -q \
+	  -m '(kernel or lab) and not without_ipvs' $(if $(K),-k '$(K)')
+
+clean:  ## remove what the targets made (.venv stays: rm -r .venv)
+	@rm -rf .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+	  build dist *.egg-info
+	@find lvsguard tests -name __pycache__ -type d -prune -exec rm -r {} +

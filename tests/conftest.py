@@ -1,0 +1,35 @@
+"""Rules for every test: which kernel a marked test needs, and golden files."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support")
+
+from tests.support import kernel  # noqa: E402 (after its registration)
+from tests.support.golden import Golden  # noqa: E402
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write tests/golden instead of comparing"
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this kernel cannot run, with the reason; where it is required, fail."""
+    missing = ""
+    if item.get_closest_marker("without_ipvs"):
+        missing = kernel.missing_for_tests_without_ipvs()
+    elif item.get_closest_marker("kernel") or item.get_closest_marker("lab"):
+        missing = kernel.missing_for_kernel_tests()
+    if missing and kernel.REQUIRED:
+        pytest.fail(f"LVSGUARD_REQUIRE_KERNEL is set, but: {missing}", pytrace=False)
+    if missing:
+        pytest.skip(missing)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Return the comparer of outputs with tests/golden."""
+    return Golden(update=bool(request.config.getoption("--update-golden")))
