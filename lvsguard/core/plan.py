@@ -14,6 +14,7 @@ from lvsguard.core.model import (
     Realserver,
     RealserverKey,
     ServiceKey,
+    VipAddress,
     VirtualService,
 )
 from lvsguard.core.step import (
@@ -37,9 +38,7 @@ def plan(desired: KernelState, observed: KernelState) -> tuple[Step, ...]:
     ``observed`` holds only what the director owns: whatever is in it and not desired is removed.
     ``plan(x, x) == ()``.
     """
-    steps: list[Step] = []
-    steps.extend(RemoveAddress(a) for a in sorted(observed.addresses - desired.addresses, key=str))
-    steps.extend(AddAddress(a) for a in sorted(desired.addresses - observed.addresses, key=str))
+    steps: list[Step] = list(_address_steps(desired.addresses, observed.addresses))
     for key, want in desired.services.items():
         have = observed.services.get(key)
         if have is not want:
@@ -47,6 +46,26 @@ def plan(desired: KernelState, observed: KernelState) -> tuple[Step, ...]:
     steps.extend(DeleteService(key) for key in observed.services if key not in desired.services)
     steps.sort(key=phase)
     return tuple(steps)
+
+
+def _address_steps(
+    desired: frozenset[VipAddress], observed: frozenset[VipAddress]
+) -> Iterator[Step]:
+    coming = sorted(desired - observed, key=str)
+    for address in sorted(observed - desired, key=str):
+        yield RemoveAddress(address, moved=_moves(address, coming))
+    yield from map(AddAddress, coming)
+
+
+def _moves(old: VipAddress, coming: Iterable[VipAddress]) -> bool:
+    """Whether the VIP can stand in its new place before it leaves the old one.
+
+    Linux has an IPv6 address once on an interface (EEXIST, whatever the prefix); IPv4 may overlap.
+    """
+    new = [a for a in coming if a.address == old.address]
+    if old.address.version == 6 and old.interface in {a.interface for a in new}:
+        return False
+    return bool(new)
 
 
 def _service_steps(
@@ -134,16 +153,23 @@ def held_back(
     """Split one phase's steps into (may go, held back) after ``failed`` steps of earlier phases.
 
     Held back is: everything in a service that could not be created, and the VIP that would point
-    at it; the retirement of a service whose VIP could not be withdrawn; and the removal of the
-    last live realserver of a service whose growth failed. ``state`` is what the kernel holds now.
+    at it; the retirement of a service whose VIP could not be withdrawn; the removal of the last
+    live realserver of a service where a live one could not be added; and the old place of a moved
+    VIP that does not stand in its new one. ``state`` is what the kernel holds now.
     """
-    failed = tuple(failed)
+    steps, failed = tuple(steps), tuple(failed)
     if not failed:
-        return tuple(steps), ()
+        return steps, ()
     missing = {s.service for s in failed if isinstance(s, AddService)}
     missing_at = {key.address for key in missing}
     stuck_at = {s.address.address for s in failed if isinstance(s, RemoveAddress)}
-    stunted = {s.service for s in failed if isinstance(s, AddRealserver | EditRealserver)}
+    stunted = {
+        s.service
+        for s in failed
+        if isinstance(s, AddRealserver | EditRealserver) and s.wanted.weight > 0
+    }
+    leaving = {s.address for s in steps if isinstance(s, RemoveAddress)}
+    standing = {a.address for a in state.addresses - leaving}
     services = dict(state.services)
     go: list[Step] = []
     held: list[Step] = []
@@ -151,6 +177,8 @@ def held_back(
         match step:
             case AddAddress(address):
                 hold = address.address in missing_at
+            case RemoveAddress(address, moved):
+                hold = moved and address.address not in standing
             case DeleteService(key):
                 hold = key.address is not None and key.address in stuck_at
             case AddRealserver(key):

@@ -23,7 +23,10 @@ from lvsguard.core.model import (
 
 
 class Phase(IntEnum):
-    """The order in which steps are applied: grow before shrink, serve before announce."""
+    """The order in which steps are applied: grow before shrink, serve before announce.
+
+    Vacating is last: a VIP that gets another prefix or interface leaves its old place only then.
+    """
 
     WITHDRAW = 1
     SERVE = 2
@@ -31,6 +34,7 @@ class Phase(IntEnum):
     SHRINK = 4
     RETIRE = 5
     ANNOUNCE = 6
+    VACATE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class RemoveAddress:
     """Take a VIP off an interface."""
 
     address: VipAddress
+    moved: bool = False
+    """The same VIP is wanted with another prefix or interface: it stays here until it is there."""
 
     def __str__(self) -> str:
         return f"ip addr del {self.address}"
@@ -144,7 +150,7 @@ def phase(step: Step) -> Phase:
     """Where a step stands in the safety order."""
     match step:
         case RemoveAddress():
-            return Phase.WITHDRAW
+            return Phase.VACATE if step.moved else Phase.WITHDRAW
         case AddService() | EditService():
             return Phase.SERVE
         case AddRealserver():
