@@ -173,6 +173,12 @@ class FactBook:
         self._dirty.clear()
         return KernelState(self._wanted, self.addresses), anew
 
+    def settle(self, found: KernelState) -> None:
+        """The kernel holds what is wanted: hold the same objects, so that the next comparison of
+        an unchanged service is one of identity."""
+        for key in self._wanted:
+            self._wanted[key] = found.services[key]
+
     def _with_leaving(self, key: ServiceKey, service: VirtualService) -> VirtualService:
         leaving = {r: entry for (s, r), (entry, _) in self._leaving.items() if s == key}
         if not leaving:

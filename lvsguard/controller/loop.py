@@ -218,7 +218,10 @@ class Controller:
         self.book.part(self.observation.counters, begun)
         self._expire()
         wanted, _ = self.book.decide()
-        await self._converge(ipvs, plan(wanted, found))
+        steps = plan(wanted, found)
+        await self._converge(ipvs, steps)
+        if not steps:
+            self.book.settle(found)
         self._forget_leftovers()
         if first:
             self._emit(Started(__version__, adopted, ipvs.writes))
