@@ -48,6 +48,15 @@ class Timeouts:
     udp: int
 
 
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What the kernel says about its IPVS."""
+
+    version: str
+    table_size: int
+    """Buckets of the connection hash table."""
+
+
 class SyncRole(StrEnum):
     """Role of the kernel's connection sync daemon."""
 
@@ -82,6 +91,9 @@ class Ipvs(Protocol):
     async def apply(self, steps: Sequence[IpvsStep]) -> tuple[StepFailure, ...]:
         """Apply steps of one phase, in batches. Returns what failed; raises KernelError when the
         kernel could not be asked at all."""
+
+    async def info(self) -> Info:
+        """Version and size of the connection table."""
 
     async def timeouts(self) -> Timeouts:
         """The connection timeouts."""

@@ -43,6 +43,7 @@ from lvsguard.kernel.port import (
     AddressGone,
     Change,
     ChangesLost,
+    Info,
     KernelError,
     LinkChanged,
     StepFailure,
@@ -212,6 +213,9 @@ class FakeIpvs:
                 self.applied.append(step)
         self.arrivals.happened()
         return tuple(failures)
+
+    async def info(self) -> Info:
+        return Info("1.2.1", 4096)
 
     async def timeouts(self) -> Timeouts:
         return self._timeouts
