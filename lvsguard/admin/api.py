@@ -1,0 +1,347 @@
+"""The resources of the admin API: what each request means to the daemon's operations.
+
+Knows HTTP only as far as ``server`` hands it over: a call goes in, a reply or a stream comes out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from lvsguard.admin import protocol, status
+from lvsguard.admin.entry import Entry
+from lvsguard.admin.operations import ConfigRefused, Kept, Operations
+from lvsguard.admin.protocol import Failure, Reply
+from lvsguard.admin.steps import tell
+from lvsguard.admin.target import Resolution, TargetError, clearable, parse_endpoint, resolve
+from lvsguard.core.event import Level
+from lvsguard.core.model import RealserverKey, ServiceKey
+from lvsguard.core.override import Override, OverrideKind, Target, Weight
+from lvsguard.core.snapshot import View
+from lvsguard.core.step import AddRealserver, DeleteRealserver, EditRealserver, Step
+from lvsguard.serving import Slices
+
+IDLE_SECONDS = 1.0
+"""How often a quiet event stream looks whether its reader is still there."""
+
+
+class Refusal(Exception):
+    """An answer that is not 2xx."""
+
+    def __init__(self, status: int, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.status = status
+        self.failure = failure
+
+
+def refuse(status: int, code: str, error: str) -> Refusal:
+    """A refusal without lists."""
+    return Refusal(status, Failure(code=code, error=error))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, as the resources see it."""
+
+    query: Mapping[str, str]
+    body: Callable[[int], Awaitable[bytes]]
+    """Reads the whole body, at most so many bytes."""
+    actor: Callable[[], Awaitable[str]]
+    gone: Callable[[], bool]
+    """Whether the peer has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A reply that is made while it is sent. ``endless``: its connection may live on."""
+
+    content_type: str
+    pieces: AsyncGenerator[bytes, None]
+    endless: bool = False
+
+
+Answer = Reply | Stream
+Resource = Callable[[Call], Awaitable[Answer]]
+
+_Request = TypeVar("_Request", bound=protocol.Request)
+
+_line = msgspec.json.Encoder().encode
+
+
+class Api:
+    """Version 1 of the API over the daemon's operations."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self.routes: Mapping[tuple[str, str], Resource] = {
+            ("GET", "/v1/version"): self.version,
+            ("GET", "/v1/status"): self.status,
+            ("GET", "/v1/health"): self.health,
+            ("GET", "/v1/events"): self.events,
+            ("GET", "/v1/overrides"): self.overrides,
+            ("POST", "/v1/overrides"): self.set_override,
+            ("DELETE", "/v1/overrides"): self.clear_override,
+            ("POST", "/v1/reload"): self.reload,
+            ("POST", "/v1/plan"): self.plan,
+        }
+
+    async def version(self, call: Call) -> Answer:
+        """Who answers."""
+        view = self._operations.view()
+        return protocol.VersionReply(
+            api=protocol.VERSION, version=view.version, director=view.director, pid=os.getpid()
+        )
+
+    async def status(self, call: Call) -> Answer:
+        """Everything about VIPs, services and realservers."""
+        pieces = status.status_json(self._operations.view(), Slices())
+        return Stream("application/json", pieces)
+
+    async def health(self, call: Call) -> Answer:
+        """How the controller does."""
+        return status.health(self._operations.view())
+
+    async def overrides(self, call: Call) -> Answer:
+        """Overrides in force."""
+        held = self._operations.view().overrides()
+        return protocol.OverridesReply(overrides=[status.override(o) for o in held])
+
+    async def set_override(self, call: Call) -> Answer:
+        """Put an override in force."""
+        request = _decode(await call.body(protocol.BODY_BYTES), protocol.SetOverride)
+        weight = _weight(request)
+        if not request.reason.isprintable():
+            raise refuse(400, "bad-request", "reason: leave out line breaks and control characters")
+        found = await self._resolve(request.target, request.service)
+        now = time.time()
+        actor = await call.actor()
+        kept = [
+            await self._operations.set_override(
+                Override(
+                    target,
+                    request.kind,
+                    actor,
+                    now,
+                    request.reason,
+                    weight,
+                    None if request.expires_in is None else now + request.expires_in,
+                )
+            )
+            for target in found.targets
+        ]
+        return _changed(found, found.targets, kept)
+
+    async def clear_override(self, call: Call) -> Answer:
+        """End overrides."""
+        try:
+            request = msgspec.convert(dict(call.query), protocol.ClearOverride)
+        except msgspec.ValidationError as error:
+            raise refuse(400, "bad-request", f"query: {error}") from None
+        overrides = self._operations.view().overrides()
+        found = await self._clearing(request, overrides)
+        ended: dict[Target, None] = {}
+        for target in found.targets:
+            within, wider = clearable(target, request.kind, overrides)
+            if wider:
+                raise _covered(target, wider[0])
+            ended.update(dict.fromkeys(within))
+        actor = await call.actor()
+        kept = [
+            await self._operations.clear_override(target, request.kind, actor) for target in ended
+        ]
+        return _changed(found, tuple(ended), kept)
+
+    async def reload(self, call: Call) -> Answer:
+        """Take the configuration file over again."""
+        outcome = await self._operations.reload(await call.actor())
+        if not outcome.accepted:
+            raise _bad_config(outcome.problems)
+        return protocol.ReloadReply(digest=outcome.digest, steps=outcome.steps)
+
+    async def plan(self, call: Call) -> Answer:
+        """What a configuration would change."""
+        request = _decode(await call.body(protocol.CONFIG_BYTES), protocol.PlanRequest)
+        try:
+            steps = await self._operations.plan(request.config)
+        except ConfigRefused as refused:
+            raise _bad_config(refused.problems) from None
+        names, reasons = await _context(self._operations.view(), steps)
+        return protocol.PlanReply(steps=[tell(step, names, reasons) for step in steps])
+
+    async def events(self, call: Call) -> Answer:
+        """The history, and with ``follow=1`` what happens from now on, as JSON lines."""
+        unknown = set(call.query) - {"since", "limit", "follow"}
+        if unknown:
+            raise refuse(
+                400, "bad-request", f"{', '.join(sorted(unknown))}: use since, limit, follow"
+            )
+        since = _instant(call.query.get("since", "0"))
+        limit = _limit(call.query.get("limit", str(protocol.HISTORY_DEFAULT)))
+        follow = call.query.get("follow", "0") == "1"
+        return Stream("application/x-ndjson", self._lines(call, since, limit, follow), follow)
+
+    async def _lines(
+        self, call: Call, since: float, limit: int, follow: bool
+    ) -> AsyncGenerator[bytes, None]:
+        with self._operations.subscribe() as entries:
+            last = 0
+            slices = Slices()
+            for entry in await self._operations.history(since, limit):
+                last = entry.id
+                yield _line(_event(entry)) + b"\n"
+                if slices.due():
+                    await slices.rest()
+            lost = 0
+            while follow and not call.gone():
+                try:
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        entry = await anext(entries)
+                except TimeoutError:
+                    continue
+                except StopAsyncIteration:
+                    return
+                if entries.lost > lost:
+                    yield _line(_lost(entries.lost - lost, entry)) + b"\n"
+                    lost = entries.lost
+                if entry.id > last:
+                    yield _line(_event(entry)) + b"\n"
+
+    async def _resolve(self, target: str, service: str | None) -> Resolution:
+        try:
+            return await resolve(target, service, self._operations.view())
+        except TargetError as error:
+            failure = Failure(code=error.code, error=str(error), known=list(error.known))
+            raise Refusal(404, failure) from None
+
+    async def _clearing(
+        self, request: protocol.ClearOverride, overrides: tuple[Override, ...]
+    ) -> Resolution:
+        """As ``_resolve``; an override of something that left the config can be ended too."""
+        try:
+            return await self._resolve(request.target, request.service)
+        except Refusal:
+            endpoint = parse_endpoint(request.target)
+            if endpoint is not None:
+                target = Target(*endpoint, request.service)
+                if clearable(target, request.kind, overrides)[0]:
+                    return Resolution((target,), ())
+            raise
+
+
+def _decode(body: bytes, kind: type[_Request]) -> _Request:
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (ValueError, RecursionError) as error:
+        raise refuse(400, "bad-request", f"body: {error}") from None
+
+
+def _weight(request: protocol.SetOverride) -> Weight | None:
+    if (request.kind is OverrideKind.WEIGHT) != (request.weight is not None):
+        raise refuse(400, "bad-request", "weight: give it with kind weight, and only there")
+    if request.weight is None:
+        return None
+    try:
+        return protocol.parse_weight(request.weight)
+    except ValueError as error:
+        raise refuse(400, "bad-request", str(error)) from None
+
+
+def _changed(found: Resolution, targets: tuple[Target, ...], kept: list[Kept]) -> Answer:
+    return protocol.ChangeReply(
+        targets=[str(target) for target in targets],
+        realservers=list(found.realservers),
+        durable=all(k.durable for k in kept),
+        message=next((k.message for k in kept if not k.durable), ""),
+    )
+
+
+def _covered(target: Target, wider: Override) -> Refusal:
+    return refuse(
+        409,
+        "covered",
+        f"{target} is also under the {wider.kind} of {wider.target} by {wider.actor}: "
+        f"end that one instead (target {wider.target})",
+    )
+
+
+def _bad_config(problems: tuple[str, ...]) -> Refusal:
+    error = "the configuration has problems, nothing was changed: mend them and try again"
+    return Refusal(422, Failure(code="bad-config", error=error, problems=list(problems)))
+
+
+def _instant(text: str) -> float:
+    """Seconds since the epoch, or RFC 3339."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            stamp = datetime.fromisoformat(text)
+        except ValueError:
+            stamp = None
+        if stamp is None:
+            raise refuse(
+                400, "bad-request", "since: give RFC 3339 or seconds since the epoch"
+            ) from None
+        seconds = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds < 1e11:
+        raise refuse(400, "bad-request", "since: that is not within the history of computing")
+    return seconds
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) <= 5:
+        limit = int(text)
+        if 0 < limit <= protocol.HISTORY_MAX:
+            return limit
+    raise refuse(400, "bad-request", f"limit: give 1 to {protocol.HISTORY_MAX}")
+
+
+def _event(entry: Entry) -> protocol.EventReply:
+    return protocol.EventReply(
+        id=entry.id,
+        time=protocol.rfc3339(entry.at),
+        kind=entry.kind,
+        level=entry.level.name.lower(),
+        text=entry.text,
+        data=dict(entry.data),
+    )
+
+
+def _lost(count: int, before: Entry) -> protocol.EventReply:
+    return protocol.EventReply(
+        id=before.id,
+        time=protocol.rfc3339(before.at),
+        kind="lost",
+        level=Level.WARNING.name.lower(),
+        text=f"{count} events went by faster than they were read: ask for them with since",
+        data={"count": count},
+    )
+
+
+async def _context(
+    view: View, steps: tuple[Step, ...]
+) -> tuple[dict[ServiceKey, str], dict[tuple[ServiceKey, RealserverKey], str]]:
+    """Names of the configured services, and why the weights of the steps' realservers are so."""
+    touched = {
+        (step.service, step.realserver)
+        for step in steps
+        if isinstance(step, AddRealserver | EditRealserver | DeleteRealserver)
+    }
+    names: dict[ServiceKey, str] = {}
+    reasons: dict[tuple[ServiceKey, RealserverKey], str] = {}
+    slices = Slices()
+    for service in view.services():
+        names[service.key] = service.name
+        for realserver in service.realservers if touched else ():
+            if (service.key, realserver.key) in touched:
+                reasons[service.key, realserver.key] = realserver.reason
+            if slices.due():
+                await slices.rest()
+    return names, reasons

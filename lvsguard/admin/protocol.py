@@ -1,0 +1,317 @@
+"""The admin API's words: requests and replies of version 1, as JSON over HTTP on a unix socket.
+
+Both sides import this and nothing here acts. Field names and meanings are public: within a
+version they are only ever added to. ``Status`` is what ``lvsguard status --json`` prints.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from lvsguard.core.health import Verdict
+from lvsguard.core.model import WEIGHT_MAX, Forwarding, Protocol
+from lvsguard.core.override import Admin, OverrideKind, Weight
+from lvsguard.core.snapshot import Role
+
+VERSION = 1
+"""Of the API; it is the first part of every path."""
+BODY_BYTES = 64 * 1024
+CONFIG_BYTES = 8 * 1024 * 1024
+"""Longest body of a plan request, which carries a configuration."""
+HISTORY_DEFAULT, HISTORY_MAX = 1000, 10_000
+"""Entries of one events reply."""
+EXPIRY_MAX = 366 * 86400.0
+"""Longest time an override may be set for, in seconds."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Reason = Annotated[str, Meta(max_length=500)]
+Seconds = Annotated[float, Meta(gt=0, le=EXPIRY_MAX)]
+
+
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the requests: a field that is not known is refused, not ignored."""
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """Base of the replies: a client passes over fields that it does not know."""
+
+
+class SetOverride(Request, frozen=True):
+    """POST /v1/overrides: put an override in force."""
+
+    target: Name
+    """An address, ``address:port``, ``[v6]:port`` or a realserver's name from the config."""
+    kind: OverrideKind
+    service: Name | None = None
+    """Name of a service; None: every service that has the target."""
+    weight: Annotated[str, Meta(max_length=6)] | None = None
+    """``0`` to ``65535``, or ``0%`` to ``100%`` of the configured weight; with kind weight only."""
+    reason: Reason = ""
+    expires_in: Seconds | None = None
+    """Seconds from now; None: until it is cleared."""
+
+
+class ClearOverride(Request, frozen=True):
+    """DELETE /v1/overrides?target=&kind=&service=: end an override."""
+
+    target: Name
+    kind: OverrideKind
+    service: Name | None = None
+
+
+class PlanRequest(Request, frozen=True):
+    """POST /v1/plan: what a configuration would change in the kernel."""
+
+    config: str | None = None
+    """TOML text; None: the daemon's own file as it is on disk now."""
+
+
+class Failure(Reply, frozen=True):
+    """Any answer that is not 2xx."""
+
+    code: str
+    """Stable: ``bad-request`` ``unknown-target`` ``unknown-service`` ``covered`` ``bad-config``
+    ``not-found`` ``bad-method`` ``too-large`` ``too-slow`` ``failed``."""
+    error: str
+    """One sentence and what to do next."""
+    problems: list[str] = []
+    """Of a configuration: ``file:line: key: message``."""
+    known: list[str] = []
+    """What exists, when the request named something that does not."""
+
+
+class VersionReply(Reply, frozen=True):
+    """GET /v1/version."""
+
+    api: int
+    version: str
+    director: str
+    pid: int
+
+
+class Quorum(Reply, frozen=True):
+    """Live weight of a service, and how much of it makes the service fit to serve."""
+
+    have: int
+    need: int
+
+
+class Connections(Reply, frozen=True):
+    """Connections as the kernel counts them."""
+
+    active: int
+    inactive: int
+
+
+class RealserverReply(Reply, frozen=True):
+    """A realserver of one service."""
+
+    name: str
+    address: str
+    port: int
+    verdict: Verdict
+    admin: Admin
+    weight: int | None
+    """What the kernel holds; None: not in its table."""
+    configured_weight: int
+    since: str | None
+    reason: str
+    connections: Connections
+
+
+class ServiceHead(Reply, frozen=True):
+    """A virtual service without its realservers."""
+
+    name: str
+    address: str
+    """``10.0.0.8:80``, ``[2001:db8::8]:80`` or ``fwmark 7``."""
+    protocol: Protocol | None
+    """None with a firewall mark."""
+    scheduler: str
+    forwarding: Forwarding
+    quorum: Quorum
+
+
+class ServiceReply(ServiceHead, frozen=True):
+    """A virtual service."""
+
+    realservers: list[RealserverReply]
+
+
+class VipReply(Reply, frozen=True):
+    """Addresses that move together."""
+
+    name: str
+    addresses: list[str]
+    vrid: int | None
+    role: Role
+    since: str | None
+    priority: int | None
+    master: str | None
+
+
+class ForeignRealserver(Reply, frozen=True):
+    """A realserver of a service that is not the director's own."""
+
+    address: str
+    port: int
+    weight: int
+
+
+class ForeignReply(Reply, frozen=True):
+    """A service in the kernel that the config does not name; never touched."""
+
+    address: str
+    protocol: Protocol | None
+    scheduler: str
+    realservers: list[ForeignRealserver]
+
+
+class StatusHead(Reply, frozen=True):
+    """The director, and its VIPs."""
+
+    director: str
+    version: str
+    config_hash: str
+    vips: list[VipReply]
+
+
+class Status(StatusHead, frozen=True):
+    """GET /v1/status. Times are RFC 3339 in UTC."""
+
+    services: list[ServiceReply]
+    foreign: list[ForeignReply]
+
+
+class HealthReply(Reply, frozen=True):
+    """GET /v1/health: how the controller does."""
+
+    programmed: bool
+    """Whether the last pass left the kernel as wanted."""
+    trouble: list[str]
+    """What is wrong now, one line each, with what to do."""
+    passes: int
+    last_pass: str | None
+    pass_seconds: float
+    read_seconds: float
+    probers: int
+    probers_wanted: int
+    kernel_writes: int
+    config_path: str
+    started: str | None
+    reloaded: str | None
+    reload_ok: bool
+
+
+class OverrideReply(Reply, frozen=True):
+    """An override that is in force."""
+
+    target: str
+    address: str
+    port: int | None
+    service: str | None
+    kind: OverrideKind
+    weight: str | None
+    actor: str
+    reason: str
+    since: str | None
+    expires: str | None
+
+
+class OverridesReply(Reply, frozen=True):
+    """GET /v1/overrides."""
+
+    overrides: list[OverrideReply]
+
+
+class Affected(Reply, frozen=True):
+    """A realserver that a change of overrides concerns."""
+
+    service: str
+    name: str
+    address: str
+    port: int
+
+
+class ChangeReply(Reply, frozen=True):
+    """What became of POST or DELETE /v1/overrides: it is in force."""
+
+    targets: list[str]
+    """What the target was understood as. Empty: there was nothing to clear."""
+    realservers: list[Affected]
+    durable: bool
+    """Whether it is on disk too, so that it outlives a restart."""
+    message: str
+    """Why it is not durable, and what to do."""
+
+
+class ReloadReply(Reply, frozen=True):
+    """POST /v1/reload, when the configuration was accepted; else Failure ``bad-config``."""
+
+    digest: str
+    steps: int
+
+
+class StepReply(Reply, frozen=True):
+    """One step of a plan."""
+
+    action: str
+    """``add``, ``change`` or ``remove``."""
+    object: str
+    """``service``, ``realserver`` or ``address``."""
+    group: str
+    """The virtual service or interface that it belongs to, such as ``tcp 10.0.0.8:80``."""
+    name: str | None
+    """The service's name in the config, where it is known."""
+    subject: str
+    """What is added, changed or removed."""
+    changes: list[str]
+    """What it will be, or what changes: ``weight 1 -> 0``."""
+    why: str
+    command: str
+    """The ipvsadm or ip command that it equals."""
+
+
+class PlanReply(Reply, frozen=True):
+    """POST /v1/plan."""
+
+    steps: list[StepReply]
+
+
+class EventReply(Reply, frozen=True):
+    """One line of GET /v1/events (application/x-ndjson)."""
+
+    id: int
+    time: str
+    kind: str
+    level: str
+    """``info``, ``warning`` or ``error``."""
+    text: str
+    data: dict[str, object]
+
+
+def rfc3339(seconds: float) -> str:
+    """A wall-clock time in UTC with milliseconds: ``2026-11-23T10:00:00.000Z``."""
+    stamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return stamp.replace("+00:00", "Z")
+
+
+def moment(seconds: float | None) -> str | None:
+    """As ``rfc3339``; None and 0 (never) become None."""
+    return rfc3339(seconds) if seconds else None
+
+
+def parse_weight(text: str) -> Weight:
+    """``5`` or ``50%``. Raises ValueError with what is allowed."""
+    match = re.fullmatch(r"(\d{1,5})(%?)", text, re.ASCII)
+    if match:
+        weight = Weight(int(match[1]), bool(match[2]))
+        if weight.value <= (100 if weight.percent else WEIGHT_MAX):
+            return weight
+    raise ValueError(
+        f"weight {text!r}: give 0 to {WEIGHT_MAX}, or 0% to 100% of the configured weight"
+    )

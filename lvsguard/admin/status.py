@@ -1,0 +1,166 @@
+"""The published picture as the status document, in pieces that never hold up the loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from lvsguard.admin import protocol
+from lvsguard.admin.protocol import moment
+from lvsguard.core.model import ServiceKey, endpoint
+from lvsguard.core.override import Override
+from lvsguard.core.snapshot import (
+    ForeignStatus,
+    RealserverStatus,
+    ServiceStatus,
+    View,
+    VipStatus,
+)
+from lvsguard.serving import Slices
+
+PIECE_BYTES = 32 * 1024
+"""Pieces are about this long, so that a write hands over something worth a system call."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def status_json(view: View, slices: Slices) -> AsyncGenerator[bytes, None]:
+    """The Status document. The caller may wait between pieces; slices are counted without that."""
+    head = protocol.StatusHead(
+        director=view.director,
+        version=view.version,
+        config_hash=view.config_digest,
+        vips=[vip(status) for status in view.vips()],
+    )
+    piece = bytearray(_encode(head)[:-1])
+    piece += b',"services":['
+    comma = b""
+    for status in view.services():
+        piece += comma
+        piece += _encode(service_head(status))[:-1]
+        piece += b',"realservers":['
+        comma = b""
+        for realserver_status in status.realservers:
+            piece += comma
+            piece += _encode(realserver(realserver_status))
+            comma = b","
+            if slices.due():
+                await slices.rest()
+            if len(piece) >= PIECE_BYTES:
+                slices.end()
+                yield bytes(piece)
+                slices.begin()
+                piece.clear()
+        piece += b"]}"
+        comma = b","
+    piece += b'],"foreign":['
+    comma = b""
+    for stranger in view.foreign():
+        piece += comma
+        piece += _encode(foreign(stranger))
+        comma = b","
+        if slices.due():
+            await slices.rest()
+    piece += b"]}"
+    slices.end()
+    yield bytes(piece)
+
+
+def vip(status: VipStatus) -> protocol.VipReply:
+    """A VIP group."""
+    return protocol.VipReply(
+        name=status.name,
+        addresses=[f"{a.address}/{a.prefix}" for a in status.addresses],
+        vrid=status.vrid,
+        role=status.role,
+        since=moment(status.since),
+        priority=status.priority,
+        master=status.master,
+    )
+
+
+def where(key: ServiceKey) -> str:
+    """A service's address without its protocol: ``10.0.0.8:80`` or ``fwmark 7``."""
+    if key.address is None:
+        return str(key)
+    return endpoint(key.address, key.port)
+
+
+def service_head(status: ServiceStatus) -> protocol.ServiceHead:
+    """A service without its realservers."""
+    return protocol.ServiceHead(
+        name=status.name,
+        address=where(status.key),
+        protocol=status.key.protocol,
+        scheduler=status.scheduler,
+        forwarding=status.forwarding,
+        quorum=protocol.Quorum(have=status.quorum_have, need=status.quorum_need),
+    )
+
+
+def realserver(status: RealserverStatus) -> protocol.RealserverReply:
+    """A realserver."""
+    return protocol.RealserverReply(
+        name=status.name,
+        address=str(status.key.address),
+        port=status.key.port,
+        verdict=status.verdict,
+        admin=status.admin,
+        weight=status.weight,
+        configured_weight=status.configured_weight,
+        since=moment(status.since),
+        reason=status.reason,
+        connections=protocol.Connections(
+            active=status.counters.active, inactive=status.counters.inactive
+        ),
+    )
+
+
+def foreign(status: ForeignStatus) -> protocol.ForeignReply:
+    """A service of somebody else."""
+    return protocol.ForeignReply(
+        address=where(status.key),
+        protocol=status.key.protocol,
+        scheduler=status.scheduler,
+        realservers=[
+            protocol.ForeignRealserver(address=str(key.address), port=key.port, weight=weight)
+            for key, weight in status.realservers.items()
+        ],
+    )
+
+
+def health(view: View) -> protocol.HealthReply:
+    """How the controller does."""
+    loop = view.loop()
+    return protocol.HealthReply(
+        programmed=loop.programmed,
+        trouble=list(loop.trouble),
+        passes=loop.passes,
+        last_pass=moment(loop.last_pass),
+        pass_seconds=loop.pass_seconds,
+        read_seconds=loop.read_seconds,
+        probers=loop.probers,
+        probers_wanted=loop.probers_wanted,
+        kernel_writes=loop.kernel_writes,
+        config_path=view.config_path,
+        started=moment(view.started),
+        reloaded=moment(view.reloaded),
+        reload_ok=view.reload_ok,
+    )
+
+
+def override(held: Override) -> protocol.OverrideReply:
+    """An override in force."""
+    return protocol.OverrideReply(
+        target=str(held.target),
+        address=str(held.target.address),
+        port=held.target.port,
+        service=held.target.service,
+        kind=held.kind,
+        weight=None if held.weight is None else str(held.weight),
+        actor=held.actor,
+        reason=held.reason,
+        since=moment(held.since),
+        expires=moment(held.expires),
+    )

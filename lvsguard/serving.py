@@ -1,0 +1,102 @@
+"""What the daemon's HTTP servers share: bounded connections, and work in slices.
+
+It knows no resource and no answer; those belong to the admin and telemetry rooms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+from aiohttp import web
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+HEADER_SECONDS = 5.0
+"""From the connection to the end of the request's header."""
+LINE_BYTES = 4096
+"""Longest request line and longest header."""
+
+_BUSY_TEXT = b"too many connections: try again in a few moments"
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_BUSY_TEXT), _BUSY_TEXT)
+)
+
+
+class BoundedServer(web.Server):
+    """aiohttp's low-level server with a limit on connections and on the time of each.
+
+    One request a connection: answers must be ``force_close``d. ``lifetime`` (seconds) ends a
+    connection whatever it does, so a peer that neither sends nor reads cannot hold it.
+    """
+
+    def __init__(self, handler: Handler, *, connections: int, lifetime: float) -> None:
+        super().__init__(
+            handler,
+            keepalive_timeout=HEADER_SECONDS,
+            max_line_size=LINE_BYTES,
+            max_field_size=LINE_BYTES,
+            lingering_time=1.0,
+            auto_decompress=False,
+            access_log=None,
+        )
+        self._limit = connections
+        self._lifetime = lifetime
+        self._deadlines: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Let a connection in, or send it away when there are too many (aiohttp calls this)."""
+        super().connection_made(handler, transport)
+        loop = asyncio.get_running_loop()
+        self._deadlines[handler] = loop.call_later(self._lifetime, transport.abort)
+        if len(self._deadlines) > self._limit:
+            transport.write(_BUSY)
+            transport.close()
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        """Forget a connection (aiohttp calls this)."""
+        super().connection_lost(handler, exc)
+        if (deadline := self._deadlines.pop(handler, None)) is not None:
+            deadline.cancel()
+
+    def unlimited(self, request: web.BaseRequest) -> None:
+        """Let this request's connection live on: its handler bounds every write itself."""
+        if (deadline := self._deadlines.get(request.protocol)) is not None:
+            deadline.cancel()
+
+
+class Slices:
+    """Work cut into slices, so that the loop is never blocked for much longer than one.
+
+    Between two small portions of work: ``if slices.due(): await slices.rest()``.
+    """
+
+    def __init__(self, seconds: float = 0.005) -> None:
+        self._seconds = seconds
+        self._began = perf_counter()
+        self.longest = 0.0
+        """Seconds of the longest slice so far."""
+        self.count = 0
+
+    def due(self) -> bool:
+        """Whether this slice has lasted long enough."""
+        return perf_counter() - self._began >= self._seconds
+
+    async def rest(self) -> None:
+        """End the slice, give the loop a turn, begin the next."""
+        self.end()
+        await asyncio.sleep(0)
+        self.begin()
+
+    def end(self) -> None:
+        """End the slice; call it before any other await, so that waiting is not counted."""
+        self.longest = max(self.longest, perf_counter() - self._began)
+        self.count += 1
+
+    def begin(self) -> None:
+        """Begin a slice after waiting for something."""
+        self._began = perf_counter()
