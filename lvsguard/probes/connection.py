@@ -1,0 +1,229 @@
+"""One probe over one TCP connection: non-blocking, one total timeout, bounded reads.
+
+Connects, sends the conversation's request, feeds it what comes back, closes as soon as the
+conversation has decided. It judges nothing but the connection itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import struct
+from _socket import socket as RawSocket  # the Python subclass around it costs as much as a send
+from collections.abc import Callable
+from dataclasses import dataclass
+from socket import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_IP,
+    IPPROTO_TCP,
+    SO_ERROR,
+    SO_LINGER,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_NODELAY,
+)
+from typing import Final
+
+from lvsguard.core.config import Check
+from lvsguard.core.health import Result
+from lvsguard.probes import outcome
+from lvsguard.probes.engine import Engine
+from lvsguard.probes.outcome import Conversation, Outcome
+
+Done = Callable[[Result], None]
+
+READ_SIZE: Final = 16384
+"""Bytes of one read: below malloc's threshold for an mmap, above almost every answer."""
+READS_MAX: Final = 16
+"""Reads in a row from one peer before others get their turn."""
+
+IP_BIND_ADDRESS_NO_PORT: Final = 24
+"""ip(7): choose the local port at connect(), not at bind(). Not in Python's socket module."""
+
+_NODELAY_ABOVE: Final = 1200  # a request of one segment is never held back by Nagle
+_ABORT: Final = struct.pack("ii", 1, 0)
+_EVENTS: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+_BROKEN: Final = select.EPOLLERR | select.EPOLLHUP
+_WRITABLE: Final = select.EPOLLOUT
+_READABLE: Final = select.EPOLLIN | select.EPOLLRDHUP | _BROKEN
+_TYPE: Final = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a check's connections go, made ready once."""
+
+    family: int
+    address: tuple[str, int]
+    source: tuple[str, int] | None
+    timeout: float
+
+    @classmethod
+    def of(cls, check: Check) -> Target:
+        """Make a check's target ready."""
+        return cls(
+            AF_INET6 if check.address.version == 6 else AF_INET,
+            (str(check.address), check.port),
+            None if check.spec.source is None else (str(check.spec.source), 0),
+            check.spec.timing.timeout,
+        )
+
+
+class Connection:
+    """One probe under way. ``done`` is called exactly once, unless it is cancelled before."""
+
+    __slots__ = (
+        "_connected",
+        "_done",
+        "_engine",
+        "_eof",
+        "_fd",
+        "_socket",
+        "_started",
+        "_talk",
+        "_target",
+        "_unsent",
+        "alarm",
+    )
+
+    def __init__(self, engine: Engine, target: Target, talk: Conversation, done: Done) -> None:
+        self.alarm = 0
+        self._engine = engine
+        self._target = target
+        self._talk = talk
+        self._done = done
+        self._socket: RawSocket | None = None
+        self._fd = -1
+        self._started = engine.now
+        self._connected = False
+        self._eof = False
+        self._unsent = talk.request
+
+    def start(self) -> None:
+        """Connect. What fails at once is the director's own fault, and is done with at once."""
+        target = self._target
+        try:
+            sock = self._socket = RawSocket(target.family, _TYPE, 0)
+            if target.source is not None:
+                sock.setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                sock.bind(target.source)
+            if len(self._unsent) > _NODELAY_ABOVE:
+                sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            number = sock.connect_ex(target.address)
+            if number not in (0, errno.EINPROGRESS):
+                # Refused at once is the loopback's way; all else did not leave this host.
+                refused = number == errno.ECONNREFUSED
+                self._finish(outcome.connect_failed(number) if refused else outcome.local(number))
+                return
+            self._fd = sock.fileno()
+            self._engine.watch(self._fd, _EVENTS, self)
+        except OSError as error:
+            self._finish(outcome.local(error.errno or errno.EIO))
+            return
+        self._engine.wake(self._started + target.timeout, self)
+
+    def cancel(self) -> None:
+        """End without a result; nothing happens when it has ended already."""
+        if self._socket is not None:
+            self._close()
+
+    def ready(self, events: int) -> None:
+        """Take the socket's events (see ``engine.Watcher``)."""
+        sock = self._socket
+        if sock is None:
+            return
+        found = None
+        if not self._connected:
+            found = self._connect(sock, events)
+        elif self._unsent and events & _WRITABLE:
+            found = self._send(sock)
+        if found is None and events & _READABLE:
+            found = self._read(sock, events)
+        if found is not None:
+            self._finish(found)
+
+    def ring(self, due: float) -> None:
+        """Take the end of the time (see ``engine.Sleeper``)."""
+        timeout = self._target.timeout
+        lateness = self._engine.now - due
+        if lateness > timeout / 2:
+            self._finish(outcome.stalled(lateness))
+        elif self._connected:
+            self._finish(self._talk.expired(timeout))
+        else:
+            self._finish(outcome.connect_expired(timeout))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _connect(self, sock: RawSocket, events: int) -> Outcome | None:
+        if events & _BROKEN:
+            number = sock.getsockopt(SOL_SOCKET, SO_ERROR)
+            if number:
+                return outcome.connect_failed(number)
+        if not events & _WRITABLE:
+            return None
+        self._connected = True
+        return self._send(sock) if self._unsent else self._talk.sent()
+
+    def _send(self, sock: RawSocket) -> Outcome | None:
+        try:
+            count = sock.send(self._unsent)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            # The peer may have answered before it broke off: that answer is still to be read.
+            self._unsent = b""
+            return self._read(sock, select.EPOLLRDHUP, error)
+        if count < len(self._unsent):
+            self._unsent = self._unsent[count:]
+            return None
+        self._unsent = b""
+        return self._talk.sent()
+
+    def _read(self, sock: RawSocket, events: int, broken: OSError | None = None) -> Outcome | None:
+        more = events & (select.EPOLLRDHUP | _BROKEN)
+        for _ in range(READS_MAX):
+            try:
+                data = sock.recv(READ_SIZE)
+            except BlockingIOError:
+                return self._talk.reset(broken) if broken is not None else None
+            except OSError as error:
+                return self._talk.reset(broken or error)
+            if not data:
+                self._eof = True
+                return self._talk.closed()
+            found = self._talk.feed(data)
+            if found is not None:
+                self._eof = bool(events & select.EPOLLRDHUP)
+                return found
+            if len(data) < READ_SIZE and not more:
+                return None
+        try:
+            self._engine.rearm(self._fd, _EVENTS)
+        except OSError as error:
+            return outcome.local(error.errno or errno.EIO)
+        return None
+
+    def _finish(self, found: Outcome) -> None:
+        self._close()
+        duration = self._engine.now - self._started
+        self._done(Result(found.ok, found.code, found.reason, duration, found.failure))
+
+    def _close(self) -> None:
+        self._engine.sleep(self)
+        if self._fd >= 0:
+            self._engine.forget(self._fd)
+        sock, self._socket, self._fd = self._socket, None, -1
+        if sock is None:
+            return
+        try:
+            if self._connected and not self._eof:
+                # Closing first would leave a TIME_WAIT here for each probe: reset instead. Where
+                # the peer has closed already it has the TIME_WAIT, and a plain close is right.
+                sock.setsockopt(SOL_SOCKET, SO_LINGER, _ABORT)
+        except OSError:
+            pass  # reset by the peer meanwhile
+        sock.close()

@@ -1,0 +1,336 @@
+"""The https check: aiohttp over TLS, to the realserver's address, verifying the configured name.
+
+Redirects are off, proxies and cookies unknown, reads bounded, and one probe is one session that
+ends with it. Importing this module brings aiohttp: only ``kinds`` does, and only when asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from collections import deque
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from yarl import URL
+
+from lvsguard.core.config import Check, HttpSpec, TlsSpec
+from lvsguard.core.health import FailureClass, Result
+from lvsguard.core.model import endpoint
+from lvsguard.probes import outcome
+from lvsguard.probes.answer import Answer, wrong
+from lvsguard.probes.connection import IP_BIND_ADDRESS_NO_PORT, Done
+from lvsguard.probes.engine import Engine
+from lvsguard.probes.http import headers, host_header
+from lvsguard.probes.outcome import Outcome, plain, seconds
+
+if TYPE_CHECKING:
+    from aiohttp.connector import AddrInfoType
+
+STARTS: Final = 4
+"""Probes started in one turn of the loop: handshakes cost so much that a crowd would time out."""
+
+
+class HttpsCheck:
+    """An https check made ready."""
+
+    def __init__(self, check: Check, engine: Engine) -> None:
+        spec = check.spec.http or HttpSpec()
+        self.engine = engine
+        self.tls = check.spec.tls or TlsSpec()
+        self.answer = Answer(spec)
+        self.method = spec.method
+        self.url = URL(f"https://{endpoint(check.address, check.port)}{spec.path}", encoded=True)
+        host = host_header(spec, check.address, check.port, 443)
+        self.headers = headers(spec, host)
+        self.body = spec.body.encode() or None
+        self.name = self.tls.server_name or _name(spec.host) or str(check.address)
+        self.timeout = check.spec.timing.timeout
+        self.address = (str(check.address), check.port)
+        self.source = None if check.spec.source is None else (str(check.spec.source), 0)
+        self._queue = _queue(engine)
+        _context(self.tls)  # reading certificates takes milliseconds: before the first probe
+
+    def start(self, done: Done) -> HttpsProbe:
+        """Start a probe as soon as the loop has time for a handshake."""
+        probe = HttpsProbe(self, done)
+        self._queue.put(probe)
+        return probe
+
+
+class _Queue:
+    """Starts probes a few at a time, so that those under way are served in between."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[HttpsProbe] = deque()
+
+    def put(self, probe: HttpsProbe) -> None:
+        """Have a probe start when its turn comes."""
+        self._waiting.append(probe)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._release)
+
+    def _release(self) -> None:
+        for _ in range(min(STARTS, len(self._waiting))):
+            self._waiting.popleft().begin()
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._release)
+
+
+_queues: WeakKeyDictionary[Engine, _Queue] = WeakKeyDictionary()
+
+
+def _queue(engine: Engine) -> _Queue:
+    return _queues.setdefault(engine, _Queue())
+
+
+class HttpsProbe:
+    """One probe under way (an ``engine.Sleeper``)."""
+
+    def __init__(self, check: HttpsCheck, done: Done) -> None:
+        self.alarm = 0
+        self._check = check
+        self._done = done
+        self._task: asyncio.Task[None] | None = None
+        self._cancelled = False
+        self._expired: Outcome | None = None
+        self._started = 0.0
+        self._socket: socket.socket | None = None
+        self._secured = False
+        self._status = 0
+
+    def begin(self) -> None:
+        """Start it, unless it was cancelled while it waited."""
+        if self._cancelled:
+            return
+        engine = self._check.engine
+        self._started = engine.now
+        engine.wake(engine.now + self._check.timeout, self)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(_surface)
+
+    def cancel(self) -> None:
+        """End it without a result."""
+        self._cancelled = True
+        self._check.engine.sleep(self)
+        if self._task is not None:
+            self._task.cancel()
+
+    def ring(self, due: float) -> None:
+        """Take the end of the time (see ``engine.Sleeper``)."""
+        lateness = self._check.engine.now - due
+        timeout = self._check.timeout
+        if lateness > timeout / 2:
+            self._expired = outcome.stalled(lateness)
+        elif self._secured:
+            what = "the whole body" if self._status else "an answer"
+            self._expired = _late("L7TOUT", f"TLS is up, but not {what}", timeout)
+        elif self._is_connected():
+            self._expired = _late("L6TOUT", "connected, but no end of the TLS handshake", timeout)
+        else:
+            self._expired = outcome.connect_expired(timeout)
+        if self._task is not None:
+            self._task.cancel()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        engine = self._check.engine
+        try:
+            found = await self._ask()
+        except asyncio.CancelledError:
+            if self._expired is None or self._cancelled:
+                raise
+            found = self._expired
+        engine.sleep(self)
+        duration = engine.now - self._started
+        self._done(Result(found.ok, found.code, found.reason, duration, found.failure))
+
+    async def _ask(self) -> Outcome:
+        context = _context(self._check.tls)
+        if not isinstance(context, ssl.SSLContext):
+            return context
+        try:
+            async with self._session(context) as session, self._request(session) as response:
+                return await self._read(response)
+        except aiohttp.ClientPayloadError:
+            return wrong(f"{self._status}, but closed within the body")
+        except aiohttp.ClientResponseError as error:
+            return wrong(plain(f"not HTTP: {error.message}"))
+        except aiohttp.ServerDisconnectedError:
+            return wrong("closed before an answer")
+        except Exception as error:  # noqa: BLE001 - a stranger's parser met a hostile peer
+            return self._failed(error)
+
+    def _session(self, context: ssl.SSLContext) -> aiohttp.ClientSession:
+        async def secured(*_: object) -> None:
+            self._secured = True
+
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(secured)
+        connector = aiohttp.TCPConnector(
+            ssl=context,
+            force_close=True,
+            local_addr=self._check.source,
+            socket_factory=self._make_socket,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(),
+            auto_decompress=False,
+            trace_configs=[trace],
+        )
+
+    def _request(
+        self, session: aiohttp.ClientSession
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        check = self._check
+        return session.request(
+            check.method,
+            check.url,
+            headers=check.headers,
+            data=check.body,
+            allow_redirects=False,
+            server_hostname=check.name,
+        )
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Outcome:
+        answer = self._check.answer
+        self._status = response.status
+        found = answer.head(response.status, response.reason or "")
+        if found is None:
+            found = answer.encoded(response.headers.get("Content-Encoding", ""))
+        if found is not None:
+            return found
+        body = bytearray()
+        async for data in response.content.iter_any():
+            body += data
+            found = answer.part(response.status, body, len(data))
+            if found is not None:
+                return found
+        return answer.whole(response.status, body)
+
+    def _make_socket(self, info: AddrInfoType) -> socket.socket:
+        family, kind, protocol = info[:3]
+        made = self._socket = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        if self._check.source is not None:
+            made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        return made
+
+    def _is_connected(self) -> bool:
+        if self._socket is None or self._socket.fileno() < 0:
+            return False
+        try:
+            self._socket.getpeername()
+        except OSError:
+            return False
+        return True
+
+    def _failed(self, error: Exception) -> Outcome:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return _tls(_certificate(error.certificate_error, self._check.name))
+        if isinstance(error, aiohttp.ClientConnectorSSLError):
+            return _tls(_handshake(error.os_error))
+        if self._secured:
+            return wrong(
+                plain(f"{_words(error)} {'within' if self._status else 'before'} the answer")
+            )
+        number = getattr(error, "errno", None)
+        if number is not None and number not in (errno.ECONNRESET, errno.EPIPE):
+            return self._unconnected(number)
+        return _tls(f"{_words(error)} during the TLS handshake")
+
+    def _unconnected(self, number: int) -> Outcome:
+        """No connection: tell what came from outside from what never left this host."""
+        if number in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+            family = socket.AF_INET6 if ":" in self._check.address[0] else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as asked:
+                if asked.connect_ex(self._check.address):  # looks the route up, sends nothing
+                    return outcome.local(number)
+        return outcome.connect_failed(number)
+
+
+def _surface(task: asyncio.Task[None]) -> None:
+    """Let a bug reach the loop's exception handler: nobody awaits the task."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error
+
+
+def _name(host: str | None) -> str | None:
+    """The name in a Host header, without its port."""
+    return URL(f"https://{host}").host if host else None
+
+
+@lru_cache(maxsize=256)
+def _load(tls: TlsSpec, _changed: int) -> ssl.SSLContext | Outcome:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+    except (OSError, ValueError) as error:
+        reason = f"ca_file {tls.ca_file} cannot be used: {_words(error)}; correct it"
+        return Outcome(False, "SOCKERR", plain(reason), FailureClass.LOCAL)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _context(tls: TlsSpec) -> ssl.SSLContext | Outcome:
+    """The TLS context of a check; made anew when the CA file has changed."""
+    try:
+        changed = Path(tls.ca_file).stat().st_mtime_ns if tls.ca_file else 0
+    except OSError:
+        changed = -1
+    return _load(replace(tls, server_name=None), changed)
+
+
+def _certificate(error: Exception, name: str) -> str:
+    """Say in words what is wrong with a certificate; the numbers are X509_V_ERR_* of OpenSSL."""
+    code = getattr(error, "verify_code", 0)
+    if code in (62, 64):
+        return f"the certificate is not valid for {plain(name)}"
+    return _CERTIFICATE.get(code) or plain(
+        f"the certificate does not verify: {getattr(error, 'verify_message', error)}"
+    )
+
+
+_CERTIFICATE: Final = {
+    9: "the certificate is not yet valid",
+    10: "the certificate has expired",
+    18: "the certificate is signed by itself: name it as ca_file to trust it",
+    19: "the certificate's CA is unknown (signed by itself): name it as ca_file to trust it",
+    20: "the certificate's CA is unknown: name it as ca_file to trust it",
+    21: "the certificate's CA is unknown: name it as ca_file to trust it",
+    23: "the certificate is revoked",
+}
+
+
+def _handshake(error: OSError) -> str:
+    reason = getattr(error, "reason", None) or ""
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
+        return "the realserver does not speak TLS on this port"
+    return plain(f"TLS handshake failed: {reason.replace('_', ' ').lower() or _words(error)}")
+
+
+def _words(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0 and not isinstance(error, ssl.SSLError):
+        return os.strerror(number).lower()
+    return str(error) or type(error).__name__
+
+
+def _tls(reason: str) -> Outcome:
+    return Outcome(False, "L6RSP", plain(reason), FailureClass.WRONG)
+
+
+def _late(code: str, what: str, timeout: float) -> Outcome:
+    return Outcome(False, code, f"{what} within {seconds(timeout)}", FailureClass.TIMEOUT)

@@ -1,0 +1,66 @@
+"""The one table of the kinds of check: how each is made ready, and how a probe of it starts.
+
+A new kind is a file of its own and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from lvsguard.core.config import Check, CheckKind
+from lvsguard.probes.connection import Connection, Done, Target
+from lvsguard.probes.engine import Engine
+from lvsguard.probes.http import HttpCheck
+from lvsguard.probes.outcome import Conversation
+from lvsguard.probes.tcp import TcpCheck
+
+
+class Probe(Protocol):
+    """A probe under way."""
+
+    def cancel(self) -> None:
+        """End it without a result."""
+
+
+Start = Callable[[Done], Probe | None]
+"""Starts a probe, which calls ``Done`` exactly once, perhaps before this returns."""
+
+Ready = Callable[[Check, Engine], Start]
+"""Makes a check ready, so that a probe of it costs as little as can be."""
+
+
+class _Plain(Protocol):
+    request: bytes
+
+    def open(self) -> Conversation:
+        """Begin one conversation."""
+
+
+def _plain(make: Callable[[Check], _Plain]) -> Ready:
+    def ready(check: Check, engine: Engine) -> Start:
+        opened, target = make(check).open, Target.of(check)
+
+        def start(done: Done) -> Probe:
+            connection = Connection(engine, target, opened(), done)
+            connection.start()
+            return connection
+
+        return start
+
+    return ready
+
+
+def _https(check: Check, engine: Engine) -> Start:
+    # TLS brings aiohttp, 20 MB and 150 ms of import: only for those who configured it.
+    from lvsguard.probes.https import HttpsCheck
+
+    return HttpsCheck(check, engine).start
+
+
+KINDS: Final[Mapping[CheckKind, Ready]] = {
+    CheckKind.HTTP: _plain(HttpCheck),
+    CheckKind.HTTPS: _https,
+    CheckKind.TCP: _plain(TcpCheck),
+}
+"""Kinds that are probed; ``none`` never is."""

@@ -1,0 +1,219 @@
+"""The messages between the controller's side and a prober process: one schema for both. Pure.
+
+Each is a frame on a socketpair: its length in 4 bytes, big endian, then msgpack. Both sides say
+hello first, with the version; whoever hears another version, or anything that is not a message,
+says so and ends the connection (the controller's side then replaces the process).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
+from typing import Final, TypeVar
+
+import msgspec
+
+from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TcpSpec, TlsSpec
+from lvsguard.core.health import Health, Timing
+from lvsguard.core.tally import BUCKETS, Tally
+
+VERSION: Final = 1
+"""Raise it with every change here; the two sides always come from one installation."""
+FRAME_MAX: Final = 1 << 24
+"""Bytes of a frame."""
+CHUNK: Final = 200
+"""Checks, counts or healths in one message, so that neither side is kept busy for long."""
+
+_T = TypeVar("_T")
+
+
+class MessageError(ValueError):
+    """What came is not a message of this version."""
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """First message of either side."""
+
+    version: int
+
+
+class Spec(msgspec.Struct, frozen=True, array_like=True):
+    """A ``CheckSpec`` on the wire."""
+
+    kind: CheckKind
+    timing: Timing
+    port: int | None
+    source: str | None
+    http: HttpSpec | None
+    tls: TlsSpec | None
+    tcp: TcpSpec | None
+
+
+class Added(msgspec.Struct, frozen=True, array_like=True):
+    """A check to run. ``spec`` is an index into the message's specs."""
+
+    number: int
+    address: str
+    port: int
+    spec: int
+    health: Health | None = None
+
+
+class Configure(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """To the prober: checks to end, then checks to begin."""
+
+    specs: list[Spec]
+    add: list[Added]
+    remove: list[int]
+
+
+class ProbeNow(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """To the prober: probe these checks at once and after each of the delays (seconds)."""
+
+    numbers: list[int]
+    delays: list[float]
+
+
+class Verdicts(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """To the controller: healths with a new verdict or a new reason, by number."""
+
+    healths: list[tuple[int, Health]]
+
+
+class Counted(msgspec.Struct, frozen=True, array_like=True):
+    """What one check did since the last message; see ``core.tally.Tally``."""
+
+    number: int
+    codes: dict[str, int]
+    seconds: float
+    buckets: tuple[int, ...]
+    last: float
+
+
+class Counts(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """To the controller, once a second."""
+
+    counts: list[Counted]
+
+
+class Heartbeat(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """To the controller, once a second: the prober lives, and how it fares."""
+
+    lateness: float
+    in_flight: int
+    waiting: int
+    local: int
+    trouble: str
+
+
+ToProber = Hello | Configure | ProbeNow
+ToController = Hello | Verdicts | Counts | Heartbeat
+
+_encoder = msgspec.msgpack.Encoder()
+_to_prober: msgspec.msgpack.Decoder[ToProber] = msgspec.msgpack.Decoder(ToProber)
+_to_controller: msgspec.msgpack.Decoder[ToController] = msgspec.msgpack.Decoder(ToController)
+
+
+def encode(message: ToProber | ToController) -> bytes:
+    """Encode one frame; ``MessageError`` where it would be longer than ``FRAME_MAX``."""
+    body = _encoder.encode(message)
+    if len(body) > FRAME_MAX:
+        raise MessageError(f"a message of {len(body)} bytes: make the checks' bodies smaller")
+    return len(body).to_bytes(4, "big") + body
+
+
+def take_frames(buffer: bytearray) -> Iterator[bytes]:
+    """Take the whole frames out of what was received; ``MessageError`` for one too long."""
+    start = 0
+    while len(buffer) - start >= 4:
+        size = int.from_bytes(buffer[start : start + 4], "big")
+        if size > FRAME_MAX:
+            raise MessageError(f"a frame of {size} bytes, at most {FRAME_MAX} are allowed")
+        if len(buffer) - start < 4 + size:
+            break
+        yield bytes(buffer[start + 4 : start + 4 + size])
+        start += 4 + size
+    del buffer[:start]
+
+
+def decode_to_prober(frame: bytes) -> ToProber:
+    """Decode what a prober receives; ``MessageError`` for anything else."""
+    return _decode(_to_prober, frame)
+
+
+def decode_to_controller(frame: bytes) -> ToController:
+    """Decode what the controller's side receives; ``MessageError`` for anything else."""
+    return _decode(_to_controller, frame)
+
+
+def check_version(message: ToProber | ToController) -> None:
+    """Check the first message; ``MessageError`` where it is not this version's hello."""
+    if not isinstance(message, Hello):
+        raise MessageError(f"expected hello, got {type(message).__name__}")
+    if message.version != VERSION:
+        raise MessageError(
+            f"the other side speaks version {message.version}, this one {VERSION}:"
+            " two versions of lvsguard are mixed, restart the daemon"
+        )
+
+
+def configure(
+    add: Iterable[tuple[int, Check, Health | None]], remove: Iterable[int]
+) -> Iterator[Configure]:
+    """Cut a change of checks into messages of at most ``CHUNK`` checks, removals first."""
+    for numbers in chunks(list(remove)):
+        yield Configure([], [], list(numbers))
+    for part in chunks(list(add)):
+        specs: dict[CheckSpec, int] = {}
+        added = [
+            Added(
+                number,
+                str(check.address),
+                check.port,
+                specs.setdefault(check.spec, len(specs)),
+                health,
+            )
+            for number, check, health in part
+        ]
+        yield Configure([_spec(spec) for spec in specs], added, [])
+
+
+def checks(message: Configure) -> Iterator[tuple[int, Check, Health | None]]:
+    """Read the added checks back; ``MessageError`` where they make no sense."""
+    try:
+        specs = [_check_spec(spec) for spec in message.specs]
+        for added in message.add:
+            check = Check(ip_address(added.address), added.port, specs[added.spec])
+            yield added.number, check, added.health
+    except (ValueError, IndexError) as error:
+        raise MessageError(f"a check that makes no sense: {error}") from error
+
+
+def tally(counted: Counted, check: Check) -> Tally:
+    """Make the controller's value of it; ``MessageError`` where it makes no sense."""
+    if len(counted.buckets) != len(BUCKETS) + 1:
+        raise MessageError(f"{len(counted.buckets)} buckets, expected {len(BUCKETS) + 1}")
+    return Tally(check, counted.codes, counted.seconds, counted.buckets, counted.last)
+
+
+def chunks(items: Sequence[_T], size: int = CHUNK) -> Iterator[Sequence[_T]]:
+    """Cut a sequence into parts of at most ``size``."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_T], frame: bytes) -> _T:
+    try:
+        return decoder.decode(frame)
+    except msgspec.MsgspecError as error:
+        raise MessageError(f"not a message of version {VERSION}: {error}") from error
+
+
+def _spec(spec: CheckSpec) -> Spec:
+    source = None if spec.source is None else str(spec.source)
+    return Spec(spec.kind, spec.timing, spec.port, source, spec.http, spec.tls, spec.tcp)
+
+
+def _check_spec(spec: Spec) -> CheckSpec:
+    source = None if spec.source is None else ip_address(spec.source)
+    return CheckSpec(spec.kind, spec.timing, spec.port, source, spec.http, spec.tls, spec.tcp)

@@ -1,0 +1,154 @@
+"""A prober process: ``python -m lvsguard.probes.process FD``, started by ``pool``.
+
+It runs the checks that come over the socket FD, reports over it, and ends when it closes, for then
+the controller is gone. It imports as little as it can: no pyroute2, no pydantic, and aiohttp only
+for https checks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Any, Final, NoReturn
+
+from lvsguard.core.health import Health
+from lvsguard.probes import message
+from lvsguard.probes.channel import Channel
+from lvsguard.probes.engine import Engine, Loop
+from lvsguard.probes.message import (
+    Configure,
+    Counted,
+    Counts,
+    Heartbeat,
+    Hello,
+    MessageError,
+    ProbeNow,
+    Verdicts,
+)
+from lvsguard.probes.prober import SPARE_FDS, Prober
+
+BEAT_S: Final = 1.0
+"""Seconds between two heartbeats, counts and new reasons."""
+
+
+class Child:
+    """The prober and its channel, and what waits to be sent."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._prober = Prober(engine, self._report, limit=raise_file_limit() - SPARE_FDS)
+        self._channel: Channel | None = None
+        self._greeted = False
+        self._news: dict[int, Health] = {}
+        """The latest of each check only, so that it stays small while nobody listens."""
+
+    async def run(self, sock: socket.socket) -> None:
+        """Serve until the other end is gone; ``MessageError`` where it talks nonsense."""
+        channel = self._channel = await Channel.on(sock, self._take)
+        channel.send(Hello(message.VERSION))
+        beat = asyncio.create_task(self._beat(channel))
+        try:
+            error = await channel.lost
+        finally:
+            beat.cancel()
+            self._prober.close()
+        if isinstance(error, MessageError):
+            raise error
+
+    def _take(self, frame: bytes) -> None:
+        received = message.decode_to_prober(frame)
+        if not self._greeted:
+            message.check_version(received)
+            self._greeted = True
+        elif isinstance(received, Configure):
+            self._configure(received)
+        elif isinstance(received, ProbeNow):
+            self._prober.probe_now(received.numbers, received.delays)
+
+    def _configure(self, received: Configure) -> None:
+        for number in received.remove:
+            self._prober.remove(number)
+            self._news.pop(number, None)
+        try:
+            for number, check, health in message.checks(received):
+                self._prober.add(number, check, health)
+        except (ValueError, KeyError) as error:
+            raise MessageError(f"a check that cannot run: {error}") from error
+        # What came with the checks lives as long as they do: the collector need not look again.
+        gc.freeze()
+
+    def _report(self, number: int, health: Health) -> None:
+        if not self._news:
+            asyncio.get_running_loop().call_soon(self._send_news)
+        self._news[number] = health
+
+    def _send_news(self) -> None:
+        channel = self._channel
+        if channel is None or not channel.clear:
+            return  # the next beat tries again
+        news, self._news = list(self._news.items()), {}
+        for part in message.chunks(news):
+            channel.send(Verdicts(list(part)))
+
+    async def _beat(self, channel: Channel) -> None:
+        prober = self._prober
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if not channel.clear:
+                continue  # counts go on counting; only the parent can be slow, and it is told
+            load = prober.load()
+            channel.send(
+                Heartbeat(load.lateness, load.in_flight, load.waiting, load.local, load.trouble)
+            )
+            for number, health in prober.reasons():
+                self._news.setdefault(number, health)
+            self._send_news()
+            counts = [
+                Counted(c.number, dict(c.codes), c.seconds, c.buckets, c.last)
+                for c in prober.counts()
+            ]
+            for part in message.chunks(counts):
+                channel.send(Counts(list(part)))
+
+
+def raise_file_limit() -> int:
+    """Raise the soft limit of open files to the hard one; returns it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = 1 << 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def _end(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> NoReturn:
+    """End at a bug: the controller's side starts a new process, and the verdicts stand."""
+    loop.default_exception_handler(context)
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def main(argv: list[str]) -> int:
+    """Run on the socket whose file descriptor is the one argument; returns the exit status."""
+    # The terminal's and the service manager's signals are the controller's to act on.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    engine = Engine()
+    with asyncio.Runner(loop_factory=lambda: Loop(engine)) as runner:
+        runner.get_loop().set_exception_handler(_end)
+        child = Child(engine)
+        gc.collect()
+        gc.freeze()
+        try:
+            runner.run(child.run(socket.socket(fileno=int(argv[0]))))
+        except MessageError as error:
+            sys.stderr.write(f"prober: {error}\n")
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,230 @@
+"""One check that runs: its times, its probe under way, its health, its counts.
+
+It knows when it is due and nothing of other checks; the ``Prober`` hands out the sockets.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lvsguard.core import health as core
+from lvsguard.core.config import Check
+from lvsguard.core.health import FailureClass, Health, Result
+from lvsguard.core.tally import BUCKETS
+from lvsguard.probes.kinds import Probe
+
+if TYPE_CHECKING:
+    from lvsguard.probes.prober import Prober
+
+SLOT_S: Final = 0.01
+"""Phases are multiples of this: checks that are due together share the price of a wake-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What one check did since it was counted the last time; see ``core.tally.Tally``."""
+
+    number: int
+    codes: Mapping[str, int]
+    seconds: float
+    buckets: tuple[int, ...]
+    last: float
+
+
+class Running:
+    """One check that runs (an ``engine.Sleeper``)."""
+
+    __slots__ = (
+        "_buckets",
+        "_burst",
+        "_busy",
+        "_check",
+        "_codes",
+        "_due",
+        "_ended",
+        "_hinted",
+        "_last",
+        "_phased",
+        "_probe",
+        "_prober",
+        "_queued",
+        "_regular",
+        "_seconds",
+        "_start",
+        "_started",
+        "_timing",
+        "_told",
+        "alarm",
+        "health",
+        "number",
+    )
+
+    def __init__(self, prober: Prober, number: int, check: Check, health: Health | None) -> None:
+        self.alarm = 0
+        self.number = number
+        self.health = health or Health(since=prober.engine.now)
+        self._prober = prober
+        self._check = check
+        self._timing = check.spec.timing
+        self._start = prober.kinds[check.spec.kind](check, prober.engine)
+        self._probe: Probe | None = None
+        self._busy = False
+        self._queued = False
+        self._ended = False
+        self._regular = True
+        """Whether the probe under way is one of the usual times."""
+        self._phased = False
+        self._due = 0.0
+        self._started = 0.0
+        self._hinted = 0.0
+        self._burst: tuple[float, ...] = ()
+        self._told: Result | None = self.health.result
+        """The result of the last report."""
+        self._codes: dict[str, int] = {}
+        self._seconds = 0.0
+        self._buckets: list[int] | None = None
+        self._last = 0.0
+
+    def begin(self) -> None:
+        """Probe now; or at the check's phase, where a verdict stands already."""
+        now = self._prober.engine.now
+        self._due = self._phase(now) if self.health.settled else now
+        self._rearm()
+
+    def end(self) -> None:
+        """Stop for good."""
+        self._ended = True
+        self._prober.engine.sleep(self)
+        if self._busy:
+            self._busy = False
+            probe, self._probe = self._probe, None
+            if probe is not None:
+                probe.cancel()
+            self._prober.landed()
+
+    def hint(self, delays: Sequence[float]) -> None:
+        """Probe at once and after ``delays``; the usual times stay."""
+        now = self._prober.engine.now
+        self._hinted = now
+        self._burst = tuple(sorted(now + delay for delay in delays))
+        self._rearm()
+
+    def ring(self, _due: float) -> None:
+        """Take the time of a probe (see ``engine.Sleeper``)."""
+        now = self._prober.engine.now
+        self._regular = self._due <= now
+        if self._burst:
+            self._burst = tuple(due for due in self._burst if due > now)
+            if self._busy:
+                if self._started >= self._hinted:
+                    self._rearm()  # this probe is as fresh as a new one
+                    return
+                self._abandon()
+            elif self._queued:
+                self._rearm()
+                return
+        self.launch()
+
+    def launch(self) -> None:
+        """Start a probe, or wait for a file descriptor."""
+        self._queued = False
+        if self._ended or self._busy:
+            return
+        prober = self._prober
+        if prober.in_flight >= prober.limit:
+            self._queued = True
+            prober.queue(self)
+            return
+        prober.in_flight += 1
+        self._busy = True
+        self._started = prober.engine.now
+        probe = self._start(self._done)
+        if self._busy:
+            self._probe = probe
+            if self._burst:
+                self._rearm()
+
+    def count(self, offset: float) -> Count:
+        """Hand out the counts and begin anew. ``offset``: wall clock minus monotonic."""
+        buckets = tuple(self._buckets or ())
+        count = Count(self.number, self._codes, self._seconds, buckets, self._last + offset)
+        self._codes, self._seconds, self._buckets = {}, 0.0, None
+        return count
+
+    def changed(self) -> bool:
+        """Whether code or reason differ from what was reported; they now count as reported."""
+        told, result = self._told, self.health.result
+        self._told = result
+        return result is not None and not (
+            told is not None and told.code == result.code and told.reason == result.reason
+        )
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _done(self, result: Result) -> None:
+        prober = self._prober
+        now = prober.engine.now
+        self._busy = False
+        self._probe = None
+        before = self.health
+        health = self.health = core.step(before, result, self._timing, now)
+        self._tally(result, now)
+        if health.verdict is not before.verdict:
+            self._told = result
+            prober.report(self.number, health)
+        elif result.failure is FailureClass.LOCAL:
+            prober.local += 1
+            prober.trouble = f"{self._check}: {result.reason}"
+        else:
+            told = self._told
+            if told is None or told.reason != result.reason or told.code != result.code:
+                prober.restless.add(self)
+        self._schedule(now)
+        prober.landed()
+
+    def _schedule(self, now: float) -> None:
+        pause = core.delay(self.health, self._timing)
+        if not self._phased and self.health.settled:
+            self._due = self._phase(now)
+        elif self._regular:
+            self._due += pause
+            if self._due <= now:
+                # Missed turns are left out, so that a late check keeps its phase.
+                self._due += math.floor((now - self._due) / pause + 1) * pause
+        else:
+            self._due = min(self._due, now + pause)
+        self._rearm()
+
+    def _phase(self, now: float) -> float:
+        self._phased = True
+        pause = core.delay(self.health, self._timing)
+        return math.ceil((now + random.random() * pause) / SLOT_S) * SLOT_S
+
+    def _rearm(self) -> None:
+        burst = self._burst[0] if self._burst else math.inf
+        due = burst if self._busy or self._queued else min(burst, self._due)
+        if due < math.inf:
+            self._prober.engine.wake(due, self)
+
+    def _abandon(self) -> None:
+        probe, self._probe = self._probe, None
+        self._busy = False
+        if probe is not None:
+            probe.cancel()
+        self._prober.landed()
+
+    def _tally(self, result: Result, now: float) -> None:
+        buckets = self._buckets
+        if buckets is None:
+            buckets = self._buckets = [0] * (len(BUCKETS) + 1)
+            self._prober.ran.append(self)
+        codes = self._codes
+        codes[result.code] = codes.get(result.code, 0) + 1
+        buckets[bisect_left(BUCKETS, result.duration)] += 1
+        self._seconds += result.duration
+        self._last = now
