@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lvsguard.core.config import Check, Config, OnFailure, RealserverConfig, ServiceConfig
-from lvsguard.core.health import FailureClass, Health, Verdict
+from lvsguard.core.health import CUT, Health, Result, Verdict
 from lvsguard.core.model import (
     KernelState,
     Realserver,
@@ -23,11 +23,8 @@ from lvsguard.core.override import (
     Override,
     OverrideKind,
     admin_state,
-    wanted_weight,
+    deciding_weight,
 )
-
-CUT = frozenset({FailureClass.REFUSED, FailureClass.HOST_DEAD})
-"""Failures after which nobody is left to serve the established connections."""
 
 FALLBACK_SCHEDULERS = frozenset({"mh", "sh"})
 """Keep a weight-0 realserver in their table and drop its packets unless told to fall back
@@ -106,17 +103,17 @@ def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts
     elif verdict is Verdict.DOWN and cuts(service, realserver, facts.health):
         weight, reason = None, f"down, removed: {_evidence(worst)}"
     elif admin is Admin.DRAIN:
-        weight, reason = 0, _because(overrides, OverrideKind.DRAIN)
+        weight = None if _waits(verdict, service, realserver, facts.adopted) else 0
+        reason = _because(overrides, OverrideKind.DRAIN)
     elif verdict is Verdict.DOWN:
         weight, reason = 0, f"down: {_evidence(worst)}"
     elif verdict is Verdict.UNKNOWN:
         weight, reason = _unknown(service, realserver, facts.adopted)
     else:
-        weight = realserver.weight
-        reason = f"up: {_evidence(worst)}"
-        if overrides:
-            weight = wanted_weight(overrides, service.name, realserver.key, weight)
-            reason = _because(overrides, OverrideKind.WEIGHT) or reason
+        weight, reason = realserver.weight, f"up: {_evidence(worst)}"
+        asked = deciding_weight(overrides, service.name, realserver.key)
+        if asked is not None and asked.weight is not None:
+            weight, reason = asked.weight.of(weight), _words(asked)
     return Placement(weight, verdict, admin, worst.since, reason)
 
 
@@ -132,15 +129,22 @@ def _unknown(
     return weight, "no verdict yet: keeps the weight found in the kernel"
 
 
+def _waits(
+    verdict: Verdict, service: ServiceConfig, realserver: RealserverConfig, adopted: Adopted
+) -> bool:
+    """Whether it stays out until its first verdict, as it was found."""
+    return verdict is Verdict.UNKNOWN and _unknown(service, realserver, adopted)[0] is None
+
+
 ALWAYS_UP = Health(Verdict.UP)
 
 
 def worst_health(checks: tuple[Check, ...], health: Mapping[Check, Health]) -> Health:
-    """The one that decides: down over unknown over up. Without checks: always up."""
+    """The one that decides: dead over down over unknown over up. Without checks: always up."""
     worst = ALWAYS_UP
     for check in checks:
         one = health.get(check, UNCHECKED)
-        if worst is ALWAYS_UP or _SEVERITY[one.verdict] > _SEVERITY[worst.verdict]:
+        if worst is ALWAYS_UP or _severity(one) > _severity(worst):
             worst = one
     return worst
 
@@ -149,31 +153,44 @@ UNCHECKED = Health()
 _SEVERITY = {Verdict.UP: 0, Verdict.UNKNOWN: 1, Verdict.DOWN: 2}
 
 
+def _severity(health: Health) -> int:
+    return _SEVERITY[health.verdict] + _dead(health)
+
+
+def _dead(health: Health) -> bool:
+    cause = _telling(health)
+    return health.verdict is Verdict.DOWN and cause is not None and cause.failure in CUT
+
+
+def _telling(health: Health) -> Result | None:
+    """The result that explains the verdict."""
+    return health.cause or health.result
+
+
 def cuts(
     service: ServiceConfig, realserver: RealserverConfig, health: Mapping[Check, Health]
 ) -> bool:
     """Whether a realserver that is down leaves the table, so that its clients reconnect."""
     if service.on_failure is not OnFailure.AUTO:
         return service.on_failure is OnFailure.REMOVE
-    return any(
-        one.verdict is Verdict.DOWN and one.result is not None and one.result.failure in CUT
-        for one in (health.get(check, UNCHECKED) for check in realserver.checks)
-    )
+    return any(_dead(health.get(check, UNCHECKED)) for check in realserver.checks)
 
 
 def _evidence(health: Health) -> str:
-    if health.result is None:
+    result = _telling(health)
+    if result is None:
         return "no check configured" if health is ALWAYS_UP else "not probed yet"
-    return f"{health.result.code} {health.result.reason}"
+    return f"{result.code} {result.reason}"
 
 
 def _because(overrides: list[Override], kind: OverrideKind) -> str:
-    for override in overrides:
-        if override.kind is kind:
-            what = f"weight {override.weight}" if override.weight else _PARTICIPLE[kind]
-            why = f": {override.reason}" if override.reason else ""
-            return f"{what} by {override.actor}{why}"
-    return ""
+    return next((_words(override) for override in overrides if override.kind is kind), "")
+
+
+def _words(override: Override) -> str:
+    what = f"weight {override.weight}" if override.weight else _PARTICIPLE[override.kind]
+    why = f": {override.reason}" if override.reason else ""
+    return f"{what} by {override.actor}{why}"
 
 
 _PARTICIPLE = {

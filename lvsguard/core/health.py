@@ -35,6 +35,9 @@ class FailureClass(StrEnum):
 DEFINITE = frozenset({FailureClass.REFUSED})
 """Failures that need no second probe."""
 
+CUT = frozenset({FailureClass.REFUSED, FailureClass.HOST_DEAD})
+"""Failures after which nobody is left to serve the established connections."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -80,6 +83,9 @@ class Health:
     """Consecutive, up to now."""
     result: Result | None = None
     """The latest result that counted."""
+    cause: Result | None = None
+    """While down: the latest of the gravest failures since it went down. One after which nobody
+    serves (``CUT``) outweighs the others, and a success on the way up does not change it."""
 
     @property
     def settled(self) -> bool:
@@ -115,7 +121,16 @@ def step(health: Health, result: Result, timing: Timing, now: float) -> Health:
         successes=successes,
         failures=failures,
         result=result,
+        cause=_graver(health.cause, result) if verdict is Verdict.DOWN else None,
     )
+
+
+def _graver(cause: Result | None, result: Result) -> Result | None:
+    if result.ok:
+        return cause
+    if cause is not None and cause.failure in CUT and result.failure not in CUT:
+        return cause
+    return result
 
 
 def delay(health: Health, timing: Timing) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lvsguard.core.model import IPAddress, RealserverKey, endpoint
+from lvsguard.core.model import WEIGHT_MAX, IPAddress, RealserverKey, endpoint
 
 
 class OverrideKind(StrEnum):
@@ -61,7 +61,7 @@ class Weight:
         """The weight that results; a percentage above 0 never rounds down to 0."""
         if not self.percent:
             return self.value
-        scaled = round(configured * self.value / 100)
+        scaled = min(round(configured * self.value / 100), WEIGHT_MAX)
         return max(scaled, 1) if self.value and configured else scaled
 
     def __str__(self) -> str:
@@ -103,18 +103,19 @@ def admin_state(overrides: Iterable[Override], service: str, key: RealserverKey)
 def wanted_weight(
     overrides: Iterable[Override], service: str, key: RealserverKey, configured: int
 ) -> int:
-    """The weight asked for by the narrowest weight override, else the configured one."""
-    narrowest: Override | None = None
-    for override in overrides:
-        if override.weight is None or not override.target.matches(service, key):
-            continue
-        if narrowest is None or _breadth(override.target) < _breadth(narrowest.target):
-            narrowest = override
-    return (
-        configured
-        if narrowest is None or narrowest.weight is None
-        else narrowest.weight.of(configured)
-    )
+    """The weight asked for by the override that decides, else the configured one."""
+    override = deciding_weight(overrides, service, key)
+    if override is None or override.weight is None:
+        return configured
+    return override.weight.of(configured)
+
+
+def deciding_weight(
+    overrides: Iterable[Override], service: str, key: RealserverKey
+) -> Override | None:
+    """The narrowest weight override; of two that are as narrow, the later one."""
+    weights = (o for o in overrides if o.weight is not None and o.target.matches(service, key))
+    return min(weights, key=lambda o: (_breadth(o.target), -o.since), default=None)
 
 
 def _breadth(target: Target) -> int:

@@ -1,0 +1,146 @@
+"""Rise, fall, the three intervals, and why a realserver is down."""
+
+from __future__ import annotations
+
+import pytest
+
+from lvsguard.core.health import FailureClass, Health, Result, Timing, Verdict, delay, step
+
+TIMING = Timing(interval=10.0, fast_interval=0.2, down_interval=5.0, rise=2, fall=3)
+GOOD = Result(True, "L7OK", "200 OK")
+SLOW = Result(False, "L7TOUT", "no answer in 1 s", failure=FailureClass.TIMEOUT)
+WRONG = Result(False, "L7STS", "503, expected 200", failure=FailureClass.WRONG)
+REFUSED = Result(False, "L4CON", "connection refused", failure=FailureClass.REFUSED)
+DEAD = Result(False, "L4CON", "no route to host", failure=FailureClass.HOST_DEAD)
+LOCAL = Result(False, "LOCAL", "too many open files", failure=FailureClass.LOCAL)
+
+UP = Health(Verdict.UP, since=1.0, successes=2, result=GOOD)
+DOWN = Health(Verdict.DOWN, since=1.0, failures=3, result=SLOW, cause=SLOW)
+
+
+def after(health: Health, *results: Result, timing: Timing = TIMING) -> Health:
+    """Fold results in, one a second from 100 s on."""
+    for number, result in enumerate(results):
+        health = step(health, result, timing, 100.0 + number)
+    return health
+
+
+# -- verdicts ----------------------------------------------------------------------------------
+
+
+def test_the_first_success_makes_an_unknown_realserver_up() -> None:
+    assert after(Health(), GOOD).verdict is Verdict.UP
+
+
+def test_a_success_makes_it_up_even_after_failures_that_decided_nothing() -> None:
+    assert after(Health(), SLOW, SLOW, GOOD).verdict is Verdict.UP
+
+
+def test_an_unknown_realserver_goes_down_after_fall_failures() -> None:
+    assert after(Health(), SLOW, SLOW).verdict is Verdict.UNKNOWN
+    assert after(Health(), SLOW, SLOW, SLOW).verdict is Verdict.DOWN
+
+
+def test_a_realserver_goes_down_after_fall_consecutive_failures() -> None:
+    assert after(UP, SLOW, WRONG).verdict is Verdict.UP
+    assert after(UP, SLOW, WRONG, SLOW).verdict is Verdict.DOWN
+
+
+def test_a_success_in_between_starts_the_count_of_failures_anew() -> None:
+    assert after(UP, SLOW, SLOW, GOOD, SLOW, SLOW).verdict is Verdict.UP
+
+
+def test_a_realserver_rises_after_rise_consecutive_successes() -> None:
+    assert after(DOWN, GOOD).verdict is Verdict.DOWN
+    assert after(DOWN, GOOD, GOOD).verdict is Verdict.UP
+
+
+def test_a_failure_in_between_starts_the_count_of_successes_anew() -> None:
+    assert after(DOWN, GOOD, SLOW, GOOD).verdict is Verdict.DOWN
+
+
+@pytest.mark.parametrize("before", [Health(), UP, DOWN])
+def test_a_refused_connection_needs_no_second_failure(before: Health) -> None:
+    assert after(before, REFUSED).verdict is Verdict.DOWN
+
+
+def test_no_other_failure_is_definite() -> None:
+    for result in (SLOW, WRONG, DEAD):
+        assert after(UP, result).verdict is Verdict.UP
+
+
+def test_rise_and_fall_of_1_decide_at_once() -> None:
+    quick = Timing(rise=1, fall=1)
+    assert after(UP, SLOW, timing=quick).verdict is Verdict.DOWN
+    assert after(DOWN, GOOD, timing=quick).verdict is Verdict.UP
+
+
+@pytest.mark.parametrize("before", [Health(), UP, DOWN, after(UP, SLOW)])
+def test_a_probe_that_failed_on_the_directors_side_changes_nothing(before: Health) -> None:
+    assert after(before, LOCAL, LOCAL, LOCAL, LOCAL) == before
+
+
+def test_a_probe_that_failed_on_the_directors_side_does_not_break_a_row() -> None:
+    assert after(UP, SLOW, LOCAL, SLOW, LOCAL, SLOW).verdict is Verdict.DOWN
+
+
+# -- since and evidence ------------------------------------------------------------------------
+
+
+def test_since_is_the_time_of_the_last_change_of_verdict() -> None:
+    assert after(UP, SLOW, SLOW).since == 1.0
+    assert after(UP, SLOW, SLOW, SLOW).since == 102.0
+    assert after(UP, SLOW, SLOW, SLOW, SLOW).since == 102.0
+
+
+def test_the_latest_result_that_counted_is_kept() -> None:
+    assert after(UP, SLOW, WRONG).result is WRONG
+    assert after(UP, SLOW, LOCAL).result is SLOW
+
+
+def test_only_a_realserver_that_is_down_has_a_cause() -> None:
+    assert after(UP, SLOW, SLOW).cause is None
+    assert after(UP, SLOW, SLOW, WRONG).cause is WRONG
+    assert after(DOWN, GOOD, GOOD).cause is None
+
+
+def test_the_cause_stays_while_it_rises() -> None:
+    assert after(DOWN, GOOD).cause is SLOW
+
+
+def test_the_cause_follows_failures_of_the_same_gravity() -> None:
+    assert after(DOWN, WRONG).cause is WRONG
+    assert after(UP, REFUSED, DEAD).cause is DEAD
+
+
+def test_a_dead_realserver_that_turns_slow_is_still_down_because_it_was_dead() -> None:
+    assert after(UP, REFUSED, SLOW, WRONG).cause is REFUSED
+
+
+def test_a_slow_realserver_that_turns_dead_is_down_because_it_is_dead() -> None:
+    assert after(DOWN, DEAD).cause is DEAD
+
+
+# -- intervals ---------------------------------------------------------------------------------
+
+
+def test_a_settled_realserver_that_is_up_is_probed_at_the_interval() -> None:
+    assert delay(UP, TIMING) == 10.0
+    assert delay(after(Health(), GOOD), TIMING) == 10.0
+
+
+def test_a_settled_realserver_that_is_down_is_probed_at_the_down_interval() -> None:
+    assert delay(DOWN, TIMING) == 5.0
+    assert delay(after(UP, REFUSED), TIMING) == 5.0
+
+
+@pytest.mark.parametrize(
+    "health", [Health(), after(Health(), SLOW), after(UP, SLOW), after(DOWN, GOOD)]
+)
+def test_a_realserver_in_transition_is_probed_at_the_fast_interval(health: Health) -> None:
+    assert not health.settled
+    assert delay(health, TIMING) == 0.2
+
+
+def test_a_failure_on_the_directors_side_does_not_speed_probes_up() -> None:
+    assert delay(after(UP, LOCAL), TIMING) == 10.0
