@@ -169,13 +169,18 @@ def _explanation(step: IpvsStep, errno: int) -> tuple[bool, str]:
     return False, "look at the kernel's log (dmesg) and compare with ipvsadm -Ln"
 
 
+def modules_of(service: VirtualService) -> tuple[str, ...]:
+    """The kernel modules that a service's settings need."""
+    engine = service.persistence.engine if service.persistence is not None else None
+    needed = (f"ip_vs_{service.scheduler}",)
+    return (*needed, f"ip_vs_pe_{engine}") if engine else needed
+
+
 def _missing_module(service: VirtualService) -> str:
-    modules = [f"ip_vs_{service.scheduler}"]
     what = f"the kernel has no scheduler {service.scheduler}"
     if service.persistence is not None and service.persistence.engine:
-        modules.append(f"ip_vs_pe_{service.persistence.engine}")
         what += f" or no persistence engine {service.persistence.engine}"
-    return f"{what}: load it with modprobe {' '.join(modules)}"
+    return f"{what}: load it with modprobe -a {' '.join(modules_of(service))}"
 
 
 def sync_refused(errno: int, role: SyncRole, daemon: SyncDaemon | None = None) -> KernelError:

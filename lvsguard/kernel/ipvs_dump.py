@@ -1,0 +1,226 @@
+"""Dumps of the IPVS table into an Observation, cheaply, because it is done every second.
+
+What did not change is not decoded again: the bytes of a service's configuration and of all its
+realservers' are compared with those of the last read, and the same objects are given back, so
+that the controller may compare by identity first. Counters, which always change, are left as
+bytes until somebody asks for them. Pure: it is fed with datagrams and sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from struct import Struct
+from typing import Final
+
+from lvsguard.core.model import (
+    CounterKey,
+    Counters,
+    Observation,
+    RealserverKey,
+    ServiceKey,
+    VirtualService,
+)
+from lvsguard.kernel.ipvs_codec import (
+    CMD_DEST,
+    CMD_SERVICE,
+    U32,
+    RealserverEntry,
+    decode_realserver,
+    decode_service,
+    service_name,
+)
+from lvsguard.kernel.ipvs_layout import Layout, counters_of, learn_realserver, learn_service
+from lvsguard.kernel.netlink import GENL_PAYLOAD, Malformed, messages
+
+CUTTERS_MAX: Final = 512
+"""Structs kept; one per (entry length, entries in a datagram) that occurred."""
+
+Place = tuple[int, int, int]
+"""Datagram, start and end of a realserver's entry."""
+Own = tuple[bytes, int, int]
+"""Bytes, start and end of a service's entry."""
+
+
+class Record:
+    """What is remembered of one service between reads."""
+
+    __slots__ = ("entries", "fixed", "index", "key", "request", "sequence", "service", "settings")
+
+    def __init__(self, key: ServiceKey, settings: VirtualService, sequence: int) -> None:
+        self.key = key
+        self.settings = settings
+        self.service = settings
+        self.sequence = sequence
+        """Of its dump request; always the same, so that unchanged answers are equal bytes."""
+        self.request = service_name(key)
+        self.fixed: tuple[tuple[bytes, ...], ...] | None = ()
+        self.entries: dict[bytes, RealserverEntry | None] = {}
+        self.index: dict[RealserverKey, Place] = {}
+
+
+class CounterTable(Mapping[CounterKey, Counters]):
+    """The counters of one read, decoded when asked for. The lists are parallel."""
+
+    __slots__ = ("_datagrams", "_indexes", "_layouts", "_own", "_positions")
+
+    def __init__(
+        self,
+        positions: Mapping[ServiceKey, int],
+        own: Sequence[Own],
+        datagrams: Sequence[Sequence[bytes]],
+        indexes: Sequence[Mapping[RealserverKey, Place]],
+        layouts: Mapping[int, Layout | None],
+    ) -> None:
+        self._positions = positions
+        self._own = own
+        self._datagrams = datagrams
+        self._indexes = indexes
+        self._layouts = layouts
+
+    def __getitem__(self, key: CounterKey) -> Counters:
+        service, realserver = key
+        position = self._positions[service]
+        if realserver is None:
+            raw, start, end = self._own[position]
+            return counters_of(raw, start, end, CMD_SERVICE, self._layouts.get(start - end))
+        datagram, start, end = self._indexes[position][realserver]
+        raw = self._datagrams[position][datagram]
+        return counters_of(raw, start, end, CMD_DEST, self._layouts.get(end - start))
+
+    def __iter__(self) -> Iterator[CounterKey]:
+        for service, position in self._positions.items():
+            yield service, None
+            for realserver in self._indexes[position]:
+                yield service, realserver
+
+    def __len__(self) -> int:
+        positions = self._positions.values()
+        return len(positions) + sum(len(self._indexes[position]) for position in positions)
+
+
+class TableReader:
+    """Remembers the last table. Use: ``begin``, ``fill`` for each record in turn, ``finish``."""
+
+    def __init__(self) -> None:
+        self._sequences = count(1)
+        self._known: dict[bytes, Record] = {}
+        # Layouts of realserver entries by length, of service entries by minus their length.
+        self._layouts: dict[int, Layout | None] = {}
+        self._cutters: dict[tuple[int, int], Struct] = {}
+        # The last finished read.
+        self._last: list[Record] = []
+        self._positions: dict[ServiceKey, int] = {}
+        self._services: dict[ServiceKey, VirtualService] = {}
+        # The read under way.
+        self._reading: dict[bytes, Record] = {}
+        self._records: list[Record] = []
+        self._own: list[Own] = []
+        self._datagrams: list[Sequence[bytes]] = []
+
+    def begin(self, datagrams: Sequence[bytes]) -> list[Record]:
+        """Take the dump of all services; returns what to ask realservers of."""
+        self._reading, self._records, self._own, self._datagrams = {}, [], [], []
+        for raw in datagrams:
+            for message in messages(raw):
+                record = self._service(raw, message.start, message.end)
+                if record is not None:
+                    self._records.append(record)
+                    self._own.append((raw, message.start, message.end))
+        return self._records
+
+    def fill(self, record: Record, datagrams: Sequence[bytes]) -> Iterator[None]:
+        """Take the dump of the next record's realservers. Yields where the caller may let others
+        have a turn, since a large service that changed takes its time."""
+        fixed = self._cut(datagrams)
+        if fixed is None or fixed != record.fixed:
+            yield from self._decode(record, datagrams)
+            # Cut again: the layout may have been learned just now.
+            record.fixed = self._cut(datagrams)
+        self._datagrams.append(datagrams)
+
+    def finish(self) -> Observation:
+        """The table as it was read; the same mapping as last time when nothing has changed."""
+        records = self._records
+        self._known = self._reading
+        if records != self._last:
+            # A service that came twice (somebody else edited it meanwhile) counts once.
+            self._positions = {record.key: at for at, record in enumerate(records)}
+            self._last = records
+            self._services = {}
+        services = self._services
+        if len(services) != len(self._positions) or any(
+            record.service is not service
+            for record, service in zip(records, services.values(), strict=False)
+        ):
+            self._services = {key: records[at].service for key, at in self._positions.items()}
+        indexes = [record.index for record in records]
+        return Observation(
+            self._services,
+            CounterTable(self._positions, self._own, self._datagrams, indexes, self._layouts),
+        )
+
+    def _service(self, raw: bytes, start: int, end: int) -> Record | None:
+        length = end - start
+        layout = self._layouts.get(-length)
+        fixed = raw[start + GENL_PAYLOAD : start + layout.front] if layout else b""
+        record = self._known.get(fixed) if layout else None
+        if record is None:
+            entry = decode_service(raw, start + GENL_PAYLOAD, end)
+            if entry is None:
+                return None
+            learned = learn_service(raw, start, end)
+            self._layouts.setdefault(-length, learned)
+            fixed = raw[start + GENL_PAYLOAD : start + (learned.front if learned else length)]
+            record = Record(entry.key, entry.settings, next(self._sequences))
+        self._reading[fixed] = record
+        return record
+
+    def _cut(self, datagrams: Sequence[bytes]) -> tuple[tuple[bytes, ...], ...] | None:
+        """The fixed parts of all entries, or None when they are not all of one known layout."""
+        cut = []
+        for raw in datagrams:
+            if len(raw) < GENL_PAYLOAD:
+                raise Malformed(f"a datagram of {len(raw)} bytes")
+            length: int = U32.unpack_from(raw)[0]
+            layout = self._layouts.get(length)
+            if layout is None or len(raw) % length:
+                return None
+            entries = len(raw) // length
+            cutter = self._cutters.get((length, entries))
+            if cutter is None:
+                if len(self._cutters) >= CUTTERS_MAX:
+                    self._cutters.clear()
+                cutter = self._cutters[length, entries] = layout.cutter(entries)
+            cut.append(cutter.unpack(raw))
+        return tuple(cut)
+
+    def _decode(self, record: Record, datagrams: Sequence[bytes]) -> Iterator[None]:
+        """Go through the entries one by one; entries that are known are not decoded again."""
+        entries: dict[bytes, RealserverEntry | None] = {}
+        index: dict[RealserverKey, Place] = {}
+        realservers = {}
+        for number, raw in enumerate(datagrams):
+            for message in messages(raw):
+                fixed, entry = self._realserver(record, raw, message.start, message.end)
+                entries[fixed] = entry
+                if entry is not None:
+                    realservers[entry.key] = entry.settings
+                    index[entry.key] = (number, message.start, message.end)
+            yield
+        record.entries, record.index = entries, index
+        if record.service.realservers != realservers:
+            record.service = replace(record.settings, realservers=realservers)
+
+    def _realserver(
+        self, record: Record, raw: bytes, start: int, end: int
+    ) -> tuple[bytes, RealserverEntry | None]:
+        layout = self._layouts.get(end - start)
+        fixed = layout.cut(raw, start) if layout else raw[start:end]
+        if fixed in record.entries:
+            return fixed, record.entries[fixed]
+        entry = decode_realserver(raw, start + GENL_PAYLOAD, end, record.key.family)
+        if entry is not None and end - start not in self._layouts:
+            self._layouts[end - start] = learn_realserver(raw, start, end)
+        return fixed, entry
