@@ -1,285 +1,106 @@
-"""A generic netlink socket: dumps, single requests, and batches with a result per message.
+"""Generic netlink: one family of messages on one netlink socket.
 
-The kernel answers generic netlink inside the send, so an answer is normally there at once; the
-event loop is only asked when it is not, and every wait has an end. pyroute2 finds the family. Its
-async sockets do not carry the messages themselves: one overflow (ENOBUFS) hangs them for good,
-and a dump costs them ten times as much. After any error a socket is of no use: its owner closes
-it and makes another.
+pyroute2 finds the family. Its async sockets do not carry the messages themselves: one overflow
+(ENOBUFS) hangs them for good, and a dump costs them ten times as much.
 """
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Sequence
-from contextlib import suppress
-from errno import EINTR, ENOBUFS, ENOENT, ETIMEDOUT
-from itertools import count
-from os import strerror
-from typing import Final, NoReturn
+from errno import ENOENT
+from typing import Final
 
-from pyroute2.netlink import CTRL_CMD_GETFAMILY, GENL_ID_CTRL, NLM_F_REQUEST, ctrlmsg
+from pyroute2.netlink import CTRL_CMD_GETFAMILY, GENL_ID_CTRL, ctrlmsg
 
 from lvsguard.kernel.netlink import (
     GENL_PAYLOAD,
-    HEADER,
     NLM_F_ACK,
     NLM_F_DUMP,
-    NLM_F_DUMP_INTR,
-    NLMSG_DONE,
-    NLMSG_ERROR,
+    NLM_F_REQUEST,
     Ack,
     Malformed,
-    Message,
-    ack,
     generic,
-    messages,
 )
+from lvsguard.kernel.netlink_socket import RECEIVE_BUFFER, NetlinkSocket, Refused
 from lvsguard.kernel.port import KernelError
 
-RECEIVE_BUFFER: Final = 4 << 20
-"""Bytes; the answers to one batch must fit."""
-DATAGRAM_MAX: Final = 65536
-"""The kernel's dumps come in pieces of 32 KiB at most, its answers to requests are far smaller."""
-TIMEOUT: Final = 5.0
-"""Seconds until a request counts as lost."""
-DUMP_PIECES_MAX: Final = 100_000
-"""Datagrams of one dump: an end, should the kernel never give one."""
-FIRST_SEQUENCE: Final = 0x8000_0000
-"""Sequence numbers below it belong to the callers of ``dump``."""
-
 _NETLINK_GENERIC: Final = 16
-_SO_RCVBUFFORCE: Final = 33
-_SOL_NETLINK: Final = 270
-_NETLINK_CAP_ACK: Final = 10
-_NETLINK_EXT_ACK: Final = 11
 
 
 class FamilyMissing(KernelError):
     """The kernel has no such generic netlink family: a module is not loaded."""
 
 
-class AnswersLost(KernelError):
-    """The socket overflowed, or nothing came in time. ``answers``: those that did come."""
-
-    def __init__(self, errno: int, answers: dict[int, Ack] | None = None) -> None:
-        super().__init__(
-            f"the kernel's answer was lost: {strerror(errno)}: it is asked again; if this goes on,"
-            " raise net.core.rmem_max or lower the load",
-            errno,
-        )
-        self.answers = answers or {}
-
-
-class Refused(KernelError):
-    """The kernel refused a request that is not a step."""
-
-    def __init__(self, errno: int, detail: str = "") -> None:
-        said = f" (kernel: {detail})" if detail else ""
-        super().__init__(f"{strerror(errno)}{said}", errno)
-
-
 class GenericNetlink:
-    """One socket, for one family. One request at a time; the caller takes turns."""
+    """A socket for the messages of one family. One request at a time; the caller takes turns."""
 
-    def __init__(self, family: str, receive_buffer: int = RECEIVE_BUFFER) -> None:
-        """Open it. Raises FamilyMissing, or another KernelError."""
-        self._sequences = count(FIRST_SEQUENCE)
+    def __init__(self, connection: NetlinkSocket, family: int) -> None:
+        self._connection = connection
+        self._family = family
+
+    @classmethod
+    async def open(cls, name: str, receive_buffer: int = RECEIVE_BUFFER) -> GenericNetlink:
+        """Open a socket and look the family up. Raises FamilyMissing, or another KernelError."""
+        connection = NetlinkSocket(_NETLINK_GENERIC, receive_buffer=receive_buffer)
         try:
-            self._socket = socket.socket(
-                socket.AF_NETLINK,
-                socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
-                _NETLINK_GENERIC,
-            )
-        except OSError as error:
-            raise KernelError(
-                f"cannot open a netlink socket: {error.strerror}: allow AF_NETLINK in the systemd"
-                " unit (RestrictAddressFamilies), or raise its LimitNOFILE",
-                error.errno or 0,
-            ) from error
-        try:
-            self._set_up(receive_buffer)
-            self._family = _look_up(self._socket, family)
+            return cls(connection, await _look_up(connection, name))
         except BaseException:
-            self._socket.close()
+            connection.close()
             raise
 
     def close(self) -> None:
         """Give the socket back."""
-        self._socket.close()
+        self._connection.close()
 
     async def dump(self, command: int, payload: bytes, sequence: int) -> list[bytes]:
-        """Ask for a dump; its datagrams, of which each holds whole messages of this family."""
-        self._send(generic(self._family, NLM_F_DUMP, sequence, command, payload))
-        datagrams: list[bytes] = []
-        while len(datagrams) < DUMP_PIECES_MAX:
-            raw = self._receive_now() or await self._receive()
-            kind, flags, come = _first(raw)
-            if come != sequence:
-                continue
-            if kind == self._family:
-                if flags & NLM_F_DUMP_INTR:
-                    raise Refused(EINTR, "somebody changed what was being dumped")
-                entries, done = _without_end(raw)
-                datagrams.append(entries)
-                if done:
-                    return datagrams
-                continue
-            answer = ack(raw, _last(raw))
-            if answer.errno:
-                raise Refused(*answer)
-            return datagrams
-        raise Malformed(f"a dump of more than {DUMP_PIECES_MAX} pieces")
+        """Ask for a dump; its datagrams. ``sequence``: the caller's, below FIRST_SEQUENCE."""
+        request = generic(self._family, NLM_F_DUMP, sequence, command, payload)
+        return await self._connection.dump(request, sequence)
 
     async def ask(self, command: int, payload: bytes = b"") -> list[tuple[bytes, int, int]]:
-        """Send one request and wait for its acknowledgement. Returns what came before it: for
-        each message its bytes, and where its attributes begin and end."""
-        sequence = self._next()
-        self._send(generic(self._family, NLM_F_ACK, sequence, command, payload))
-        answers = []
-        while True:
-            raw = self._receive_now() or await self._receive()
-            for message in messages(raw):
-                if message.sequence != sequence:
-                    continue
-                if message.type == self._family:
-                    answers.append((raw, message.start + GENL_PAYLOAD, message.end))
-                    continue
-                answer = ack(raw, message)
-                if answer.errno:
-                    raise Refused(*answer)
-                return answers
+        """Send one request and wait until it is done. Returns what came before that: for each
+        message its bytes, and where its attributes begin and end."""
+        sequence = self._connection.next_sequence()
+        request = generic(self._family, NLM_F_ACK, sequence, command, payload)
+        return [
+            (raw, message.start + GENL_PAYLOAD, message.end)
+            for raw, message in await self._connection.ask(request, sequence)
+        ]
 
     async def batch(self, requests: Sequence[tuple[int, bytes]]) -> list[Ack]:
         """Send requests (command, attributes) at once; the answer to each, in their order.
 
         Raises AnswersLost with what is known; whatever has no answer may have been done or not.
         """
-        sequences = [self._next() for _ in requests]
-        self._send(
-            b"".join(
-                generic(self._family, NLM_F_ACK, sequence, command, payload)
-                for sequence, (command, payload) in zip(sequences, requests, strict=True)
-            )
+        sequences = [self._connection.next_sequence() for _ in requests]
+        data = b"".join(
+            generic(self._family, NLM_F_ACK, sequence, command, payload)
+            for sequence, (command, payload) in zip(sequences, requests, strict=True)
         )
-        waiting = set(sequences)
-        answers: dict[int, Ack] = {}
-        while waiting:
-            try:
-                raw = self._receive_now() or await self._receive()
-            except AnswersLost as error:
-                by_request = {n: answers[s] for n, s in enumerate(sequences) if s in answers}
-                raise AnswersLost(error.errno, by_request) from error
-            for message in messages(raw):
-                if message.sequence in waiting and message.type in (NLMSG_ERROR, NLMSG_DONE):
-                    waiting.discard(message.sequence)
-                    answers[message.sequence] = ack(raw, message)
-        return [answers[sequence] for sequence in sequences]
-
-    def _set_up(self, receive_buffer: int) -> None:
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, receive_buffer)
-        except PermissionError:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):
-            # Linux 4.3 and 4.12: they only make answers shorter and refusals clearer.
-            with suppress(OSError):
-                self._socket.setsockopt(_SOL_NETLINK, option, 1)
-        # Connected to the kernel (port 0), the socket takes nothing from other processes.
-        self._socket.bind((0, 0))
-        self._socket.connect((0, 0))
-
-    def _next(self) -> int:
-        return next(self._sequences) & 0xFFFF_FFFF | FIRST_SEQUENCE
-
-    def _send(self, data: bytes) -> None:
-        try:
-            self._socket.send(data)
-        except OSError as error:
-            _lost(error)
-
-    def _receive_now(self) -> bytes | None:
-        try:
-            return self._socket.recv(DATAGRAM_MAX)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            _lost(error)
-
-    async def _receive(self) -> bytes:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                return await loop.sock_recv(self._socket, DATAGRAM_MAX)
-        except TimeoutError as error:
-            raise AnswersLost(ETIMEDOUT) from error
-        except OSError as error:
-            _lost(error)
+        return await self._connection.batch(data, sequences)
 
 
-def _lost(error: OSError) -> NoReturn:
-    if error.errno == ENOBUFS:
-        raise AnswersLost(ENOBUFS) from error
-    raise KernelError(
-        f"the netlink socket failed: {error.strerror}: it is opened again", error.errno or 0
-    ) from error
-
-
-def _first(raw: bytes) -> tuple[int, int, int]:
-    """Type, flags and sequence number of the first message."""
-    if len(raw) < HEADER.size:
-        raise Malformed(f"a datagram of {len(raw)} bytes")
-    _length, kind, flags, sequence, _port = HEADER.unpack_from(raw)
-    return kind, flags, sequence
-
-
-def _without_end(raw: bytes) -> tuple[bytes, bool]:
-    """A piece of a dump without NLMSG_DONE, which a kernel may put into the last one; and whether
-    it was there. Entries of one length, the common case, are not walked."""
-    if len(raw) % (HEADER.unpack_from(raw)[0] or 1) == 0:
-        return raw, False
-    last = _last(raw)
-    return (raw[: last.start], True) if last.type == NLMSG_DONE else (raw, False)
-
-
-def _last(raw: bytes) -> Message:
-    last = None
-    for message in messages(raw):
-        last = message
-    if last is None:
-        raise Malformed("an empty datagram")
-    return last
-
-
-def _look_up(connection: socket.socket, family: str) -> int:
-    """The number of a family (nlctrl). The kernel loads its module when it can."""
+async def _look_up(connection: NetlinkSocket, name: str) -> int:
+    """The number of a family (nlctrl). The kernel loads the family's module when it can."""
+    sequence = connection.next_sequence()
     request = ctrlmsg()  # type: ignore[no-untyped-call]
     request["cmd"] = CTRL_CMD_GETFAMILY
     request["version"] = 1
-    request["attrs"].append(["CTRL_ATTR_FAMILY_NAME", family])
+    request["attrs"].append(["CTRL_ATTR_FAMILY_NAME", name])
     request["header"]["type"] = GENL_ID_CTRL
-    request["header"]["flags"] = NLM_F_REQUEST
-    request["header"]["sequence_number"] = 1
+    request["header"]["flags"] = NLM_F_REQUEST | NLM_F_ACK
+    request["header"]["sequence_number"] = sequence
     request.encode()  # type: ignore[no-untyped-call]
-    connection.settimeout(TIMEOUT)
     try:
-        connection.send(request.data)
-        raw = connection.recv(DATAGRAM_MAX)
-    except TimeoutError as error:
-        raise AnswersLost(ETIMEDOUT) from error
-    except OSError as error:
-        _lost(error)
-    finally:
-        connection.setblocking(False)
-    kind, _flags, _sequence = _first(raw)
-    if kind == NLMSG_ERROR:
-        answer = ack(raw, _last(raw))
-        if answer.errno == ENOENT:
-            raise FamilyMissing(f"the kernel has no netlink family {family}", ENOENT)
-        raise Refused(*answer)
-    reply = ctrlmsg(raw)  # type: ignore[no-untyped-call]
-    reply.decode()  # type: ignore[no-untyped-call]
-    number = reply.get_attr("CTRL_ATTR_FAMILY_ID")  # type: ignore[no-untyped-call]
-    if not isinstance(number, int):
-        raise Malformed(f"no number for the netlink family {family}")
-    return number
+        answers = await connection.ask(bytes(request.data), sequence)
+    except Refused as error:
+        if error.errno != ENOENT:
+            raise
+        raise FamilyMissing(f"the kernel has no netlink family {name}", ENOENT) from error
+    for raw, message in answers:
+        reply = ctrlmsg(raw[message.start : message.end])  # type: ignore[no-untyped-call]
+        reply.decode()  # type: ignore[no-untyped-call]
+        number = reply.get_attr("CTRL_ATTR_FAMILY_ID")  # type: ignore[no-untyped-call]
+        if isinstance(number, int):
+            return number
+    raise Malformed(f"no number for the netlink family {name}")

@@ -14,13 +14,7 @@ from typing import Final, Self
 
 from lvsguard.core.model import Observation, ServiceKey
 from lvsguard.core.step import AddService, EditService, IpvsStep
-from lvsguard.kernel.genl import (
-    RECEIVE_BUFFER,
-    AnswersLost,
-    FamilyMissing,
-    GenericNetlink,
-    Refused,
-)
+from lvsguard.kernel.genl import FamilyMissing, GenericNetlink
 from lvsguard.kernel.ipvs_codec import GENL_NAME, Command, encode, service_name
 from lvsguard.kernel.ipvs_dump import TableReader
 from lvsguard.kernel.ipvs_settings import (
@@ -33,6 +27,7 @@ from lvsguard.kernel.ipvs_settings import (
 )
 from lvsguard.kernel.module import load
 from lvsguard.kernel.netlink import GENL_PAYLOAD, Ack, Malformed, messages
+from lvsguard.kernel.netlink_socket import RECEIVE_BUFFER, AnswersLost, Refused
 from lvsguard.kernel.port import (
     Info,
     KernelError,
@@ -266,11 +261,11 @@ class LinuxIpvs:
 
     async def _connect(self) -> GenericNetlink:
         try:
-            return GenericNetlink(GENL_NAME, self._receive_buffer)
+            return await GenericNetlink.open(GENL_NAME, self._receive_buffer)
         except FamilyMissing:
             problem = await load("ip_vs") if self._load_modules else "not tried"
         try:
-            return GenericNetlink(GENL_NAME, self._receive_buffer)
+            return await GenericNetlink.open(GENL_NAME, self._receive_buffer)
         except FamilyMissing as error:
             raise FamilyMissing(
                 "this kernel has no IPVS: the module ip_vs is not loaded, and modprobe ip_vs"

@@ -15,6 +15,8 @@ from lvsguard.kernel.port import KernelError
 
 NLMSG_ERROR: Final = 2
 NLMSG_DONE: Final = 3
+NLMSG_MIN_TYPE: Final = 16
+"""Types below it are netlink's own."""
 NLM_F_REQUEST: Final = 0x1
 NLM_F_ACK: Final = 0x4
 NLM_F_DUMP: Final = 0x300
