@@ -1,0 +1,37 @@
+"""Configuration files for commands: read, or refused with every problem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lvsguard.cli.exits import CommandError, Exit
+from lvsguard.cli.text import count, printable
+
+if TYPE_CHECKING:
+    from lvsguard.core.config import Config
+
+
+def read_text(path: Path) -> str:
+    """A file's text, to be judged by the daemon."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise CommandError(
+            Exit.USAGE, f"{path}: {reason}: name the configuration with --config"
+        ) from error
+
+
+def loaded(path: Path, director: str | None = None) -> Config:
+    """A configuration. Its problems end the command."""
+    from lvsguard.config.load import load
+    from lvsguard.config.problem import ConfigError
+
+    try:
+        return load(path, director=director)
+    except ConfigError as error:
+        problems = [printable(str(problem)) for problem in error.problems]
+        raise CommandError(
+            Exit.USAGE, f"{path} has {count(len(problems), 'problem')}:", *problems
+        ) from error

@@ -1,0 +1,195 @@
+"""The status as tables: one of rich for terminals, one of plain lines for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lvsguard.cli.text import ago, count, printable
+from lvsguard.core.health import Verdict
+from lvsguard.core.override import Admin
+from lvsguard.core.snapshot import Role
+
+if TYPE_CHECKING:
+    from lvsguard.admin.protocol import (
+        ForeignReply,
+        HealthReply,
+        RealserverReply,
+        ServiceReply,
+        Status,
+        VipReply,
+    )
+
+COLUMNS = ("REALSERVER", "STATE", "WEIGHT", "ACTIVE", "IDLE", "FOR", "WHY")
+_RIGHT = frozenset({"WEIGHT", "ACTIVE", "IDLE", "FOR"})
+_VERDICT_STYLE = {Verdict.UP: "green", Verdict.DOWN: "red", Verdict.UNKNOWN: "yellow"}
+_ROLE_STYLE = {Role.MASTER: "green", Role.BACKUP: "cyan", Role.FAULT: "red", Role.INIT: "yellow"}
+
+
+def table(status: Status, health: HealthReply, now: float) -> RenderableType:
+    """For a terminal."""
+    parts: list[RenderableType] = [_banner(status, health), Text("")]
+    parts += [_vip(vip, now) for vip in status.vips]
+    for service in status.services:
+        parts += [Text(""), _service_title(service), _realservers(service, now)]
+    if status.foreign:
+        parts += [Text(""), Text("foreign, never touched", style="bold")]
+        parts += [Text(f"  {_foreign(foreign)}", style="dim") for foreign in status.foreign]
+    return Group(*parts)
+
+
+def plain(status: Status, health: HealthReply, now: float) -> Iterator[str]:
+    """For pipes and files: one line each, nothing cut off."""
+    yield f"{status.director}  lvsguard {status.version}  config {status.config_hash}"
+    for trouble in _troubles(health):
+        yield f"TROUBLE  {printable(trouble)}"
+    for vip in status.vips:
+        yield f"VIP  {vip.name}  {' '.join(vip.addresses)}  {_role(vip, now)}"
+    for service in status.services:
+        yield ""
+        yield (
+            f"{service.name}  {_where(service)}  {service.scheduler}/{service.forwarding}  "
+            f"{_quorum(service)}"
+        )
+        rows = [COLUMNS, *(_row(realserver, now) for realserver in service.realservers)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = [
+                cell.rjust(width) if name in _RIGHT else cell.ljust(width)
+                for name, cell, width in zip(COLUMNS, row, widths, strict=True)
+            ]
+            yield "  " + "  ".join(cells).rstrip()
+    if status.foreign:
+        yield ""
+        for foreign in status.foreign:
+            yield f"foreign  {_foreign(foreign)}"
+
+
+def _banner(status: Status, health: HealthReply) -> RenderableType:
+    troubles = _troubles(health)
+    line = Text.assemble(
+        (status.director, "bold"),
+        f"  lvsguard {status.version}  config {status.config_hash}  ",
+        ("● trouble", "bold red") if troubles else ("● all is well", "green"),
+    )
+    lines = [Text(f"  {printable(trouble)}", style="red") for trouble in troubles]
+    return Group(line, *lines)
+
+
+def _troubles(health: HealthReply) -> list[str]:
+    troubles = list(health.trouble)
+    if not health.programmed and not troubles:
+        troubles.append("the kernel does not hold all that it should yet: a moment, or see events")
+    if health.probers < health.probers_wanted:
+        troubles.append(
+            f"{health.probers} of {count(health.probers_wanted, 'prober')} alive: the verdicts of "
+            "the others stand as they are"
+        )
+    if not health.reload_ok:
+        troubles.append(
+            f"the last reload was refused: lvsguard check -c {health.config_path} tells why"
+        )
+    return troubles
+
+
+def _vip(vip: VipReply, now: float) -> RenderableType:
+    return Text.assemble(
+        "VIP  ",
+        (vip.name, "bold"),
+        f"  {' '.join(vip.addresses)}  ",
+        (_role(vip, now), _ROLE_STYLE[vip.role]),
+    )
+
+
+def _role(vip: VipReply, now: float) -> str:
+    words = [f"{vip.role} for {ago(vip.since, now)}"]
+    if vip.vrid is not None:
+        words.append(f"vrid {vip.vrid} priority {vip.priority}")
+    if vip.master and vip.role is not Role.MASTER:
+        words.append(f"master is {printable(vip.master)}")
+    return ", ".join(words)
+
+
+def _where(service: ServiceReply) -> str:
+    return f"{service.protocol} {service.address}" if service.protocol else service.address
+
+
+def _quorum(service: ServiceReply) -> str:
+    quorum = service.quorum
+    verdict = "serves" if quorum.have >= quorum.need else "QUORUM LOST"
+    return f"live weight {quorum.have}, needs {quorum.need}: {verdict}"
+
+
+def _service_title(service: ServiceReply) -> RenderableType:
+    fit = service.quorum.have >= service.quorum.need
+    return Text.assemble(
+        (service.name, "bold"),
+        f"  {_where(service)}  {service.scheduler}/{service.forwarding}  ",
+        (_quorum(service), "green" if fit else "bold red"),
+    )
+
+
+def _realservers(service: ServiceReply, now: float) -> RenderableType:
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=False)
+    for name in COLUMNS:
+        grid.add_column(
+            name,
+            justify="right" if name in _RIGHT else "left",
+            no_wrap=name not in ("WHY", "REALSERVER"),
+            overflow="fold",
+        )
+    for realserver in service.realservers:
+        style = _style(realserver)
+        cells = [Text(cell) for cell in _row(realserver, now)]
+        cells[1].stylize(style)
+        if realserver.admin is Admin.DISABLED:
+            cells[0].stylize("dim")
+        grid.add_row(*cells)
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _style(realserver: RealserverReply) -> str:
+    if realserver.admin is not Admin.READY:
+        return "yellow"
+    return _VERDICT_STYLE[realserver.verdict]
+
+
+def _row(realserver: RealserverReply, now: float) -> tuple[str, ...]:
+    return (
+        _identity(realserver),
+        _state(realserver),
+        _weight(realserver),
+        str(realserver.connections.active),
+        str(realserver.connections.inactive),
+        ago(realserver.since, now),
+        printable(realserver.reason),
+    )
+
+
+def _identity(realserver: RealserverReply) -> str:
+    address = realserver.address
+    where = f"[{address}]:{realserver.port}" if ":" in address else f"{address}:{realserver.port}"
+    return where if realserver.name == address else f"{realserver.name} {where}"
+
+
+def _state(realserver: RealserverReply) -> str:
+    if realserver.admin is Admin.READY:
+        return str(realserver.verdict)
+    return f"{realserver.verdict}, {realserver.admin}"
+
+
+def _weight(realserver: RealserverReply) -> str:
+    if realserver.weight == realserver.configured_weight:
+        return str(realserver.weight)
+    held = "-" if realserver.weight is None else str(realserver.weight)
+    return f"{held}/{realserver.configured_weight}"
+
+
+def _foreign(foreign: ForeignReply) -> str:
+    where = f"{foreign.protocol} {foreign.address}" if foreign.protocol else foreign.address
+    return f"{where}  {foreign.scheduler}  {count(len(foreign.realservers), 'realserver')}"

@@ -1,0 +1,66 @@
+"""Text for terminals: safe characters, colours only where wanted, times as people say them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import datetime
+from typing import IO
+
+_COLOURS = {"red": 31, "green": 32, "yellow": 33, "bold": 1, "dim": 2}
+
+
+def printable(text: str) -> str:
+    """Text in which realservers and other strangers cannot hide control sequences."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def coloured(stream: IO[str] | None = None) -> bool:
+    """Whether colours are wanted: a terminal, and no NO_COLOR (no-color.org)."""
+    target = stream or sys.stdout
+    return target.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str, wanted: bool) -> str:
+    """Text in a colour, if colours are wanted."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if wanted and text else text
+
+
+def say(*lines: str) -> None:
+    """Print lines to standard output."""
+    for line in lines:
+        print(line)
+
+
+def complain(*lines: str) -> None:
+    """Print lines to standard error, the first with the program's name."""
+    for number, line in enumerate(lines):
+        print(line if number else f"lvsguard: {line}", file=sys.stderr)
+
+
+def ago(stamp: str | None, now: float | None = None) -> str:
+    """How long since an RFC 3339 time, in two units at most: ``3h12m``; ``-`` for never."""
+    if stamp is None:
+        return "-"
+    moment = datetime.fromisoformat(stamp).timestamp()
+    return span((time.time() if now is None else now) - moment)
+
+
+def span(seconds: float) -> str:
+    """A time in two units at most: ``12s``, ``5m03s``, ``3h12m``, ``4d06h``."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 service``, ``2 services``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
