@@ -5,7 +5,7 @@ Time is an argument; whoever owns a check (the prober) keeps one ``Health`` for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -114,15 +114,8 @@ def step(health: Health, result: Result, timing: Timing, now: float) -> Health:
     elif not result.ok and (failures >= timing.fall or result.failure in DEFINITE):
         verdict = Verdict.DOWN
     since = health.since if verdict is health.verdict else now
-    return replace(
-        health,
-        verdict=verdict,
-        since=since,
-        successes=successes,
-        failures=failures,
-        result=result,
-        cause=_graver(health.cause, result) if verdict is Verdict.DOWN else None,
-    )
+    cause = _graver(health.cause, result) if verdict is Verdict.DOWN else None
+    return Health(verdict, since, successes, failures, result, cause)
 
 
 def _graver(cause: Result | None, result: Result) -> Result | None:
