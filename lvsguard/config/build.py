@@ -1,0 +1,200 @@
+"""From a Document without faults to the Config of one director. Defaults that depend are here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, TypeVar
+
+from lvsguard.config.check_rules import listed
+from lvsguard.config.check_schema import CheckTable
+from lvsguard.config.ipvs_schema import SYSCTLS
+from lvsguard.config.schema import Document, RealserverTable, ServiceTable, VipTable
+from lvsguard.config.service_key import (
+    forwarding_of,
+    persistence_of,
+    port_of,
+    service_key,
+    tunnel_of,
+)
+from lvsguard.core.config import (
+    Check,
+    CheckKind,
+    CheckSpec,
+    Config,
+    HttpSpec,
+    IpvsSettings,
+    OnFailure,
+    RealserverConfig,
+    ServiceConfig,
+    TcpSpec,
+    TlsSpec,
+    VipConfig,
+)
+from lvsguard.core.health import Timing
+from lvsguard.core.model import IPAddress, RealserverKey, VipAddress
+
+FAST_INTERVAL: Final = 0.2
+T = TypeVar("T")
+
+
+def build(document: Document, director: str, digest: str) -> Config:
+    """The config of ``director`` from a document in which nothing is wrong."""
+    return _Builder(director).config(document, digest)
+
+
+class _Builder:
+    """Resolves values that differ by director, for one of them."""
+
+    def __init__(self, director: str) -> None:
+        self._director = director
+
+    def config(self, document: Document, digest: str) -> Config:
+        own = document.director
+        interface = self._pick(own.interface)
+        return Config(
+            director=self._director,
+            interface=interface,
+            vips=tuple(self._vip(vip, interface) for vip in document.vip),
+            services=tuple(self._service(service) for service in document.service),
+            digest=digest,
+            resync=self._pick(own.resync),
+            removal_grace=self._pick(own.removal_grace),
+            probers=self._pick(own.probers),
+            on_stop=own.on_stop,
+            ipvs=_ipvs(document),
+            telemetry_listen=self._pick(document.telemetry.listen),
+            admin_socket=Path(document.admin.socket),
+            admin_group=document.admin.group,
+            state_directory=Path(document.state.directory),
+        )
+
+    def _pick(self, value: T | dict[str, T]) -> T:
+        return value[self._director] if isinstance(value, dict) else value
+
+    def _vip(self, vip: VipTable, default: str) -> VipConfig:
+        interface = default if vip.interface is None else self._pick(vip.interface)
+        addresses = tuple(VipAddress(interface, *prefixed) for prefixed in vip.addresses)
+        return VipConfig(vip.name, addresses)
+
+    def _service(self, service: ServiceTable) -> ServiceConfig:
+        specs = self._specs(service.check)
+        addresses = [realserver.address for realserver in service.realserver]
+        repeated = len(set(addresses)) < len(addresses)
+        return ServiceConfig(
+            name=service.name,
+            key=service_key(service),
+            realservers=tuple(
+                self._realserver(realserver, service, specs, repeated)
+                for realserver in service.realserver
+            ),
+            scheduler=service.scheduler,
+            flags=frozenset(service.scheduler_flags),
+            persistence=persistence_of(service),
+            one_packet=service.one_packet,
+            forwarding=service.forwarding,
+            on_failure=service.on_failure,
+            quorum=self._pick(service.quorum),
+        )
+
+    def _realserver(
+        self,
+        realserver: RealserverTable,
+        service: ServiceTable,
+        specs: tuple[CheckSpec, ...],
+        repeated: bool,
+    ) -> RealserverConfig:
+        key = RealserverKey(realserver.address, port_of(realserver, service))
+        if realserver.check is not None:
+            specs = self._specs(realserver.check)
+        return RealserverConfig(
+            name=realserver.name or str(key if repeated else realserver.address),
+            key=key,
+            weight=self._pick(realserver.weight),
+            forwarding=forwarding_of(realserver, service),
+            tunnel=tunnel_of(realserver, service),
+            upper_threshold=self._pick(realserver.upper_threshold),
+            lower_threshold=self._pick(realserver.lower_threshold),
+            checks=tuple(
+                Check(realserver.address, key.port if spec.port is None else spec.port, spec)
+                for spec in specs
+            ),
+        )
+
+    def _specs(self, checks: CheckTable | list[CheckTable] | None) -> tuple[CheckSpec, ...]:
+        return tuple(
+            self._spec(check) for _, check in listed((), checks) if check.kind is not CheckKind.NONE
+        )
+
+    def _spec(self, check: CheckTable) -> CheckSpec:
+        http = check.kind in {CheckKind.HTTP, CheckKind.HTTPS}
+        source: IPAddress | None
+        match check.source:
+            case dict(by_director):
+                source = by_director[self._director]
+            case source:
+                pass
+        return CheckSpec(
+            kind=check.kind,
+            timing=_timing(check),
+            port=check.port,
+            source=source,
+            http=_http(check) if http else None,
+            tls=_tls(check) if check.kind is CheckKind.HTTPS else None,
+            tcp=_tcp(check) if check.kind is CheckKind.TCP else None,
+        )
+
+
+def _timing(check: CheckTable) -> Timing:
+    fast, down = check.fast_interval, check.down_interval
+    return Timing(
+        interval=check.interval,
+        fast_interval=min(check.interval, FAST_INTERVAL) if fast is None else fast,
+        down_interval=check.interval if down is None else down,
+        timeout=check.timeout,
+        rise=check.rise,
+        fall=check.fall,
+    )
+
+
+def _http(check: CheckTable) -> HttpSpec:
+    return HttpSpec(
+        method=check.method,
+        path=check.path,
+        host=check.host,
+        headers=check.headers,
+        body=check.body,
+        expect_status=check.expect_status,
+        expect_body=check.expect_body,
+        expect_regex=check.expect_regex,
+        max_body=check.max_body,
+    )
+
+
+def _tls(check: CheckTable) -> TlsSpec:
+    return TlsSpec(check.verify, check.server_name, check.ca_file)
+
+
+def _tcp(check: CheckTable) -> TcpSpec:
+    return TcpSpec(check.send.encode(), check.expect.encode())
+
+
+def _ipvs(document: Document) -> IpvsSettings:
+    """Kernel settings: those that are named, and the two without which a promise breaks."""
+    table = document.ipvs
+    sysctls: dict[str, int | None] = {key: getattr(table, key) for key in SYSCTLS}
+    if any(service.on_failure is not OnFailure.QUIESCE for service in document.service):
+        sysctls["expire_nodest_conn"] = _default(sysctls, "expire_nodest_conn")
+    if any(service.persistence is not None for service in document.service):
+        sysctls["expire_quiescent_template"] = _default(sysctls, "expire_quiescent_template")
+    return IpvsSettings(
+        sysctls={key: str(value) for key, value in sysctls.items() if value is not None},
+        tcp_timeout=table.tcp_timeout,
+        tcp_fin_timeout=table.tcp_fin_timeout,
+        udp_timeout=table.udp_timeout,
+    )
+
+
+def _default(sysctls: Mapping[str, int | None], key: str) -> int:
+    value = sysctls[key]
+    return 1 if value is None else value

@@ -1,0 +1,112 @@
+"""The check table of the file: what is asked of a realserver and what must come back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Discriminator, Field, Tag
+
+from lvsguard.config.address import ADDRESS, FILE, HEADERS, HOST, HTTP_PATH, SERVER_NAME, STATUSES
+from lvsguard.config.leaf import FLAG, choice, seconds, text, whole
+from lvsguard.config.table import LIST, ONE, PerDirector, Table, list_or_one
+from lvsguard.core.config import CheckKind
+from lvsguard.core.model import IPAddress
+
+PORT_MAX: Final = 65535
+
+
+class CheckTable(Table):
+    """A test of a realserver. kind says which keys it takes."""
+
+    kind: Annotated[CheckKind, choice("a kind of check", CheckKind)] = Field(
+        description="http and https: a request and what must come back. tcp: a connection, and if"
+        " wanted a dialogue. none: the realserver counts as up."
+    )
+    interval: Annotated[float, seconds(0.01, 3600)] = Field(
+        1.0, description="Time between two probes while the realserver is up."
+    )
+    fast_interval: Annotated[float | None, seconds(0.01, 3600)] = Field(
+        None,
+        description="Time between two probes while the verdict is in doubt: some results say"
+        " otherwise, or there is none yet. Default: 200ms, or interval if that is shorter.",
+    )
+    down_interval: Annotated[float | None, seconds(0.01, 3600)] = Field(
+        None,
+        description="Time between two probes while the realserver is down. Default: interval.",
+    )
+    timeout: Annotated[float, seconds(0.01, 600)] = Field(
+        1.0,
+        description="Time for a whole probe, from the connection to the last byte."
+        " At most interval.",
+    )
+    rise: Annotated[int, whole(1, 1000)] = Field(
+        2, description="Successes in a row that bring a realserver back."
+    )
+    fall: Annotated[int, whole(1, 1000)] = Field(
+        2,
+        description="Failures in a row that take a realserver out. A refused connection is"
+        " definite and needs no second.",
+    )
+    port: Annotated[int | None, whole(1, PORT_MAX, "a port")] = Field(
+        None, description="Port to ask. Default: the realserver's."
+    )
+    source: PerDirector[Annotated[IPAddress, ADDRESS]] | None = Field(
+        None,
+        description="Address of this director to ask from. Default: the kernel's choice."
+        " A VIP cannot be one: the realserver holds it too.",
+    )
+    path: Annotated[str, HTTP_PATH] = Field("/", description="http, https: path, with any query.")
+    method: Annotated[
+        str, choice("a method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH"])
+    ] = Field("GET", description="http, https: method.")
+    host: Annotated[str | None, HOST] = Field(
+        None,
+        description="http, https: Host header, and with https the name that is asked for (SNI)"
+        " and verified. Default: the realserver's address.",
+    )
+    headers: Annotated[tuple[tuple[str, str], ...], HEADERS] = Field(
+        (), description="http, https: more headers.", examples=[{"User-Agent": "lvsguard"}]
+    )
+    body: Annotated[str, text("a request body", 65536, empty=True)] = Field(
+        "", description="http, https: body of the request."
+    )
+    expect_status: Annotated[frozenset[int], STATUSES] = Field(
+        frozenset({200}),
+        description="http, https: statuses that pass. Redirects are not followed.",
+        examples=[[200, "300-399"]],
+    )
+    expect_body: Annotated[str | None, text("a text", 4096)] = Field(
+        None, description="http, https: text that must be in the body of the answer."
+    )
+    expect_regex: Annotated[str | None, text("a regular expression", 1024)] = Field(
+        None,
+        description="http, https: regular expression (Python's) that must match somewhere in the"
+        " body of the answer.",
+    )
+    max_body: Annotated[int, whole(1, 1048576, "a number of bytes")] = Field(
+        65536, description="http, https: bytes of the body that are read at most."
+    )
+    verify: Annotated[bool, FLAG] = Field(
+        True, description="https: whether the certificate must be valid."
+    )
+    server_name: Annotated[str | None, SERVER_NAME] = Field(
+        None,
+        description="https: name that is asked for (SNI) and that the certificate must carry."
+        " Default: that of host.",
+    )
+    ca_file: Annotated[str | None, FILE] = Field(
+        None, description="https: PEM file of trusted authorities. Default: the system's."
+    )
+    send: Annotated[str, text("a text to send", 65536, empty=True)] = Field(
+        "", description="tcp: text to send once connected, as UTF-8.", examples=["PING\r\n"]
+    )
+    expect: Annotated[str, text("a text to expect", 4096, empty=True)] = Field(
+        "", description="tcp: text that must be in what comes back.", examples=["+PONG"]
+    )
+
+
+Checks = Annotated[
+    Annotated[CheckTable, Tag(ONE)] | Annotated[list[CheckTable], Tag(LIST)],
+    Discriminator(list_or_one),
+]
+"""One check or a list of them."""

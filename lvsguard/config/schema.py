@@ -1,0 +1,289 @@
+"""The tables of the TOML file as pydantic models: keys, defaults, bounds and their descriptions.
+
+The descriptions are the reference page, the JSON Schema and the man page. A model judges single
+values only; what one key means for another is in ``rules``, so that one mistake hides no other.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from lvsguard.config.address import (
+    ADDRESS,
+    CLIENT_PREFIX,
+    ENDPOINT,
+    FILE,
+    GROUP,
+    INTERFACE,
+    LISTEN,
+    PREFIXED,
+    SOCKET,
+    Endpoint,
+    Prefixed,
+    label,
+)
+from lvsguard.config.check_schema import PORT_MAX, Checks
+from lvsguard.config.ipvs_schema import TIMEOUT_MAX, IpvsTable
+from lvsguard.config.leaf import FLAG, choice, seconds, whole
+from lvsguard.config.table import ONE, TABLE, PerDirector, Table, table_or_one
+from lvsguard.core.config import OnFailure, OnStop
+from lvsguard.core.model import (
+    WEIGHT_MAX,
+    Forwarding,
+    IPAddress,
+    Protocol,
+    TunnelChecksum,
+    TunnelKind,
+)
+
+SCHEDULERS: Final = (
+    "rr",
+    "wrr",
+    "lc",
+    "wlc",
+    "fo",
+    "ovf",
+    "lblc",
+    "lblcr",
+    "dh",
+    "sh",
+    "sed",
+    "nq",
+    "twos",
+    "mh",
+)
+"""Every scheduler of the kernel (net/netfilter/ipvs/ip_vs_*.c)."""
+SCHEDULER_FLAGS: Final = {
+    "sh": frozenset({"sh-fallback", "sh-port"}),
+    "mh": frozenset({"mh-fallback", "mh-port"}),
+}
+_FLAG_NAMES: Final = sorted(flag for flags in SCHEDULER_FLAGS.values() for flag in flags)
+FORWARDINGS: Final = (Forwarding.DR, Forwarding.NAT, Forwarding.TUN)
+
+
+class DirectorTable(Table):
+    """This director, and how it works."""
+
+    name: Annotated[str | None, label("a director's name")] = Field(
+        None,
+        description="Name of this director in status, metrics and per-director tables."
+        " Leave it out in a file that several directors share. Default: the host name.",
+    )
+    interface: PerDirector[Annotated[str, INTERFACE]] = Field(
+        description="Interface that carries the VIPs.", examples=["eth0"]
+    )
+    resync: PerDirector[Annotated[float, seconds(0.1, 3600)]] = Field(
+        1.0,
+        description="Time between two reads of the kernel when nothing happens. Drift in the IPVS"
+        " table is found this often.",
+    )
+    removal_grace: PerDirector[Annotated[float, seconds(0, 86400)]] = Field(
+        60.0,
+        description="How long a realserver that a reload dropped may finish its connections, at"
+        " weight 0, before it is taken out.",
+    )
+    probers: PerDirector[Annotated[int, whole(1, 64)]] = Field(
+        1,
+        description="Prober processes. One runs some thousand checks a second on one core.",
+    )
+    on_stop: Annotated[OnStop, choice("a way to stop", OnStop)] = Field(
+        OnStop.KEEP,
+        description="What a stop leaves in the kernel. keep: the VIPs and the IPVS table go on"
+        " serving. remove: all that this file names is taken out.",
+    )
+
+
+class VipTable(Table):
+    """Addresses that move together."""
+
+    name: Annotated[str, label("a VIP's name")] = Field(
+        description="Name in status, metrics and commands."
+    )
+    addresses: list[Annotated[Prefixed, PREFIXED]] = Field(
+        description="The addresses, each with the prefix length that it gets on the interface.",
+        examples=[["10.0.0.8/24"]],
+    )
+    interface: PerDirector[Annotated[str, INTERFACE]] | None = Field(
+        None, description="Interface that carries these addresses. Default: the director's."
+    )
+    routed: Annotated[bool, FLAG] = Field(
+        False,
+        description="The addresses are routed to this director and lie in none of the interface's"
+        " networks. Without it such an address is refused as a mistake.",
+    )
+
+
+class TunnelTable(Table):
+    """How forwarding tun encapsulates."""
+
+    kind: Annotated[TunnelKind, choice("a kind of tunnel", TunnelKind)] = Field(
+        TunnelKind.IPIP, description="Encapsulation."
+    )
+    port: Annotated[int | None, whole(1, PORT_MAX, "a UDP port")] = Field(
+        None, description="UDP port on the realserver. Needed by gue, not taken by the others."
+    )
+    checksum: Annotated[TunnelChecksum, choice("a checksum", TunnelChecksum)] = Field(
+        TunnelChecksum.NONE,
+        description="Checksum of the encapsulation. remcsum is for gue only, ipip has none.",
+    )
+
+
+class PersistenceTable(Table):
+    """Connections of one client network stay on one realserver."""
+
+    timeout: Annotated[int, seconds(1, TIMEOUT_MAX, integral=True)] = Field(
+        300, description="How long after the last connection the client is remembered."
+    )
+    prefix: Annotated[int | None, CLIENT_PREFIX] = Field(
+        None,
+        description="Size of the network that counts as one client. Default: a single address.",
+    )
+    engine: Annotated[str | None, choice("a persistence engine", ["sip"])] = Field(
+        None, description="Persistence engine. sip goes by the Call-ID and is for UDP."
+    )
+
+
+class RealserverTable(Table):
+    """A realserver of the service above it."""
+
+    address: Annotated[IPAddress, ADDRESS] = Field(
+        description="Its address.", examples=["10.0.0.42"]
+    )
+    name: Annotated[str | None, label("a realserver's name")] = Field(
+        None,
+        description="Name in status, metrics and commands, one in its service. The same name may"
+        " stand in several services. Default: the address.",
+    )
+    port: Annotated[int | None, whole(1, PORT_MAX, "a port")] = Field(
+        None,
+        description="Its port. Default: the service's. Only forwarding nat can have another one.",
+    )
+    weight: PerDirector[Annotated[int, whole(0, WEIGHT_MAX)]] = Field(
+        1, description="Its share of new connections; 0 gets none and keeps those it has."
+    )
+    forwarding: Annotated[Forwarding | None, choice("a forwarding method", FORWARDINGS)] = Field(
+        None, description="Default: the service's."
+    )
+    tunnel: TunnelTable | None = Field(
+        None, description="How forwarding tun encapsulates. Default: the service's."
+    )
+    upper_threshold: PerDirector[Annotated[int, whole(0, 2**32 - 1)]] = Field(
+        0, description="Connections from which on it gets no new ones; 0 is no limit."
+    )
+    lower_threshold: PerDirector[Annotated[int, whole(0, 2**32 - 1)]] = Field(
+        0,
+        description="Connections below which it gets new ones again, less than upper_threshold."
+        " 0: three quarters of that.",
+    )
+    check: Checks | None = Field(
+        None, description="Its check or list of checks, in place of the service's."
+    )
+
+
+class ServiceTable(Table):
+    """A virtual service: where clients connect and which realservers answer."""
+
+    name: Annotated[str, label("a service's name")] = Field(
+        description="Name in status, metrics and commands."
+    )
+    address: Annotated[Endpoint | None, ENDPOINT] = Field(
+        None,
+        description="VIP and port. Port 0 (or none) takes all ports and needs persistence."
+        " Either address or fwmark is needed.",
+        examples=["10.0.0.8:80"],
+    )
+    fwmark: Annotated[int | None, whole(1, 2**32 - 1, "a firewall mark")] = Field(
+        None, description="Firewall mark of the packets to take, instead of an address."
+    )
+    family: Annotated[
+        Literal["inet", "inet6"] | None, choice("an address family", ["inet", "inet6"])
+    ] = Field(None, description="Address family of a fwmark service. Default: inet.")
+    protocol: Annotated[Protocol | None, choice("a protocol", Protocol)] = Field(
+        None, description="Transport protocol of an address. Default: tcp."
+    )
+    scheduler: Annotated[str, choice("a scheduler", SCHEDULERS)] = Field(
+        "wlc", description="How the kernel picks a realserver, as in ipvsadm(8)."
+    )
+    scheduler_flags: list[Annotated[str, choice("a scheduler flag", _FLAG_NAMES)]] = Field(
+        [],
+        description="Flags of the schedulers sh and mh, as in ipvsadm(8). Their fallback flag is"
+        " always set: without it they drop the packets of a realserver that drains.",
+    )
+    forwarding: Annotated[Forwarding, choice("a forwarding method", FORWARDINGS)] = Field(
+        Forwarding.DR,
+        description="dr: the frame goes to the realserver's MAC address, the packet unchanged."
+        " nat: the director rewrites both ways. tun: the packet is encapsulated.",
+    )
+    tunnel: TunnelTable | None = Field(None, description="How forwarding tun encapsulates.")
+    persistence: (
+        Annotated[
+            Annotated[int, seconds(1, TIMEOUT_MAX, integral=True), Tag(ONE)]
+            | Annotated[PersistenceTable, Tag(TABLE)],
+            Discriminator(table_or_one),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Connections of one client stay on one realserver: a duration, or a table"
+        " with more. Default: they do not.",
+    )
+    one_packet: Annotated[bool, FLAG] = Field(
+        False, description="UDP: schedule every packet by itself (one-packet scheduling)."
+    )
+    on_failure: Annotated[OnFailure, choice("a way to fail", OnFailure)] = Field(
+        OnFailure.AUTO,
+        description="What happens to a realserver that is down. quiesce: weight 0, established"
+        " connections stay. remove: it is taken out and they are cut. auto: remove it when it"
+        " refuses connections or its host is dead, else quiesce it.",
+    )
+    quorum: PerDirector[Annotated[int, whole(1, 2**31 - 1)]] = Field(
+        1, description="Live weight that makes the service fit to serve."
+    )
+    check: Checks | None = Field(
+        None,
+        description="The check of its realservers, or a list of checks that all must pass."
+        " Default: none, they count as up.",
+    )
+    realserver: list[RealserverTable] = Field([], description="Its realservers, at least one.")
+
+
+class TelemetryTable(Table):
+    """Metrics and health over HTTP."""
+
+    listen: PerDirector[Annotated[tuple[str, int] | None, LISTEN]] = Field(
+        ("127.0.0.1", 9852),
+        description="Where to serve /metrics, /healthz and /readyz; false turns it off.",
+    )
+
+
+class AdminTable(Table):
+    """The socket that the lvsguard commands speak to."""
+
+    socket: Annotated[str, SOCKET] = Field(
+        "/run/lvsguard/lvsguard.sock", description="Path of the socket."
+    )
+    group: Annotated[str, GROUP] = Field(
+        "lvsguard", description="Group that may use it (mode 0660)."
+    )
+
+
+class StateTable(Table):
+    """What survives a restart: overrides and history."""
+
+    directory: Annotated[str, FILE] = Field(
+        "/var/lib/lvsguard", description="Directory that the daemon may write to."
+    )
+
+
+class Document(Table):
+    """The whole file."""
+
+    director: DirectorTable
+    vip: list[VipTable] = Field([], description="Addresses that move together.")
+    service: list[ServiceTable] = Field([], description="Virtual services, at least one.")
+    ipvs: IpvsTable = IpvsTable()
+    telemetry: TelemetryTable = TelemetryTable()
+    admin: AdminTable = AdminTable()
+    state: StateTable = StateTable()

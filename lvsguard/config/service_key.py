@@ -1,0 +1,61 @@
+"""What the keys of a service and a realserver come to together: identity, ports, forwarding."""
+
+from __future__ import annotations
+
+from lvsguard.config.schema import PersistenceTable, RealserverTable, ServiceTable, TunnelTable
+from lvsguard.core.model import (
+    Family,
+    Forwarding,
+    Persistence,
+    Protocol,
+    ServiceKey,
+    Tunnel,
+)
+
+
+def family_of(service: ServiceTable) -> Family:
+    """Address family of a service."""
+    if service.address is not None:
+        return Family(service.address.address.version)
+    return Family.INET6 if service.family == "inet6" else Family.INET
+
+
+def service_key(service: ServiceTable) -> ServiceKey:
+    """Identity of a service that has either an address or a mark."""
+    if service.address is None:
+        return ServiceKey.marked(service.fwmark or 0, family_of(service))
+    return ServiceKey.at(service.protocol or Protocol.TCP, *service.address)
+
+
+def service_port(service: ServiceTable) -> int:
+    """Port of a service; 0 takes every port."""
+    return service.address.port if service.address else 0
+
+
+def port_of(realserver: RealserverTable, service: ServiceTable) -> int:
+    """Port of a realserver; 0 leaves the client's."""
+    return service_port(service) if realserver.port is None else realserver.port
+
+
+def forwarding_of(realserver: RealserverTable, service: ServiceTable) -> Forwarding:
+    """Forwarding method of a realserver."""
+    return realserver.forwarding or service.forwarding
+
+
+def tunnel_of(realserver: RealserverTable, service: ServiceTable) -> Tunnel | None:
+    """How a realserver's packets are encapsulated; None without forwarding tun."""
+    if forwarding_of(realserver, service) is not Forwarding.TUN:
+        return None
+    table = realserver.tunnel or service.tunnel or TunnelTable()
+    return Tunnel(table.kind, table.port or 0, table.checksum)
+
+
+def persistence_of(service: ServiceTable) -> Persistence | None:
+    """Persistence of a service."""
+    table = service.persistence
+    if table is None:
+        return None
+    widest = 32 if family_of(service) is Family.INET else 128
+    if not isinstance(table, PersistenceTable):
+        return Persistence(table, widest)
+    return Persistence(table.timeout, table.prefix or widest, table.engine)
