@@ -17,7 +17,7 @@ async def exchange(connection: socket.socket, request: bytes) -> tuple[int, str]
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(connection, request)
     data = b""
-    while (answer := _whole_answer(data)) is None:
+    while (answer := whole_answer(data)) is None:
         received = await loop.sock_recv(connection, 4096)
         if not received:
             raise EOFError
@@ -39,7 +39,8 @@ def error_name(failure: Exception) -> str:
     return "unreachable"
 
 
-def _whole_answer(data: bytes) -> tuple[int, str] | None:
+def whole_answer(data: bytes) -> tuple[int, str] | None:
+    """Return status and body when `data` holds a whole answer, else None."""
     head, found, body = data.partition(b"\r\n\r\n")
     if not found:
         return None
