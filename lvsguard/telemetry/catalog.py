@@ -1,0 +1,229 @@
+"""Every metric: its name, type, meaning and labels, declared once. Nothing is measured here.
+
+The reference page is made from this; a name or label that is missing here cannot be exposed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Types of the text exposition format."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric family."""
+
+    name: str
+    kind: Kind
+    help: str
+    """One sentence."""
+    labels: tuple[str, ...] = ()
+
+
+def _gauge(name: str, text: str, *labels: str) -> Metric:
+    return Metric(f"lvsguard_{name}", Kind.GAUGE, text, labels)
+
+
+def _counter(name: str, text: str, *labels: str) -> Metric:
+    return Metric(f"lvsguard_{name}_total", Kind.COUNTER, text, labels)
+
+
+def _histogram(name: str, text: str, *labels: str) -> Metric:
+    return Metric(f"lvsguard_{name}", Kind.HISTOGRAM, text, labels)
+
+
+# -- the program -------------------------------------------------------------------------------
+
+BUILD_INFO = _gauge("build_info", "1; version of lvsguard and of Python.", "version", "python")
+START_TIME = _gauge("start_time_seconds", "When the daemon started, in seconds since the epoch.")
+CONFIG_INFO = _gauge("config_info", "1; configuration in force.", "director", "digest")
+RELOAD_SUCCESS = _gauge("config_reload_success", "1 when the last reload was accepted, else 0.")
+RELOAD_TIME = _gauge(
+    "config_last_reload_success_timestamp_seconds",
+    "When a configuration was accepted last, in seconds since the epoch.",
+)
+RELOADS = _counter("config_reloads", "Reloads by outcome: accepted, refused.", "outcome")
+EVENTS = _counter("events", "Events by kind, as in lvsguard events.", "kind")
+OVERRIDES = _gauge("overrides", "Overrides in force by kind: drain, disable, weight.", "kind")
+STATE_WRITABLE = _gauge(
+    "state_writable", "1 when overrides and history reach the disk, 0 when they do not."
+)
+
+# -- the controller ----------------------------------------------------------------------------
+
+PROGRAMMED = _gauge("programmed", "1 when the last pass left the kernel as wanted, else 0.")
+TROUBLES = _gauge("troubles", "Things that are wrong now, as lvsguard status tells them.")
+PASSES = _counter("passes", "Passes: read, decide, plan, apply.")
+PASS_TIME = _gauge("last_pass_timestamp_seconds", "When the last pass ended, since the epoch.")
+PASS_DURATION = _gauge("last_pass_duration_seconds", "How long the last pass took.")
+READ_DURATION = _gauge(
+    "last_read_duration_seconds", "How long the last pass took to read the kernel."
+)
+KERNEL_WRITES = _counter("kernel_writes", "Messages sent that change something in the kernel.")
+KERNEL_ERRORS = _counter(
+    "kernel_errors",
+    "What the kernel refused: a step, or to be read or asked at all (access).",
+    "kind",
+)
+DRIFT_REPAIRS = _counter(
+    "drift_repairs",
+    "Changes by somebody else that were mended, by what was changed.",
+    "kind",
+)
+FOREIGN = _gauge("foreign_services", "Services in the kernel that the configuration does not name.")
+VERDICT_TO_KERNEL = _histogram(
+    "verdict_to_kernel_seconds", "From a change of verdict to the kernel's answer to the step."
+)
+LOOP_LAG = _histogram(
+    "loop_lag_seconds", "How late the controller's timer was, four times a second."
+)
+
+# -- checks ------------------------------------------------------------------------------------
+
+PROBERS = _gauge("probers", "Prober processes alive.")
+PROBERS_WANTED = _gauge("probers_wanted", "Prober processes configured.")
+PROBER_RESTARTS = _counter("prober_restarts", "Prober processes that ended and were replaced.")
+VERDICT_CHANGES = _counter(
+    "verdict_changes", "Changes of a check's verdict, by the new one.", "verdict"
+)
+PROBE_DURATION = _histogram(
+    "probe_duration_seconds",
+    "How long probes took, by service and kind of check. A check that several services share "
+    "counts in each. Not by realserver, so that the number of series stays bounded.",
+    "service",
+    "kind",
+)
+PROBE_RESULTS = _counter(
+    "probe_results",
+    "Probes by result code (L4OK, L7OK: good; L4CON, L4TOUT, L6*, L7STS, L7RSP, L7TOUT: bad). "
+    "realserver is the address and port that is probed.",
+    "realserver",
+    "check",
+    "code",
+)
+LAST_CHECK = _gauge(
+    "last_check_timestamp_seconds",
+    "When a realserver was probed last, in seconds since the epoch.",
+    "realserver",
+    "check",
+)
+
+# -- VIPs, services, realservers ---------------------------------------------------------------
+
+VIP_HELD = _gauge(
+    "vip_held", "1 when the address stands on the interface, else 0.", "vip", "address"
+)
+
+SERVICE_PRESENT = _gauge("service_present", "1 when the kernel has the service, else 0.", "service")
+SERVICE_LIVE_WEIGHT = _gauge(
+    "service_live_weight",
+    "Sum of the weights of realservers that are up and not drained.",
+    "service",
+)
+SERVICE_QUORUM = _gauge("service_quorum", "Live weight that the service needs.", "service")
+SERVICE_CONNECTIONS = _counter(
+    "ipvs_service_connections", "Connections that the kernel has scheduled.", "service"
+)
+SERVICE_PACKETS = _counter(
+    "ipvs_service_packets",
+    "Packets by direction; answers (out) pass the director with forwarding nat only.",
+    "service",
+    "direction",
+)
+SERVICE_BYTES = _counter(
+    "ipvs_service_bytes",
+    "Bytes by direction; answers (out) pass the director with forwarding nat only.",
+    "service",
+    "direction",
+)
+
+_RS = ("service", "realserver")
+REALSERVER_INFO = _gauge(
+    "realserver_info",
+    "1; name in the configuration, and forwarding method.",
+    *_RS,
+    "name",
+    "forwarding",
+)
+REALSERVER_UP = _gauge(
+    "realserver_up", "1 when its checks pass, 0 when not or not yet known.", *_RS
+)
+REALSERVER_IN_TABLE = _gauge(
+    "realserver_in_table", "1 when the kernel's table has it, else 0.", *_RS
+)
+REALSERVER_WEIGHT = _gauge(
+    "realserver_weight", "Weight in the kernel; 0 when it is not in the table.", *_RS
+)
+REALSERVER_CONFIGURED = _gauge("realserver_configured_weight", "Weight in the configuration.", *_RS)
+REALSERVER_ADMIN = _gauge("realserver_admin_state", "0 ready, 1 drained, 2 disabled.", *_RS)
+REALSERVER_CHANGED = _gauge(
+    "realserver_last_change_timestamp_seconds",
+    "When its verdict changed last, since the epoch.",
+    *_RS,
+)
+CONNECTIONS = _counter(
+    "ipvs_connections", "Connections scheduled to it since it is in the table.", *_RS
+)
+PACKETS = _counter(
+    "ipvs_packets",
+    "Packets by direction; answers (out) pass the director, and appear, with forwarding nat only.",
+    *_RS,
+    "direction",
+)
+BYTES = _counter(
+    "ipvs_bytes",
+    "Bytes by direction; answers (out) pass the director, and appear, with forwarding nat only.",
+    *_RS,
+    "direction",
+)
+ACTIVE = _gauge("ipvs_active_connections", "Connections that the kernel counts as active.", *_RS)
+INACTIVE = _gauge(
+    "ipvs_inactive_connections", "Connections that the kernel counts as inactive.", *_RS
+)
+
+# -- the exposition itself ---------------------------------------------------------------------
+
+EXPOSITION_DURATION = _gauge(
+    "exposition_duration_seconds", "How long the previous exposition took to be made and sent."
+)
+EXPOSITION_SLICE = _gauge(
+    "exposition_longest_slice_seconds",
+    "Longest time that the previous exposition kept the loop to itself.",
+)
+
+CATALOG = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))
+"""Every metric, in the order of this file."""
+
+_PREAMBLE = """\
+# Metrics
+
+`http://127.0.0.1:9852/metrics` (`[telemetry] listen`), in the Prometheus text format 0.0.4.
+Times are seconds, sizes are bytes, counters only grow, except that the kernel begins anew when a
+service or realserver is removed and added again.
+
+Labels: `service` is the service's name in the configuration; `realserver` is `address:port`;
+`vip` is the name of the VIP group; `check` is the kind of check and, for HTTP, its path without
+the query. The usual `process_*` metrics of the controller's process are there too.
+
+This page is made from `lvsguard/telemetry/catalog.py`.
+
+| name | type | labels | meaning |
+|---|---|---|---|
+"""
+
+
+def reference() -> str:
+    """The reference page, in Markdown."""
+    rows = [
+        f"| `{m.name}` | {m.kind} | {', '.join(f'`{label}`' for label in m.labels)} | {m.help} |"
+        for m in CATALOG
+    ]
+    return _PREAMBLE + "\n".join(rows) + "\n"

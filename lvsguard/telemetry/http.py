@@ -1,0 +1,126 @@
+"""/metrics, /healthz and /readyz over HTTP: GET only, bounded, and never the daemon's end.
+
+What is answered comes from ``metrics`` and ``health``; this listens and sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+
+from aiohttp import web
+
+from lvsguard.core.snapshot import View
+from lvsguard.serving import BoundedServer
+from lvsguard.telemetry import health
+from lvsguard.telemetry.exposition import CONTENT_TYPE
+from lvsguard.telemetry.health import Judgement
+from lvsguard.telemetry.metrics import Metrics
+
+CONNECTIONS = 32
+LIFETIME_SECONDS = 30.0
+"""Of a connection, the whole answer included."""
+EXPOSITIONS = 2
+"""Expositions made at once; each holds its text in memory."""
+RETRY_SECONDS = (1.0, 30.0)
+"""First and longest pause between two tries to listen."""
+CLOSE_SECONDS = 1.0
+
+_PATHS = "/metrics /healthz /readyz"
+
+log = logging.getLogger(__name__)
+
+
+class TelemetryServer:
+    """Serves a view and the metrics."""
+
+    def __init__(self, view: View, metrics: Metrics, host: str, port: int) -> None:
+        self._view = view
+        self._metrics = metrics
+        self._address = (host, port)
+        self._expositions = asyncio.Semaphore(EXPOSITIONS)
+        self.listening = asyncio.Event()
+        """Set while it listens."""
+        self.port = port
+        """The port it listens on; differs from the configured one when that is 0."""
+
+    async def run(self) -> None:
+        """Serve until cancelled. A port that cannot be had is told and tried again."""
+        http = BoundedServer(self._handle, connections=CONNECTIONS, lifetime=LIFETIME_SECONDS)
+        listener = await self._listen(http)
+        self.port = listener.sockets[0].getsockname()[1]
+        self.listening.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.listening.clear()
+            listener.close()
+            http.pre_shutdown()
+            await http.shutdown(CLOSE_SECONDS)
+
+    async def _listen(self, http: BoundedServer) -> asyncio.Server:
+        host, port = self._address
+        pause, told = RETRY_SECONDS[0], False
+        while True:
+            try:
+                listener = await asyncio.get_running_loop().create_server(http, host, port)
+            except OSError as error:
+                if not told:
+                    log.error(
+                        "no metrics: cannot listen on %s port %d: %s: free it, or set another "
+                        "[telemetry] listen; trying again",
+                        host,
+                        port,
+                        error.strerror or error,
+                    )
+                told = True
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_SECONDS[1])
+                continue
+            if told:
+                log.warning("metrics: listening on %s port %d now", host, port)
+            return listener
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path not in _PATHS.split():
+            return _answer(404, {"ok": False, "reasons": [f"there is {_PATHS}"]})
+        if request.method != "GET":
+            return _answer(405, {"ok": False, "reasons": ["use GET"]}, {"Allow": "GET"})
+        if request.path == "/metrics":
+            return await self._exposition(request)
+        if request.path == "/healthz":
+            return _judged(health.alive(self._view, time.time()))
+        return _judged(await health.ready(self._view))
+
+    async def _exposition(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE})
+        response.force_close()
+        async with self._expositions:
+            # A reader who stays away is the end of the connection's lifetime, not of this.
+            with contextlib.suppress(ConnectionError):
+                await response.prepare(request)
+                async with contextlib.aclosing(self._metrics.render(self._view)) as pieces:
+                    async for piece in pieces:
+                        await response.write(piece)
+        return response
+
+
+def _judged(judgement: Judgement) -> web.Response:
+    body = {"ok": judgement.ok, "reasons": list(judgement.reasons)}
+    return _answer(200 if judgement.ok else 503, body)
+
+
+def _answer(
+    status: int, body: dict[str, object], headers: dict[str, str] | None = None
+) -> web.Response:
+    response = web.Response(
+        status=status,
+        body=json.dumps(body).encode() + b"\n",
+        content_type="application/json",
+        headers=headers,
+    )
+    response.force_close()
+    return response

@@ -1,0 +1,136 @@
+"""The metrics object: takes what happens, and writes the exposition of it and of a view.
+
+Few and small families are prometheus_client's; those that grow with the configuration are
+written by ``tables`` and ``checks``, in slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from time import perf_counter
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from lvsguard.core.config import Config
+from lvsguard.core.event import (
+    Event,
+    HealthChanged,
+    KernelFailed,
+    ProberDied,
+    Reloaded,
+    ReloadRefused,
+    Repaired,
+    StateTrouble,
+    StepRefused,
+)
+from lvsguard.core.health import Verdict
+from lvsguard.core.snapshot import View
+from lvsguard.core.tally import Tally
+from lvsguard.serving import Slices
+from lvsguard.telemetry import catalog, overview, tables
+from lvsguard.telemetry.catalog import Metric
+from lvsguard.telemetry.checks import Checks
+
+LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+DRIFTS = ("service", "realserver", "address", "table", "setting")
+"""Values of ``Repaired.what`` that are there from the start, at 0."""
+
+
+class Metrics:
+    """Counts from the start on. Only ``render`` takes time, and it takes it in slices."""
+
+    def __init__(self, config: Config | None = None) -> None:
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = registry = CollectorRegistry()
+        self._checks = Checks()
+        self._labels = tables.Labels()
+        self._events = _counter(catalog.EVENTS, registry)
+        self._reloads = _counter(catalog.RELOADS, registry)
+        self._errors = _counter(catalog.KERNEL_ERRORS, registry)
+        self._repairs = _counter(catalog.DRIFT_REPAIRS, registry)
+        self._restarts = _counter(catalog.PROBER_RESTARTS, registry)
+        self._verdicts = _counter(catalog.VERDICT_CHANGES, registry)
+        self._latency = _histogram(catalog.VERDICT_TO_KERNEL, registry)
+        self._lag = _histogram(catalog.LOOP_LAG, registry)
+        writable = catalog.STATE_WRITABLE
+        self._state = Gauge(writable.name, writable.help, registry=registry)
+        self._state.set(1)
+        ProcessCollector(registry=registry)
+        _prime(self._events, [kind.kind for kind in Event.__subclasses__()])
+        _prime(self._reloads, ("accepted", "refused"))
+        _prime(self._errors, ("step", "access"))
+        _prime(self._repairs, DRIFTS)
+        _prime(self._verdicts, tuple(Verdict))
+        self._spent = 0.0
+        self._longest = 0.0
+        if config is not None:
+            self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """A configuration is in force: tallies are told apart by its services."""
+        self._checks.configure(config)
+
+    def event(self, event: Event) -> None:
+        """Count an event."""
+        self._events.labels(event.kind).inc()
+        match event:
+            case HealthChanged():
+                self._verdicts.labels(event.after).inc()
+            case Repaired():
+                self._repairs.labels(event.what).inc()
+            case StepRefused():
+                self._errors.labels("step").inc()
+            case KernelFailed():
+                self._errors.labels("access").inc()
+            case ProberDied():
+                self._restarts.inc()
+            case Reloaded():
+                self._reloads.labels("accepted").inc()
+            case ReloadRefused():
+                self._reloads.labels("refused").inc()
+            case StateTrouble():
+                self._state.set(event.ok)
+
+    def tally(self, tallies: Sequence[Tally]) -> None:
+        """Add a prober's batch."""
+        self._checks.add(tallies)
+
+    def verdict_to_kernel(self, seconds: float) -> None:
+        """A change of verdict has reached the kernel."""
+        self._latency.observe(seconds)
+
+    def loop_lag(self, seconds: float) -> None:
+        """A timer was so late."""
+        self._lag.observe(max(seconds, 0.0))
+
+    async def render(self, view: View, slices: Slices | None = None) -> AsyncGenerator[bytes, None]:
+        """The exposition in pieces, made in slices of about 5 ms; one may wait between pieces."""
+        slices = slices or Slices()
+        begun = perf_counter()
+        slices.begin()
+        small = b"".join(overview.pieces(view, self._spent, self._longest))
+        small += prometheus_client.generate_latest(self._registry)
+        slices.end()
+        yield small
+        for big in (tables.pieces(view, self._labels, slices), self._checks.pieces(slices)):
+            slices.begin()
+            async for piece in big:
+                yield piece
+            slices.end()
+        self._spent = perf_counter() - begun
+        self._longest = slices.longest
+
+
+def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:
+    return Counter(metric.name, metric.help, metric.labels, registry=registry)
+
+
+def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:
+    return Histogram(metric.name, metric.help, metric.labels, registry=registry, buckets=LATENCIES)
+
+
+def _prime(counter: Counter, values: Iterable[str]) -> None:
+    """Have these series from the start, so that the first event is an increase from 0."""
+    for value in values:
+        counter.labels(value)

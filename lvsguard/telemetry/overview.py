@@ -1,0 +1,73 @@
+"""The director as a whole as metric families: few lines, whatever the size of the configuration."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterator
+
+from lvsguard.core.override import OverrideKind
+from lvsguard.core.snapshot import View
+from lvsguard.telemetry import catalog
+from lvsguard.telemetry.catalog import Metric
+from lvsguard.telemetry.exposition import Family, labels
+
+
+def pieces(view: View, spent: float, longest: float) -> Iterator[bytes]:
+    """The families' text. ``spent``, ``longest``: seconds of the previous exposition."""
+    for metric, value in _values(view, spent, longest).items():
+        family = Family(metric)
+        family.add("", value)
+        yield from family.pieces()
+    for family in (_build(view), _config(view), _overrides(view), _vips(view)):
+        yield from family.pieces()
+
+
+def _values(view: View, spent: float, longest: float) -> dict[Metric, float]:
+    loop = view.loop()
+    return {
+        catalog.START_TIME: view.started,
+        catalog.RELOAD_SUCCESS: view.reload_ok,
+        catalog.RELOAD_TIME: view.reloaded,
+        catalog.PROGRAMMED: loop.programmed,
+        catalog.TROUBLES: len(loop.trouble),
+        catalog.PASSES: loop.passes,
+        catalog.PASS_TIME: loop.last_pass,
+        catalog.PASS_DURATION: loop.pass_seconds,
+        catalog.READ_DURATION: loop.read_seconds,
+        catalog.KERNEL_WRITES: loop.kernel_writes,
+        catalog.FOREIGN: len(view.foreign()),
+        catalog.PROBERS: loop.probers,
+        catalog.PROBERS_WANTED: loop.probers_wanted,
+        catalog.EXPOSITION_DURATION: spent,
+        catalog.EXPOSITION_SLICE: longest,
+    }
+
+
+def _build(view: View) -> Family:
+    family = Family(catalog.BUILD_INFO)
+    family.add(labels(version=view.version, python=platform.python_version()), 1)
+    return family
+
+
+def _config(view: View) -> Family:
+    family = Family(catalog.CONFIG_INFO)
+    family.add(labels(director=view.director, digest=view.config_digest), 1)
+    return family
+
+
+def _overrides(view: View) -> Family:
+    kinds = Counter(override.kind for override in view.overrides())
+    family = Family(catalog.OVERRIDES)
+    for kind in OverrideKind:
+        family.add(labels(kind=kind), kinds[kind])
+    return family
+
+
+def _vips(view: View) -> Family:
+    family = Family(catalog.VIP_HELD)
+    for vip in view.vips():
+        for address in vip.addresses:
+            labelled = labels(vip=vip.name, address=str(address.address))
+            family.add(labelled, address in vip.held)
+    return family

@@ -1,0 +1,239 @@
+"""A published picture and the daemon's operations made from values, for the rooms that show them.
+
+Both keep the contracts of their ports (``core.snapshot.View``, ``admin.operations.Operations``):
+what was set is there afterwards, what was cleared is gone, what happened is told to followers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+
+from lvsguard.admin.entry import Entry, entry
+from lvsguard.admin.feed import Feed, Subscription
+from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
+from lvsguard.core.config import CheckKind
+from lvsguard.core.event import Event, OverrideCleared, OverrideSet
+from lvsguard.core.health import Verdict
+from lvsguard.core.model import (
+    Counters,
+    Forwarding,
+    Protocol,
+    Realserver,
+    RealserverKey,
+    ServiceKey,
+    VipAddress,
+    VirtualService,
+)
+from lvsguard.core.override import Admin, Override, OverrideKind, Target, admin_state
+from lvsguard.core.snapshot import (
+    CheckStatus,
+    ForeignStatus,
+    Loop,
+    RealserverStatus,
+    Role,
+    ServiceStatus,
+    VipStatus,
+)
+from lvsguard.core.step import AddRealserver, AddService, Step
+
+NOON = 1795435200.0
+"""2026-11-23T12:00:00Z, when the picture was taken."""
+VIP = VipAddress("eth0", ip_address("10.0.0.8"), 24)
+WEB = ServiceKey.at(Protocol.TCP, VIP.address, 80)
+IDLE = Counters()
+DURABLE = Kept(True)
+WELL = Loop(
+    passes=3600,
+    last_pass=NOON - 0.5,
+    pass_seconds=0.004,
+    read_seconds=0.001,
+    programmed=True,
+    trouble=(),
+    probers=1,
+    probers_wanted=1,
+    kernel_writes=4,
+)
+
+
+def realserver(
+    address: str = "10.0.0.42",
+    port: int = 80,
+    *,
+    name: str = "",
+    verdict: Verdict = Verdict.UP,
+    weight: int | None = 1,
+    reason: str = "L7OK 200 OK",
+    admin: Admin = Admin.READY,
+    counters: Counters = IDLE,
+    forwarding: Forwarding = Forwarding.DR,
+) -> RealserverStatus:
+    """A realserver that is up since an hour."""
+    key = RealserverKey(ip_address(address), port)
+    check = CheckStatus(CheckKind.HTTP, verdict, NOON - 3600, reason[:4], reason[5:], 0.0012)
+    return RealserverStatus(
+        name or address,
+        key,
+        forwarding,
+        verdict,
+        admin,
+        weight,
+        1,
+        NOON - 3600,
+        reason,
+        counters,
+        (check,),
+        (),
+    )
+
+
+def service(
+    *realservers: RealserverStatus, name: str = "web", key: ServiceKey = WEB, need: int = 1
+) -> ServiceStatus:
+    """A service with these realservers."""
+    have = sum(
+        r.weight or 0 for r in realservers if r.verdict is Verdict.UP and r.admin is Admin.READY
+    )
+    return ServiceStatus(
+        name,
+        key,
+        "rr",
+        Forwarding.DR,
+        True,
+        have,
+        need,
+        Counters(connections=100, in_packets=500, in_bytes=64000),
+        realservers,
+    )
+
+
+def seed_services() -> tuple[ServiceStatus, ...]:
+    """The seed network: one realserver well, one down."""
+    well = realserver("10.0.0.42", counters=Counters(60, 300, 0, 40000, 0, 12, 30))
+    ill = realserver(
+        "10.0.0.43",
+        name="rs2",
+        verdict=Verdict.DOWN,
+        weight=0,
+        reason="L4CON connection refused",
+        counters=Counters(40, 200, 0, 24000, 0, 0, 7),
+    )
+    return (service(well, replace(ill, since=NOON - 12)),)
+
+
+@dataclass
+class Picture:
+    """Implements View."""
+
+    shown: Sequence[ServiceStatus] = field(default_factory=seed_services)
+    pulse: Loop = WELL
+    strangers: tuple[ForeignStatus, ...] = ()
+    groups: tuple[VipStatus, ...] = (
+        VipStatus("web", (VIP,), frozenset({VIP}), Role.MASTER, NOON - 7200, master="director1"),
+    )
+    kept: dict[tuple[Target, OverrideKind], Override] = field(default_factory=dict)
+    director: str = "director1"
+    version: str = "0.1.0"
+    config_digest: str = "0123456789ab"
+    config_path: str = "/etc/lvsguard/config.toml"
+    started: float = NOON - 7200
+    reloaded: float = NOON - 7200
+    reload_ok: bool = True
+
+    def loop(self) -> Loop:
+        """How the controller does."""
+        return self.pulse
+
+    def vips(self) -> tuple[VipStatus, ...]:
+        """VIP groups."""
+        return self.groups
+
+    def services(self) -> Iterator[ServiceStatus]:
+        """Services, with the overrides applied to what they say."""
+        for one in self.shown:
+            if not self.kept:
+                yield one
+                continue
+            told = [
+                replace(r, admin=admin_state(self.kept.values(), one.name, r.key))
+                for r in one.realservers
+            ]
+            yield replace(one, realservers=tuple(told))
+
+    def foreign(self) -> tuple[ForeignStatus, ...]:
+        """Services of others."""
+        return self.strangers
+
+    def overrides(self) -> tuple[Override, ...]:
+        """Overrides in force."""
+        return tuple(self.kept.values())
+
+
+@dataclass
+class Desk:
+    """Implements Operations over a picture."""
+
+    picture: Picture = field(default_factory=Picture)
+    history_kept: list[Entry] = field(default_factory=list)
+    problems: tuple[str, ...] = ()
+    """Of the configuration file; with some, reload and plan are refused."""
+    durable: Kept = DURABLE
+    reloads: list[str] = field(default_factory=list)
+    """Actors who reloaded."""
+    plans: list[str | None] = field(default_factory=list)
+    """Configurations that were planned."""
+    feed: Feed = field(default_factory=Feed)
+
+    def view(self) -> Picture:
+        """The picture."""
+        return self.picture
+
+    def happen(self, event: Event, at: float = NOON) -> Entry:
+        """Something happens."""
+        line = entry(len(self.history_kept) + 1, at, event)
+        self.history_kept.append(line)
+        self.feed.publish(line)
+        return line
+
+    async def set_override(self, override: Override) -> Kept:
+        """Put an override in force."""
+        self.picture.kept[override.key] = override
+        self.happen(OverrideSet(override))
+        return self.durable
+
+    async def clear_override(self, target: Target, kind: OverrideKind, actor: str) -> Kept:
+        """End an override."""
+        override = self.picture.kept.pop((target, kind), None)
+        if override is not None:
+            self.happen(OverrideCleared(override, actor))
+        return self.durable
+
+    async def reload(self, actor: str) -> ReloadOutcome:
+        """Reload, or refuse."""
+        self.reloads.append(actor)
+        if self.problems:
+            return ReloadOutcome(False, self.picture.config_digest, 0, self.problems)
+        return ReloadOutcome(True, "ba9876543210", 3)
+
+    async def plan(self, config: str | None) -> tuple[Step, ...]:
+        """The seed's service, to be added."""
+        self.plans.append(config)
+        if self.problems:
+            raise ConfigRefused(self.problems)
+        return seed_steps()
+
+    async def history(self, since: float, limit: int) -> Sequence[Entry]:
+        """Entries since then."""
+        return [line for line in self.history_kept if line.at >= since][-limit:]
+
+    def subscribe(self) -> Subscription:
+        """Entries from now on."""
+        return self.feed.subscribe()
+
+
+def seed_steps() -> tuple[Step, ...]:
+    """What makes an empty kernel serve the seed's service."""
+    wanted = VirtualService("rr")
+    key = RealserverKey(ip_address("10.0.0.42"), 80)
+    return AddService(WEB, wanted), AddRealserver(WEB, key, Realserver(0))
