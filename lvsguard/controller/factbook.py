@@ -187,6 +187,7 @@ class FactBook:
 
 
 def _same(before: Health, after: Health) -> bool:
-    one = before.result.failure if before.result else None
-    other = after.result.failure if after.result else None
+    """Whether a probe's word changes no decision: the verdict, and what a failure does to flows."""
+    one = before.cause.failure if before.cause else None
+    other = after.cause.failure if after.cause else None
     return before.verdict is after.verdict and one is other

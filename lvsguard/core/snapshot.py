@@ -124,15 +124,33 @@ class Loop:
 class View(Protocol):
     """The published picture."""
 
-    director: str
-    version: str
-    config_digest: str
-    config_path: str
-    started: float
-    reloaded: float
-    """Wall clock of the last accepted configuration."""
-    reload_ok: bool
-    """Whether the last reload was accepted."""
+    @property
+    def director(self) -> str:
+        """Name of this director."""
+
+    @property
+    def version(self) -> str:
+        """Of lvsguard."""
+
+    @property
+    def config_digest(self) -> str:
+        """Of the configuration in force."""
+
+    @property
+    def config_path(self) -> str:
+        """Where it was read from."""
+
+    @property
+    def started(self) -> float:
+        """Wall clock of the daemon's start."""
+
+    @property
+    def reloaded(self) -> float:
+        """Wall clock of the last accepted configuration."""
+
+    @property
+    def reload_ok(self) -> bool:
+        """Whether the last reload was accepted."""
 
     def loop(self) -> Loop:
         """How the controller does."""

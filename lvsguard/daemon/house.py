@@ -1,0 +1,243 @@
+"""The composition root: builds the parts, runs them in one task group, stops them in order.
+
+Nothing is decided here but order: journal before facts, facts before checks, the kernel before
+ready; and at the end the reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from lvsguard.admin.journal import Journal
+from lvsguard.admin.server import AdminServer
+from lvsguard.controller import Controller
+from lvsguard.controller.settings import Settings
+from lvsguard.controller.view import LiveView
+from lvsguard.core.config import Config, OnStop
+from lvsguard.core.event import Event, KernelFailed, ProberDied, Stopping
+from lvsguard.core.tally import Tally
+from lvsguard.daemon import log
+from lvsguard.daemon.operations import DaemonOperations
+from lvsguard.daemon.systemd import ServiceManager
+from lvsguard.kernel.address import LinuxAddresses
+from lvsguard.kernel.ipvs import LinuxIpvs
+from lvsguard.kernel.port import Ipvs, KernelError
+from lvsguard.probes.pool import Probers
+from lvsguard.telemetry.http import TelemetryServer
+from lvsguard.telemetry.metrics import Metrics
+from lvsguard.vrrp.ownership import AddressOwner
+
+READY_S = 10.0
+"""Longest wait for the first complete pass before the service manager is told ready anyway: the
+daemon serves its admin socket and repairs on, and its status line says what is wrong."""
+TICK_S = 0.25
+"""Rhythm of housekeeping: loop lag, watchdog, status line."""
+
+
+class House:
+    """One running director."""
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        addresses: LinuxAddresses,
+        *,
+        config_path: str,
+        load: Callable[[str | None], Awaitable[Config]],
+    ) -> None:
+        """The journal is open; nothing runs yet."""
+        self.stop = asyncio.Event()
+        self._config = config
+        self._journal = journal
+        self._addresses = addresses
+        self._manager = ServiceManager()
+        self._metrics = Metrics(config)
+        self._owner = AddressOwner(addresses, emit=self.emit, changed=self._look)
+        self._controller = Controller(
+            config,
+            open_ipvs=_open_ipvs,
+            owner=self._owner,
+            settings=Settings(config.ipvs),
+            emit=self.emit,
+            latency=self._metrics.verdict_to_kernel,
+            recorded=journal.owned(),
+        )
+        for override in journal.overrides():
+            self._controller.book.put(override)
+        self._probers = Probers(
+            config.probers,
+            record=self._controller.record,
+            tally=self._tally,
+            died=self._prober_died,
+        )
+        self._view = LiveView(
+            self._controller,
+            self._owner,
+            config_path=config_path,
+            probers=lambda: (self._probers.alive, config.probers),
+            troubles=lambda: (journal.trouble,) if journal.trouble else (),
+        )
+        self._operations = DaemonOperations(
+            self._controller,
+            self._view,
+            journal,
+            load=load,
+            adopt=self._adopt,
+            emit=self.emit,
+            reloading=self._reloading,
+        )
+        self._admin = None
+        if config.admin_socket is not None:
+            self._admin = AdminServer(self._operations, config.admin_socket, config.admin_group)
+
+    # -- what the parts tell ---------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        """One event to log, metrics and journal."""
+        log.tell(event)
+        self._metrics.event(event)
+        self._journal.append(time.time(), event)
+
+    def _look(self) -> None:
+        self._controller.look()
+
+    def _tally(self, tallies: Sequence[Tally]) -> None:
+        self._metrics.tally(tallies)
+
+    def _prober_died(self, prober: int, how: str, checks: int) -> None:
+        self.emit(ProberDied(prober, how, checks))
+
+    async def _adopt(self, config: Config) -> int:
+        """Put an accepted config in force everywhere; the count of kernel steps."""
+        before, self._config = self._config, config
+        self._metrics.configure(config)
+        steps = await self._controller.reload(config)
+        self._probers.configure(self._controller.book.checks)
+        if ignored := _needs_restart(before, config):
+            log.LOGGER.warning("changed, and in force after a restart: %s", ", ".join(ignored))
+        return steps
+
+    def _reloading(self, begins: bool) -> None:
+        if begins:
+            self._manager.reloading()
+        else:
+            self._manager.ready()
+
+    # -- running ---------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until ``stop`` is set. Raises SocketTaken when another director answers here."""
+        # First of all: two that write the same kernel would mend each other's work for ever.
+        if self._admin is not None:
+            await self._admin.open()
+        try:
+            await self._run()
+        finally:
+            if self._admin is not None:
+                await self._admin.close()
+            await self._controller.close()
+
+    async def _run(self) -> None:
+        await self._journal.set_owned(self._controller.owned)
+        self._probers.configure(self._controller.book.checks)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._controller.run(), name="controller"),
+                group.create_task(self._follow_addresses(), name="addresses"),
+                group.create_task(self._probers.run(), name="probers"),
+                group.create_task(self._housekeeping(), name="housekeeping"),
+                group.create_task(self._announce_ready(), name="ready"),
+            ]
+            if self._config.telemetry_listen is not None:
+                telemetry = TelemetryServer(
+                    self._view, self._metrics, *self._config.telemetry_listen
+                )
+                tasks.append(group.create_task(telemetry.run(), name="telemetry"))
+            self._hear_signals(group)
+            await self.stop.wait()
+            self._manager.stopping()
+            self.emit(Stopping(self._config.on_stop is OnStop.KEEP))
+            for task in tasks:
+                task.cancel()
+        if self._config.on_stop is OnStop.REMOVE:
+            await self._controller.release()
+
+    def _hear_signals(self, group: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+
+        def reload() -> None:
+            group.create_task(self._operations.reload("SIGHUP"), name="reload")
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+
+    async def _follow_addresses(self) -> None:
+        """Events of addresses and links, again after each failure."""
+        while True:
+            try:
+                await self._owner.run()
+            except KernelError as error:
+                self.emit(KernelFailed(str(error)))
+            self._controller.look()
+            await asyncio.sleep(1.0)
+
+    async def _announce_ready(self) -> None:
+        try:
+            async with asyncio.timeout(READY_S):
+                await self._controller.programmed.wait()
+        except TimeoutError:
+            log.LOGGER.warning("not all is in the kernel after %g s: serving anyway", READY_S)
+        # What is alive by now stays; leaving it out of every collection keeps the loop on time.
+        gc.collect()
+        gc.freeze()
+        self._manager.ready()
+
+    async def _housekeeping(self) -> None:
+        fed = 0.0
+        while True:
+            begun = time.monotonic()
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            self._metrics.loop_lag(now - begun - TICK_S)
+            if self._manager.watchdog_interval and now - fed >= self._manager.watchdog_interval:
+                self._manager.alive()
+                fed = now
+            self._manager.status(self._status_line())
+            if self._controller.owned != self._journal.owned():
+                await self._journal.set_owned(self._controller.owned)
+
+    def _status_line(self) -> str:
+        loop = self._view.loop()
+        if loop.trouble:
+            return f"trouble: {loop.trouble[0]}"
+        book = self._controller.book
+        return (
+            f"{len(book.config.services)} services, {len(book.checks)} checks, "
+            f"VIPs held: {len(self._owner.held)} of {len(book.addresses)}"
+        )
+
+
+def _needs_restart(before: Config, after: Config) -> list[str]:
+    """Keys of the config that a reload cannot change."""
+    return [
+        key
+        for key, was, now in (
+            ("director.name", before.director, after.director),
+            ("director.probers", before.probers, after.probers),
+            ("telemetry.listen", before.telemetry_listen, after.telemetry_listen),
+            ("admin.socket", before.admin_socket, after.admin_socket),
+            ("admin.group", before.admin_group, after.admin_group),
+            ("state.directory", before.state_directory, after.state_directory),
+        )
+        if was != now
+    ]
+
+
+async def _open_ipvs() -> Ipvs:
+    return await LinuxIpvs.open()

@@ -1,0 +1,103 @@
+"""What the admin socket may ask of the running daemon.
+
+It turns requests into facts and keeps them in the journal; the controller does the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from lvsguard.admin.entry import Entry
+from lvsguard.admin.feed import Subscription
+from lvsguard.admin.journal import Journal
+from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
+from lvsguard.config.problem import ConfigError
+from lvsguard.controller import Controller
+from lvsguard.controller.view import LiveView
+from lvsguard.core.config import Config
+from lvsguard.core.event import Event, ReloadRefused
+from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.step import Step
+
+Load = Callable[[str | None], Awaitable[Config]]
+"""Reads a config: the daemon's own file for None, else this TOML text. Raises ConfigError."""
+
+
+class DaemonOperations:
+    """Implements ``admin.operations.Operations``."""
+
+    def __init__(
+        self,
+        controller: Controller,
+        view: LiveView,
+        journal: Journal,
+        *,
+        load: Load,
+        adopt: Callable[[Config], Awaitable[int]],
+        emit: Callable[[Event], None],
+        reloading: Callable[[bool], None],
+    ) -> None:
+        """``adopt`` puts an accepted config in force and counts its kernel steps; ``reloading`` is
+        told when a reload begins and ends."""
+        self._controller = controller
+        self._view = view
+        self._journal = journal
+        self._load = load
+        self._adopt = adopt
+        self._emit = emit
+        self._reloading = reloading
+        self._one_reload = asyncio.Lock()
+
+    def view(self) -> LiveView:
+        """The published picture."""
+        return self._view
+
+    async def set_override(self, override: Override) -> Kept:
+        """Put an override in force, then on disk."""
+        self._controller.override(override)
+        return await self._journal.put(override)
+
+    async def clear_override(self, target: Target, kind: OverrideKind, actor: str) -> Kept:
+        """End an override, here and on disk."""
+        self._controller.clear(target, kind, actor)
+        return await self._journal.drop((target, kind))
+
+    async def reload(self, actor: str) -> ReloadOutcome:
+        """Read the file again and take it over, or refuse it whole."""
+        async with self._one_reload:
+            self._reloading(True)
+            try:
+                return await self._reload()
+            finally:
+                self._reloading(False)
+
+    async def _reload(self) -> ReloadOutcome:
+        try:
+            config = await self._load(None)
+        except ConfigError as error:
+            problems = tuple(str(p) for p in error.problems)
+            self._view.reload_ok = False
+            self._emit(ReloadRefused(problems))
+            return ReloadOutcome(False, self._view.config_digest, problems=problems)
+        steps = await self._adopt(config)
+        self._view.reload_ok = True
+        self._view.reloaded = time.time()
+        return ReloadOutcome(True, config.digest, steps)
+
+    async def plan(self, config: str | None) -> tuple[Step, ...]:
+        """What a config would do now."""
+        try:
+            loaded = await self._load(config)
+        except ConfigError as error:
+            raise ConfigRefused([str(p) for p in error.problems]) from error
+        return await self._controller.preview(loaded)
+
+    async def history(self, since: float, limit: int) -> Sequence[Entry]:
+        """Past entries."""
+        return await self._journal.query(since, limit)
+
+    def subscribe(self) -> Subscription:
+        """Entries from now on."""
+        return self._journal.subscribe()
