@@ -27,11 +27,12 @@ class Door:
         """Listen. Raises SocketTaken."""
         self._path = path
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             _clear(path)
             self.socket = _listen(path)
         except OSError as error:
             raise SocketTaken(
-                f"cannot listen on {path}: {error.strerror or error}: its directory must exist and "
+                f"cannot listen on {path}: {error.strerror or error}: its directory must "
                 "be writable by the user that runs lvsguard, or set another [admin] socket"
             ) from error
         status = path.stat()
