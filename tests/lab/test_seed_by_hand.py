@@ -77,15 +77,15 @@ def test_the_load_client_sees_a_killed_realserver_and_the_other_one(
     network: Network, webs: list[Web]
 ) -> None:
     load = start_load(network.client, SERVICE, per_second=50)
-    wait_until(lambda: len(load.requests()) > 20, 5, "20 requests have ended")
+    time.sleep(0.5)
+    killed_at = time.monotonic()  # the client's clock too: one kernel, one clock
     webs[0].kill()
-    killed_from = len(load.requests())
-    wait_until(lambda: len(load.requests()) > killed_from + 20, 5, "20 more requests have ended")
+    time.sleep(1)
     requests = load.stop()
-    assert not failures(requests[: killed_from - 5])
-    assert {request.error for request in failures(requests)} == {"refused"}
+    assert all(request.at + request.took_s > killed_at for request in failures(requests))
+    assert "refused" in {request.error for request in failures(requests)} <= {"refused", "reset"}
     assert answered_by(requests[-10:]) == {"rs2": 5}
-    assert 0.1 < outage_s(requests) < 5
+    assert 0.5 < outage_s(requests) < 5
 
 
 def test_long_lived_connections_tell_what_broke_them(network: Network, webs: list[Web]) -> None:
