@@ -97,6 +97,12 @@ class Answer:
         return found
 
 
+@lru_cache(maxsize=4096)
+def expecting(spec: HttpSpec) -> Answer:
+    """Make ready what a check expects, once for all that expect the same."""
+    return Answer(spec)
+
+
 def wrong(reason: str) -> Outcome:
     """An answer, but not one that was expected."""
     return Outcome(False, "L7RSP", reason, FailureClass.WRONG)

@@ -86,11 +86,10 @@ class Connection:
         "_talk",
         "_target",
         "_unsent",
-        "alarm",
+        "deadline",
     )
 
     def __init__(self, engine: Engine, target: Target, talk: Conversation, done: Done) -> None:
-        self.alarm = 0
         self._engine = engine
         self._target = target
         self._talk = talk
@@ -98,6 +97,7 @@ class Connection:
         self._socket: RawSocket | None = None
         self._fd = -1
         self._started = engine.now
+        self.deadline = engine.now + target.timeout
         self._connected = False
         self._eof = False
         self._unsent = talk.request
@@ -122,8 +122,6 @@ class Connection:
             self._engine.watch(self._fd, _EVENTS, self)
         except OSError as error:
             self._finish(outcome.local(error.errno or errno.EIO))
-            return
-        self._engine.wake(self._started + target.timeout, self)
 
     def cancel(self) -> None:
         """End without a result; nothing happens when it has ended already."""
@@ -145,10 +143,9 @@ class Connection:
         if found is not None:
             self._finish(found)
 
-    def ring(self, due: float) -> None:
-        """Take the end of the time (see ``engine.Sleeper``)."""
+    def expire(self, lateness: float) -> None:
+        """End it: ``deadline`` passed, so many seconds ago."""
         timeout = self._target.timeout
-        lateness = self._engine.now - due
         if lateness > timeout / 2:
             self._finish(outcome.stalled(lateness))
         elif self._connected:
@@ -213,7 +210,6 @@ class Connection:
         self._done(Result(found.ok, found.code, found.reason, duration, found.failure))
 
     def _close(self) -> None:
-        self._engine.sleep(self)
         if self._fd >= 0:
             self._engine.forget(self._fd)
         sock, self._socket, self._fd = self._socket, None, -1

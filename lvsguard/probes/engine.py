@@ -15,7 +15,7 @@ import heapq
 import select
 import selectors
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Final, Protocol, TypeVarTuple
@@ -54,19 +54,18 @@ class Sleeper(Protocol):
 class Engine(selectors.BaseSelector):
     """Selector of the asyncio loop that probes run on; see the module. Times are monotonic."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._epoll = select.epoll()
-        self._keys: dict[FileDescriptorLike, selectors.SelectorKey] = {}
+        self._keys: dict[int, selectors.SelectorKey] = {}
         self._watchers: dict[int, Watcher] = {}
         self._heap: list[tuple[float, int, Sleeper]] = []
         self._alarms = 0
         self._stale = 0
-        self.now = time.monotonic()
+        self.now = clock()
         """Seconds; read once for each wake-up, for a clock read may cost as much as a send."""
         self.interrupted = False
         """Set when asyncio has got something to do meanwhile (see ``Loop``)."""
-        self.lateness = 0.0
-        """Seconds that the latest alarms were late, at most; whoever reads it may reset it."""
 
     # -- sockets and alarms of probes ------------------------------------------------------------
 
@@ -107,7 +106,7 @@ class Engine(selectors.BaseSelector):
         self, fileobj: FileDescriptorLike, events: int, data: object = None
     ) -> selectors.SelectorKey:
         """See ``selectors.BaseSelector``."""
-        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        fd = _fd(fileobj)
         if fd in self._keys:
             raise KeyError(f"fd {fd} is registered already")
         key = self._keys[fd] = selectors.SelectorKey(fileobj, fd, events, data)
@@ -116,7 +115,7 @@ class Engine(selectors.BaseSelector):
 
     def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
         """See ``selectors.BaseSelector``."""
-        key = self._keys.pop(fileobj if isinstance(fileobj, int) else fileobj.fileno())
+        key = self._keys.pop(_fd(fileobj))
         with suppress(OSError):  # closed before: epoll has dropped it already
             self._epoll.unregister(key.fd)
         return key
@@ -125,15 +124,15 @@ class Engine(selectors.BaseSelector):
         self, fileobj: FileDescriptorLike, events: int, data: object = None
     ) -> selectors.SelectorKey:
         """See ``selectors.BaseSelector``."""
-        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        fd = _fd(fileobj)
         if events != self._keys[fd].events:
             self._epoll.modify(fd, _to_epoll(events))
         key = self._keys[fd] = selectors.SelectorKey(fileobj, fd, events, data)
         return key
 
     def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
-        """See ``selectors.BaseSelector``; by fd only, which is what asyncio asks for."""
-        return self._keys
+        """See ``selectors.BaseSelector``."""
+        return _Keys(self._keys)
 
     def close(self) -> None:
         """See ``selectors.BaseSelector``. Sockets of probes stay with their owners."""
@@ -159,7 +158,7 @@ class Engine(selectors.BaseSelector):
     # -- inside ----------------------------------------------------------------------------------
 
     def _read_clock(self) -> float:
-        now = self.now = time.monotonic()
+        now = self.now = self._clock()
         return now
 
     def _poll(self, until: float) -> list[tuple[int, int]]:
@@ -202,7 +201,6 @@ class Engine(selectors.BaseSelector):
                 self._stale -= 1
                 continue
             sleeper.alarm = 0
-            self.lateness = max(self.lateness, now - due)
             sleeper.ring(due)
 
 
@@ -233,6 +231,26 @@ class Loop(asyncio.SelectorEventLoop):
         """See ``asyncio.loop.call_at``."""
         self.engine.interrupted = True
         return super().call_at(when, callback, *args, context=context)
+
+
+class _Keys(Mapping["FileDescriptorLike", selectors.SelectorKey]):
+    """What is registered, found by its file or its file descriptor."""
+
+    def __init__(self, keys: dict[int, selectors.SelectorKey]) -> None:
+        self._keys = keys
+
+    def __getitem__(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        return self._keys[_fd(fileobj)]
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[FileDescriptorLike]:
+        return iter(self._keys)
+
+
+def _fd(fileobj: FileDescriptorLike) -> int:
+    return fileobj if isinstance(fileobj, int) else fileobj.fileno()
 
 
 def _to_epoll(events: int) -> int:

@@ -14,13 +14,15 @@ from lvsguard import __version__
 from lvsguard.core.config import Check, HttpSpec
 from lvsguard.core.health import FailureClass
 from lvsguard.core.model import IPAddress, endpoint
-from lvsguard.probes.answer import Answer, wrong
+from lvsguard.probes.answer import expecting, wrong
 from lvsguard.probes.outcome import Outcome, plain, seconds
 
 HEAD_MAX: Final = 16384
 """Bytes of status line and headers, those of informational answers included."""
 FRAMING_MAX: Final = 8
 """A chunked body may take this many bytes on the wire for each byte of ``max_body``."""
+PHRASE_MAX: Final = 64
+"""Bytes kept of a reason phrase."""
 USER_AGENT: Final = f"lvsguard/{__version__}"
 
 
@@ -28,7 +30,8 @@ def host_header(spec: HttpSpec, address: IPAddress, port: int, default_port: int
     """What to send as Host: the configured name, else the realserver's address."""
     if spec.host is not None:
         return spec.host
-    return endpoint(address, 0 if port == default_port and address.version == 4 else port)
+    text = endpoint(address, port)
+    return text.removesuffix(f":{port}") if port == default_port else text
 
 
 def headers(spec: HttpSpec, host: str) -> tuple[tuple[str, str], ...]:
@@ -61,15 +64,18 @@ class HttpCheck:
     def __init__(self, check: Check) -> None:
         spec = check.spec.http or HttpSpec()
         self.request = request(spec, host_header(spec, check.address, check.port))
-        self.answer = Answer(spec)
+        self.answer = expecting(spec)
 
     def open(self) -> HttpTalk:
         """Begin one conversation."""
-        return HttpTalk(self)
+        return HttpBodyTalk(self) if self.answer.wants_body else HttpTalk(self)
 
 
 class HttpTalk:
-    """One HTTP conversation (see ``outcome.Conversation``); llhttp parses, this one bounds."""
+    """One HTTP conversation (see ``outcome.Conversation``); llhttp parses, this one bounds.
+
+    The headers' names and values matter to ``HttpBodyTalk`` alone.
+    """
 
     __slots__ = (
         "_answer",
@@ -106,13 +112,10 @@ class HttpTalk:
 
     def feed(self, data: bytes) -> Outcome | None:
         """See ``Conversation``."""
-        if not self._status:
-            return self._feed_head(data)
-        self._raw += len(data)
-        self._parse(data)
-        if self._found is None and self._raw > HEAD_MAX + FRAMING_MAX * self._answer.max_body:
-            return wrong(f"{self._status}, but the body's chunks are more framing than body")
-        return self._found
+        found = self._feed_body(data) if self._status else self._feed_head(data)
+        if found is not None:
+            del self._parser  # it refers to this object: no work for the garbage collector
+        return found
 
     def closed(self) -> Outcome:
         """See ``Conversation``."""
@@ -138,25 +141,16 @@ class HttpTalk:
     # -- called by the parser; none of them may raise ----------------------------------------------
 
     def on_status(self, phrase: bytes) -> None:
-        """Keep the reason phrase, which may come in parts."""
-        self._phrase += phrase[:64]
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep what matters of the headers."""
-        size = len(name)
-        if size == 16 and name.lower() == b"content-encoding":
-            self._encoding = value[:64]
-        elif size == 14 and name.lower() == b"content-length":
-            self._bounded = True
-        elif size == 17 and name.lower() == b"transfer-encoding":
-            # RFC 9112 section 6.3: unless chunked is the last coding, the stream's end is the end.
-            self._bounded = value.rstrip().lower().endswith(b"chunked")
+        """Keep the beginning of the reason phrase, which may come in parts."""
+        if len(self._phrase) < PHRASE_MAX:
+            self._phrase += phrase[:PHRASE_MAX]
 
     def on_headers_complete(self) -> None:
         """Judge the head, unless it is an informational one (RFC 9110 section 15.2)."""
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
-            self._phrase = b""
+            self._phrase = self._encoding = b""
+            self._bounded = False
             return
         if self._found is not None or self._status:
             return
@@ -167,7 +161,7 @@ class HttpTalk:
             self._found = answer.encoded(self._encoding.decode("latin-1"))
 
     def on_body(self, data: bytes) -> None:
-        """Take a part of the body."""
+        """Take a part of the body, while it matters."""
         if self._found is None:
             self._body += data
             self._found = self._answer.part(self._status, self._body, len(data))
@@ -185,11 +179,18 @@ class HttpTalk:
             # Only what may still belong to a head of legal size is looked at as a head.
             self._parse(data[:room])
             if self._found is None and self._status:
-                return self.feed(data[room:])
+                return self._feed_body(data[room:])
         else:
             self._parse(data)
         if self._found is None and not self._status and self._head > HEAD_MAX:
             return wrong(f"more than {HEAD_MAX} bytes of headers")
+        return self._found
+
+    def _feed_body(self, data: bytes) -> Outcome | None:
+        self._raw += len(data)
+        self._parse(data)
+        if self._found is None and self._raw > HEAD_MAX + FRAMING_MAX * self._answer.max_body:
+            return wrong(f"{self._status}, but the body's chunks are more framing than body")
         return self._found
 
     def _parse(self, data: bytes) -> None:
@@ -202,3 +203,20 @@ class HttpTalk:
             if self._found is None:
                 where = "broken HTTP" if self._status or self._phrase else "not HTTP"
                 self._found = wrong(plain(f"{where}: {error}"))
+
+
+class HttpBodyTalk(HttpTalk):
+    """A conversation in which the body decides: whether it is whole and as it was made matters."""
+
+    __slots__ = ()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep what matters of the headers."""
+        size = len(name)
+        if size == 16 and name.lower() == b"content-encoding":
+            self._encoding = value[:64]
+        elif size == 14 and name.lower() == b"content-length":
+            self._bounded = True
+        elif size == 17 and name.lower() == b"transfer-encoding":
+            # RFC 9112 section 6.3: unless chunked is the last coding, the stream's end is the end.
+            self._bounded = value.rstrip().lower().endswith(b"chunked")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import socket
 import ssl
@@ -26,7 +27,7 @@ from lvsguard.core.config import Check, HttpSpec, TlsSpec
 from lvsguard.core.health import FailureClass, Result
 from lvsguard.core.model import endpoint
 from lvsguard.probes import outcome
-from lvsguard.probes.answer import Answer, wrong
+from lvsguard.probes.answer import expecting, wrong
 from lvsguard.probes.connection import IP_BIND_ADDRESS_NO_PORT, Done
 from lvsguard.probes.engine import Engine
 from lvsguard.probes.http import headers, host_header
@@ -46,7 +47,7 @@ class HttpsCheck:
         spec = check.spec.http or HttpSpec()
         self.engine = engine
         self.tls = check.spec.tls or TlsSpec()
-        self.answer = Answer(spec)
+        self.answer = expecting(spec)
         self.method = spec.method
         self.url = URL(f"https://{endpoint(check.address, check.port)}{spec.path}", encoded=True)
         host = host_header(spec, check.address, check.port, 443)
@@ -93,10 +94,10 @@ def _queue(engine: Engine) -> _Queue:
 
 
 class HttpsProbe:
-    """One probe under way (an ``engine.Sleeper``)."""
+    """One probe under way (see ``kinds.Probe``)."""
 
     def __init__(self, check: HttpsCheck, done: Done) -> None:
-        self.alarm = 0
+        self.deadline = math.inf
         self._check = check
         self._done = done
         self._task: asyncio.Task[None] | None = None
@@ -113,20 +114,18 @@ class HttpsProbe:
             return
         engine = self._check.engine
         self._started = engine.now
-        engine.wake(engine.now + self._check.timeout, self)
+        self.deadline = engine.now + self._check.timeout
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(_surface)
 
     def cancel(self) -> None:
         """End it without a result."""
         self._cancelled = True
-        self._check.engine.sleep(self)
         if self._task is not None:
             self._task.cancel()
 
-    def ring(self, due: float) -> None:
-        """Take the end of the time (see ``engine.Sleeper``)."""
-        lateness = self._check.engine.now - due
+    def expire(self, lateness: float) -> None:
+        """End it: ``deadline`` passed, so many seconds ago."""
         timeout = self._check.timeout
         if lateness > timeout / 2:
             self._expired = outcome.stalled(lateness)
@@ -143,15 +142,13 @@ class HttpsProbe:
     # -- inside ----------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        engine = self._check.engine
         try:
             found = await self._ask()
         except asyncio.CancelledError:
             if self._expired is None or self._cancelled:
                 raise
             found = self._expired
-        engine.sleep(self)
-        duration = engine.now - self._started
+        duration = self._check.engine.now - self._started
         self._done(Result(found.ok, found.code, found.reason, duration, found.failure))
 
     async def _ask(self) -> Outcome:

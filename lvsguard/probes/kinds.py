@@ -19,11 +19,17 @@ from lvsguard.probes.tcp import TcpCheck
 class Probe(Protocol):
     """A probe under way."""
 
+    deadline: float
+    """When its time is over (monotonic); infinite while it waits for its turn."""
+
+    def expire(self, lateness: float) -> None:
+        """End it for its deadline passed, ``lateness`` seconds ago; it is done at once or soon."""
+
     def cancel(self) -> None:
         """End it without a result."""
 
 
-Start = Callable[[Done], Probe | None]
+Start = Callable[[Done], Probe]
 """Starts a probe, which calls ``Done`` exactly once, perhaps before this returns."""
 
 Ready = Callable[[Check, Engine], Start]

@@ -70,6 +70,7 @@ class Prober:
         self._running: dict[int, Running] = {}
         self._waiting: deque[Running] = deque()
         self._releasing = False
+        self._lateness = 0.0
 
     def add(self, number: int, check: Check, health: Health | None = None) -> None:
         """Begin a check; with ``health`` it goes on from there and reports changes only."""
@@ -108,9 +109,8 @@ class Prober:
 
     def load(self) -> Load:
         """How it fared since the last time."""
-        lateness, self.engine.lateness = self.engine.lateness, 0.0
-        load = Load(lateness, self.in_flight, len(self._waiting), self.local, self.trouble)
-        self.local = 0
+        load = Load(self._lateness, self.in_flight, len(self._waiting), self.local, self.trouble)
+        self.local, self._lateness = 0, 0.0
         return load
 
     def close(self) -> None:
@@ -123,6 +123,10 @@ class Prober:
     def queue(self, running: Running) -> None:
         """Have a probe wait for a file descriptor."""
         self._waiting.append(running)
+
+    def late(self, lateness: float) -> None:
+        """Take note of when a probe began; first ones do not count, for they are a crowd."""
+        self._lateness = max(self._lateness, lateness)
 
     def landed(self) -> None:
         """Take note that a probe ended: the next that waits may start."""

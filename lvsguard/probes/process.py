@@ -36,6 +36,10 @@ BEAT_S: Final = 1.0
 """Seconds between two heartbeats, counts and new reasons."""
 
 
+GARBAGE_MAX: Final = 20_000
+"""Objects made and not freed before the collector looks: probes leave it nothing to do."""
+
+
 class Child:
     """The prober and its channel, and what waits to be sent."""
 
@@ -142,6 +146,7 @@ def main(argv: list[str]) -> int:
         child = Child(engine)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GARBAGE_MAX)
         try:
             runner.run(child.run(socket.socket(fileno=int(argv[0]))))
         except MessageError as error:

@@ -21,8 +21,11 @@ from lvsguard.probes.kinds import Probe
 if TYPE_CHECKING:
     from lvsguard.probes.prober import Prober
 
-SLOT_S: Final = 0.01
-"""Phases are multiples of this: checks that are due together share the price of a wake-up."""
+BATCH: Final = 16
+"""Checks that share a phase, where there are many. A wake-up costs as much as three probes, and
+the code of a probe is in no cache by then."""
+SLOT_MAX_S: Final = 1 / 16
+"""Seconds between two phases at most, where there are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Running:
         "_prober",
         "_queued",
         "_regular",
+        "_rings",
         "_seconds",
         "_start",
         "_started",
@@ -80,6 +84,8 @@ class Running:
         """Whether the probe under way is one of the usual times."""
         self._phased = False
         self._due = 0.0
+        self._rings = 0.0
+        """When the alarm rings that is set."""
         self._started = 0.0
         self._hinted = 0.0
         self._burst: tuple[float, ...] = ()
@@ -112,23 +118,25 @@ class Running:
         now = self._prober.engine.now
         self._hinted = now
         self._burst = tuple(sorted(now + delay for delay in delays))
-        self._rearm()
+        self._wake(self._burst[0] if self._burst else math.inf)
 
     def ring(self, _due: float) -> None:
-        """Take the time of a probe (see ``engine.Sleeper``)."""
+        """Take an alarm (see ``engine.Sleeper``): a probe is due, or one is overdue, or neither.
+
+        One alarm serves both, so a check costs the heap one entry a probe: it is set for the next
+        probe, and only while a probe is still under way by then for that one's end.
+        """
         now = self._prober.engine.now
-        self._regular = self._due <= now
-        if self._burst:
+        probe = self._probe
+        if probe is not None and probe.deadline <= now:
+            probe.expire(now - probe.deadline)
+        elif self._burst and self._burst[0] <= now:
             self._burst = tuple(due for due in self._burst if due > now)
-            if self._busy:
-                if self._started >= self._hinted:
-                    self._rearm()  # this probe is as fresh as a new one
-                    return
-                self._abandon()
-            elif self._queued:
-                self._rearm()
-                return
-        self.launch()
+            if self._busy and self._started < self._hinted:
+                self._abandon()  # what it finds may be older than the hint
+            self._launch_if_idle(now)
+        else:
+            self._launch_if_idle(now)
 
     def launch(self) -> None:
         """Start a probe, or wait for a file descriptor."""
@@ -146,8 +154,7 @@ class Running:
         probe = self._start(self._done)
         if self._busy:
             self._probe = probe
-            if self._burst:
-                self._rearm()
+            self._rearm()
 
     def count(self, offset: float) -> Count:
         """Hand out the counts and begin anew. ``offset``: wall clock minus monotonic."""
@@ -174,7 +181,7 @@ class Running:
         before = self.health
         health = self.health = core.step(before, result, self._timing, now)
         self._tally(result, now)
-        if health.verdict is not before.verdict:
+        if health.verdict is not before.verdict or _cut(health) is not _cut(before):
             self._told = result
             prober.report(self.number, health)
         elif result.failure is FailureClass.LOCAL:
@@ -187,28 +194,54 @@ class Running:
         self._schedule(now)
         prober.landed()
 
+    def _launch_if_idle(self, now: float) -> None:
+        if self._busy or self._queued:
+            self._rearm()
+            return
+        self._regular = self._due <= now
+        if self._regular and self._phased:
+            self._prober.late(now - self._due)
+        self.launch()
+
     def _schedule(self, now: float) -> None:
         pause = core.delay(self.health, self._timing)
         if not self._phased and self.health.settled:
             self._due = self._phase(now)
         elif self._regular:
             self._due += pause
-            if self._due <= now:
-                # Missed turns are left out, so that a late check keeps its phase.
-                self._due += math.floor((now - self._due) / pause + 1) * pause
+            # Turns that were missed are left out, so that a late check keeps its phase. One that
+            # has passed just now is taken: a hung target's timeout may be as long as its interval.
+            earliest = max(self._started + pause / 2, now - pause / 10)
+            if self._due < earliest:
+                self._due += math.ceil((earliest - self._due) / pause) * pause
         else:
             self._due = min(self._due, now + pause)
         self._rearm()
 
     def _phase(self, now: float) -> float:
+        """Choose a phase by chance; the time of the first probe in it."""
         self._phased = True
         pause = core.delay(self.health, self._timing)
-        return math.ceil((now + random.random() * pause) / SLOT_S) * SLOT_S
+        slots = max(pause / SLOT_MAX_S, len(self._prober) / BATCH, 1.0)
+        slot = pause / 2.0 ** math.ceil(math.log2(slots))
+        return math.ceil((now + random.random() * pause) / slot) * slot
 
     def _rearm(self) -> None:
-        burst = self._burst[0] if self._burst else math.inf
-        due = burst if self._busy or self._queued else min(burst, self._due)
-        if due < math.inf:
+        """Set the alarm for whatever comes next."""
+        due = self._burst[0] if self._burst else math.inf
+        if self._probe is not None:
+            now = self._prober.engine.now
+            due = min(due, self._probe.deadline, now + self._timing.timeout)
+            pause = core.delay(self.health, self._timing) if self._regular else 0.0
+            if now < self._due + pause < due:
+                due = self._due + pause
+        elif not self._queued:
+            due = min(due, self._due)
+        self._wake(due)
+
+    def _wake(self, due: float) -> None:
+        if not (self.alarm and self._rings <= due) and due < math.inf:
+            self._rings = due
             self._prober.engine.wake(due, self)
 
     def _abandon(self) -> None:
@@ -228,3 +261,8 @@ class Running:
         buckets[bisect_left(BUCKETS, result.duration)] += 1
         self._seconds += result.duration
         self._last = now
+
+
+def _cut(health: Health) -> bool:
+    """Whether nobody is left to serve: that matters as much as a change of verdict."""
+    return health.cause is not None and health.cause.failure in core.CUT

@@ -1,0 +1,409 @@
+"""When checks are probed and what is reported, under a clock that the test sets."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
+
+import pytest
+
+from lvsguard.core.config import Check, CheckKind, CheckSpec
+from lvsguard.core.health import FailureClass, Health, Result, Timing, Verdict
+from lvsguard.core.tally import BUCKETS
+from lvsguard.probes.connection import Done
+from lvsguard.probes.engine import Engine
+from lvsguard.probes.prober import Prober
+from tests.unit.probes.test_engine import Clock
+
+OK = Result(True, "L7OK", "200 OK", 0.002)
+WRONG = Result(False, "L7STS", "503 Service Unavailable", 0.002, FailureClass.WRONG)
+REFUSED = Result(False, "L4CON", "connection refused", 0.0, FailureClass.REFUSED)
+LOCAL = Result(False, "SOCKERR", "too many open files", 0.0, FailureClass.LOCAL)
+HANGS = None
+
+
+class Asked:
+    """A kind of check whose answers the test decides; ``HANGS`` answers nothing, ever."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.answer: Callable[[Check], Result | None] = lambda _: OK
+        self.starts: dict[Check, list[float]] = {}
+        self.under_way = 0
+        self.most_under_way = 0
+
+    def ready(self, check: Check, _engine: Engine) -> Callable[[Done], Waiting]:
+        def start(done: Done) -> Waiting:
+            self.starts.setdefault(check, []).append(self.clock.now)
+            waiting = Waiting(self, check, done)
+            answer = self.answer(check)
+            if answer is not None:
+                waiting.finish(answer)
+            return waiting
+
+        return start
+
+
+class Waiting:
+    """One such probe under way."""
+
+    def __init__(self, asked: Asked, check: Check, done: Done) -> None:
+        self.deadline = asked.clock.now + check.spec.timing.timeout
+        self._asked = asked
+        self._done = done
+        asked.under_way += 1
+        asked.most_under_way = max(asked.most_under_way, asked.under_way)
+
+    def finish(self, result: Result) -> None:
+        self._asked.under_way -= 1
+        self._done(result)
+
+    def expire(self, lateness: float) -> None:
+        self.finish(Result(False, "L7TOUT", "nothing", 1.0, FailureClass.TIMEOUT))
+
+    def cancel(self) -> None:
+        self._asked.under_way -= 1
+
+
+class Bench:
+    """A prober under a clock that the test moves."""
+
+    def __init__(self, limit: int = 1000) -> None:
+        self.clock = Clock()
+        self.engine = Engine(self.clock)
+        self.asked = Asked(self.clock)
+        self.reports: list[tuple[float, int, Health]] = []
+        self.prober = Prober(
+            self.engine, self._report, limit=limit, kinds={CheckKind.HTTP: self.asked.ready}
+        )
+
+    def _report(self, number: int, health: Health) -> None:
+        self.reports.append((self.clock.now, number, health))
+
+    def pass_time(self, seconds: float, step: float = 0.005) -> None:
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            self.clock.now = min(self.clock.now + step, end)
+            self.engine.select(0)
+
+    def now(self) -> None:
+        self.engine.select(0)
+
+    def starts(self, check: Check) -> list[float]:
+        return self.asked.starts.get(check, [])
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.prober.close()
+    bench.engine.close()
+
+
+def check_of(number: int, timing: Timing = Timing()) -> Check:
+    spec = CheckSpec(CheckKind.HTTP, timing)
+    return Check(IPv4Address(0x0A000000 + number), 80, spec)
+
+
+def test_all_first_probes_are_made_at_once(bench: Bench) -> None:
+    for number in range(50):
+        bench.prober.add(number, check_of(number))
+    bench.now()
+    assert len(bench.asked.starts) == 50
+    assert {number for _, number, _ in bench.reports} == set(range(50))
+    assert {health.verdict for _, _, health in bench.reports} == {Verdict.UP}
+
+
+def test_after_the_first_probes_checks_are_spread_over_the_interval(bench: Bench) -> None:
+    checks = [check_of(number) for number in range(400)]
+    for number, check in enumerate(checks):
+        bench.prober.add(number, check)
+    bench.pass_time(3.0)
+    second = [bench.starts(check)[1] % 1.0 for check in checks]
+    by_quarter = [sum(q <= phase * 4 < q + 1 for phase in second) for q in range(4)]
+    assert min(by_quarter) > 50
+
+
+def test_a_check_stays_on_its_phase_without_drift(bench: Bench) -> None:
+    check = check_of(1)
+    bench.prober.add(1, check)
+    bench.pass_time(60.0, step=0.003)
+    starts = bench.starts(check)[1:]
+    assert len(starts) in (59, 60)
+    first = starts[0]
+    assert all(abs(start - first - k) < 0.004 for k, start in enumerate(starts))
+
+
+def test_checks_share_their_phases_so_that_wake_ups_are_shared(bench: Bench) -> None:
+    checks = [check_of(number) for number in range(200)]
+    for number, check in enumerate(checks):
+        bench.prober.add(number, check)
+    bench.pass_time(4.0, step=0.001)
+    assert len({round(bench.starts(check)[2] % 1.0, 2) for check in checks}) <= 16
+
+
+def test_an_interval_per_state_of_health(bench: Bench) -> None:
+    timing = Timing(interval=2.0, fast_interval=0.2, down_interval=5.0, rise=3, fall=3)
+    check = check_of(1, timing)
+    bench.prober.add(1, check)
+    bench.pass_time(6.0)
+    up = bench.starts(check)[:]
+    assert round(up[-1] - up[-2], 1) == 2.0
+    bench.asked.answer = lambda _: WRONG
+    bench.pass_time(4.0)
+    failing = bench.starts(check)[len(up) :]
+    assert [round(b - a, 1) for a, b in itertools.pairwise(failing)] == [0.2, 0.2]
+    assert bench.reports[-1][2].verdict is Verdict.DOWN
+    bench.pass_time(12.0)
+    down = bench.starts(check)
+    assert round(down[-1] - down[-2], 1) == 5.0
+
+
+def test_a_change_of_verdict_is_reported_at_once_and_only_once(bench: Bench) -> None:
+    bench.prober.add(1, check_of(1))
+    bench.pass_time(5.0)
+    assert [health.verdict for _, _, health in bench.reports] == [Verdict.UP]
+    bench.asked.answer = lambda _: REFUSED
+    bench.pass_time(5.0)
+    assert [health.verdict for _, _, health in bench.reports] == [Verdict.UP, Verdict.DOWN]
+    assert bench.reports[-1][2].result == REFUSED
+    bench.asked.answer = lambda _: OK
+    bench.pass_time(5.0)
+    assert [health.verdict for _, _, health in bench.reports][2:] == [Verdict.UP]
+
+
+def test_a_down_realserver_that_now_refuses_is_reported_at_once(bench: Bench) -> None:
+    bench.asked.answer = lambda _: WRONG
+    bench.prober.add(1, check_of(1))
+    bench.pass_time(3.0)
+    assert len(bench.reports) == 1
+    bench.asked.answer = lambda _: REFUSED
+    bench.pass_time(3.0)
+    assert [health.cause for _, _, health in bench.reports] == [WRONG, REFUSED]
+
+
+def test_a_new_reason_under_the_same_verdict_is_told_when_asked(bench: Bench) -> None:
+    other = Result(False, "L7RSP", "nonsense", 0.0, FailureClass.WRONG)
+    bench.asked.answer = lambda _: WRONG
+    bench.prober.add(1, check_of(1))
+    bench.pass_time(3.0)
+    assert list(bench.prober.reasons()) == []
+    bench.asked.answer = lambda _: other
+    bench.pass_time(3.0)
+    told = list(bench.prober.reasons())
+    assert [(number, health.result) for number, health in told] == [(1, other)]
+    assert list(bench.prober.reasons()) == []
+
+
+def test_a_reason_that_came_and_went_is_not_told(bench: Bench) -> None:
+    bench.prober.add(1, check_of(1))
+    bench.pass_time(2.0)
+    bench.asked.answer = lambda _: WRONG
+    bench.prober.probe_now([1], [0.0])
+    bench.now()
+    bench.asked.answer = lambda _: OK
+    bench.pass_time(1.0)
+    assert list(bench.prober.reasons()) == []
+
+
+def test_a_failure_of_the_directors_own_changes_no_verdict_and_is_counted(bench: Bench) -> None:
+    bench.prober.add(1, check_of(1))
+    bench.pass_time(2.0)
+    bench.asked.answer = lambda _: LOCAL
+    bench.pass_time(5.0)
+    assert [health.verdict for _, _, health in bench.reports] == [Verdict.UP]
+    load = bench.prober.load()
+    assert load.local == 5
+    assert load.trouble == "http 10.0.0.1:80: too many open files"
+    assert bench.prober.load().local == 0
+
+
+def test_a_hung_target_delays_nobody_and_is_probed_each_interval(bench: Bench) -> None:
+    hung, good = check_of(1), check_of(2)
+    bench.asked.answer = lambda check: HANGS if check == hung else OK
+    bench.prober.add(1, hung)
+    bench.prober.add(2, good)
+    bench.pass_time(20.0)
+    assert len(bench.starts(good)) in (20, 21)
+    assert 18 <= len(bench.starts(hung)) <= 21
+    assert bench.asked.most_under_way <= 2
+    down = next(when for when, number, _ in bench.reports if number == 1)
+    assert down - 1000.0 < 2.3
+
+
+def test_a_timeout_longer_than_the_interval_holds(bench: Bench) -> None:
+    check = check_of(1, Timing(interval=1.0, timeout=2.5, down_interval=1.0))
+    bench.asked.answer = lambda _: HANGS
+    bench.prober.add(1, check)
+    bench.pass_time(10.0)
+    starts = bench.starts(check)
+    assert all(2.4 < b - a < 3.6 for a, b in itertools.pairwise(starts))
+    assert bench.asked.most_under_way == 1
+
+
+def test_a_timeout_shorter_than_the_interval_holds(bench: Bench) -> None:
+    check = check_of(1, Timing(timeout=0.5, fast_interval=2.0, fall=5))
+    bench.asked.answer = lambda _: HANGS
+    bench.prober.add(1, check)
+    bench.pass_time(3.5)
+    assert bench.asked.under_way == 0
+    assert bench.starts(check) == pytest.approx([1000.005, 1002.005], abs=0.01)
+
+
+def test_a_hint_makes_a_burst_besides_the_usual_times(bench: Bench) -> None:
+    check = check_of(1, Timing(interval=10.0))
+    bench.prober.add(1, check)
+    bench.pass_time(12.0)
+    before = bench.starts(check)[:]
+    at = bench.clock.now
+    bench.prober.probe_now([1, 99])
+    bench.now()
+    bench.pass_time(0.1, step=0.001)
+    burst = [start - at for start in bench.starts(check)[len(before) :]]
+    assert burst == pytest.approx([0.0, 0.01, 0.05], abs=0.0015)
+    bench.pass_time(10.0)
+    after = bench.starts(check)[len(before) + 3 :]
+    assert (after[0] - before[-1]) % 10.0 == pytest.approx(0.0, abs=0.011)
+
+
+def test_a_burst_confirms_a_death_within_its_own_times(bench: Bench) -> None:
+    bench.prober.add(1, check_of(1, Timing(interval=10.0, fall=2)))
+    bench.pass_time(12.0)
+    bench.asked.answer = lambda _: WRONG
+    at = bench.clock.now
+    bench.prober.probe_now([1])
+    bench.now()
+    bench.pass_time(0.1, step=0.001)
+    when, _, health = bench.reports[-1]
+    assert health.verdict is Verdict.DOWN
+    assert when - at < 0.012
+
+
+def test_a_burst_does_not_wait_for_a_probe_that_began_before_the_hint(bench: Bench) -> None:
+    check = check_of(1, Timing(interval=10.0, timeout=5.0))
+    bench.prober.add(1, check)
+    bench.pass_time(2.0)
+    bench.asked.answer = lambda _: HANGS
+    while bench.asked.under_way == 0:
+        bench.pass_time(0.1)
+    bench.asked.answer = lambda _: REFUSED
+    bench.prober.probe_now([1], [0.0])
+    bench.now()
+    assert bench.reports[-1][2].verdict is Verdict.DOWN
+    assert bench.asked.under_way == 0
+
+
+def test_a_burst_does_not_pile_up_on_a_slow_target(bench: Bench) -> None:
+    check = check_of(1, Timing(interval=10.0, timeout=5.0))
+    bench.prober.add(1, check)
+    bench.pass_time(2.0)
+    count = len(bench.starts(check))
+    bench.asked.answer = lambda _: HANGS
+    bench.prober.probe_now([1])
+    bench.now()
+    bench.pass_time(0.1)
+    assert len(bench.starts(check)) == count + 1
+    assert bench.asked.most_under_way == 1
+
+
+def test_a_removed_check_is_probed_no_more_even_if_under_way(bench: Bench) -> None:
+    bench.asked.answer = lambda _: HANGS
+    bench.prober.add(1, check_of(1))
+    bench.now()
+    assert bench.asked.under_way == 1
+    bench.prober.remove(1)
+    bench.prober.remove(1)
+    assert bench.asked.under_way == 0
+    assert len(bench.prober) == 0
+    bench.pass_time(5.0)
+    assert len(bench.starts(check_of(1))) == 1
+    assert bench.reports == []
+
+
+def test_a_check_that_is_added_disturbs_no_other(bench: Bench) -> None:
+    bench.prober.add(1, check_of(1))
+    bench.pass_time(3.0)
+    before = bench.starts(check_of(1))[:]
+    bench.prober.add(2, check_of(2))
+    bench.pass_time(3.0)
+    after = bench.starts(check_of(1))
+    assert after[len(before)] - before[-1] == pytest.approx(1.0, abs=0.011)
+
+
+def test_a_check_goes_on_with_the_health_that_it_had(bench: Bench) -> None:
+    down = Health(Verdict.DOWN, 900.0, failures=2, result=WRONG, cause=WRONG)
+    bench.asked.answer = lambda _: WRONG
+    bench.prober.add(1, check_of(1), down)
+    bench.pass_time(3.0)
+    assert len(bench.starts(check_of(1))) >= 2
+    assert bench.reports == []
+    bench.asked.answer = lambda _: OK
+    bench.pass_time(3.0)
+    ((_, _, health),) = bench.reports
+    assert (health.verdict, health.successes) == (Verdict.UP, 2)
+
+
+def test_probes_beyond_the_limit_of_sockets_wait_their_turn() -> None:
+    bench = Bench(limit=10)
+    bench.asked.answer = lambda _: HANGS
+    for number in range(35):
+        bench.prober.add(number, check_of(number))
+    bench.pass_time(0.1)
+    assert bench.asked.under_way == 10
+    assert bench.prober.load().waiting == 25
+    bench.prober.remove(0)
+    assert bench.asked.under_way == 10
+    bench.asked.answer = lambda _: OK
+    bench.pass_time(1.5)
+    assert len(bench.asked.starts) == 35
+    assert bench.asked.most_under_way == 10
+    bench.prober.close()
+    bench.engine.close()
+
+
+def test_many_local_failures_in_a_row_do_not_recurse() -> None:
+    bench = Bench(limit=1)
+    bench.asked.answer = lambda _: HANGS
+    for number in range(3000):
+        bench.prober.add(number, check_of(number))
+    bench.pass_time(0.5)
+    bench.asked.answer = lambda _: LOCAL
+    bench.pass_time(1.0)
+    assert bench.prober.load().local >= 2999
+    bench.prober.close()
+    bench.engine.close()
+
+
+def test_under_overload_turns_are_left_out_all_alike_and_lateness_is_told(bench: Bench) -> None:
+    checks = [check_of(number) for number in range(100)]
+    for number, check in enumerate(checks):
+        bench.prober.add(number, check)
+    bench.pass_time(2.0)
+    bench.prober.load()
+    for _ in range(10):  # a process that gets to run once in three seconds and a half
+        bench.clock.now += 3.5
+        for _ in range(5):
+            bench.engine.select(0)
+    counts = [len(bench.starts(check)) for check in checks]
+    assert max(counts) - min(counts) <= 2
+    assert max(counts) <= 16
+    assert 2.0 < bench.prober.load().lateness < 3.6
+
+
+def test_counts_are_of_what_was_done_since_the_last_time(bench: Bench) -> None:
+    bench.prober.add(7, check_of(7))
+    bench.pass_time(0.5)
+    (count,) = bench.prober.counts()
+    assert (count.number, count.codes) == (7, {"L7OK": len(bench.starts(check_of(7)))})
+    assert sum(count.buckets) == count.codes["L7OK"]
+    assert len(count.buckets) == len(BUCKETS) + 1
+    assert count.buckets[1] == count.codes["L7OK"]  # 2 ms: above 1 ms, at most 2.5 ms
+    assert list(bench.prober.counts()) == []
+
+
+def test_a_number_is_given_once(bench: Bench) -> None:
+    bench.prober.add(1, check_of(1))
+    with pytest.raises(ValueError, match="remove it first"):
+        bench.prober.add(1, check_of(2))
