@@ -191,7 +191,7 @@ def _settings(service: VirtualService, key: ServiceKey) -> str:
 
 
 def _mask(prefix: int, key: ServiceKey) -> str:
-    if key.family == 6:
+    if key.family == 6 or not 0 <= prefix <= 32:  # what cannot be is printed as it is
         return str(prefix)
     bits = (0xFFFFFFFF << (32 - prefix)) & 0xFFFFFFFF
     return ".".join(str(bits >> shift & 0xFF) for shift in (24, 16, 8, 0))

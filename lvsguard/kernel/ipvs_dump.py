@@ -36,17 +36,29 @@ from lvsguard.kernel.netlink import GENL_PAYLOAD, Malformed, messages
 
 CUTTERS_MAX: Final = 512
 """Structs kept; one per (entry length, entries in a datagram) that occurred."""
+SERVICE_LAYOUTS_MAX: Final = 8
+"""Layouts kept of service entries of one length."""
 
 Place = tuple[int, int, int]
 """Datagram, start and end of a realserver's entry."""
-Own = tuple[bytes, int, int]
-"""Bytes, start and end of a service's entry."""
+Own = tuple[bytes, int, int, Layout | None]
+"""Bytes, start and end of a service's entry, and its layout."""
 
 
 class Record:
     """What is remembered of one service between reads."""
 
-    __slots__ = ("entries", "fixed", "index", "key", "request", "sequence", "service", "settings")
+    __slots__ = (
+        "entries",
+        "fixed",
+        "index",
+        "key",
+        "layout",
+        "request",
+        "sequence",
+        "service",
+        "settings",
+    )
 
     def __init__(self, key: ServiceKey, settings: VirtualService, sequence: int) -> None:
         self.key = key
@@ -58,6 +70,7 @@ class Record:
         self.fixed: tuple[tuple[bytes, ...], ...] | None = ()
         self.entries: dict[bytes, RealserverEntry | None] = {}
         self.index: dict[RealserverKey, Place] = {}
+        self.layout: Layout | None = None
 
 
 class CounterTable(Mapping[CounterKey, Counters]):
@@ -83,8 +96,8 @@ class CounterTable(Mapping[CounterKey, Counters]):
         service, realserver = key
         position = self._positions[service]
         if realserver is None:
-            raw, start, end = self._own[position]
-            return counters_of(raw, start, end, CMD_SERVICE, self._layouts.get(start - end))
+            raw, start, end, own = self._own[position]
+            return counters_of(raw, start, end, CMD_SERVICE, own)
         datagram, start, end = self._indexes[position][realserver]
         raw = self._datagrams[position][datagram]
         return counters_of(raw, start, end, CMD_DEST, self._layouts.get(end - start))
@@ -106,7 +119,9 @@ class TableReader:
     def __init__(self) -> None:
         self._sequences = count(1)
         self._known: dict[bytes, Record] = {}
-        # Layouts of realserver entries by length, of service entries by minus their length.
+        # Layouts by the length of the entry. Names make service entries differ in length, and
+        # padding may bring two of them back to the same one.
+        self._service_layouts: dict[int, list[Layout]] = {}
         self._layouts: dict[int, Layout | None] = {}
         self._cutters: dict[tuple[int, int], Struct] = {}
         # The last finished read.
@@ -127,7 +142,7 @@ class TableReader:
                 record = self._service(raw, message.start, message.end)
                 if record is not None:
                     self._records.append(record)
-                    self._own.append((raw, message.start, message.end))
+                    self._own.append((raw, message.start, message.end, record.layout))
         return self._records
 
     def fill(self, record: Record, datagrams: Sequence[bytes]) -> Iterator[None]:
@@ -162,19 +177,26 @@ class TableReader:
         )
 
     def _service(self, raw: bytes, start: int, end: int) -> Record | None:
+        """The record of a service entry; the known one when its configuration is the same."""
         length = end - start
-        layout = self._layouts.get(-length)
-        fixed = raw[start + GENL_PAYLOAD : start + layout.front] if layout else b""
-        record = self._known.get(fixed) if layout else None
-        if record is None:
-            entry = decode_service(raw, start + GENL_PAYLOAD, end)
-            if entry is None:
-                return None
-            learned = learn_service(raw, start, end)
-            self._layouts.setdefault(-length, learned)
-            fixed = raw[start + GENL_PAYLOAD : start + (learned.front if learned else length)]
-            record = Record(entry.key, entry.settings, next(self._sequences))
-        self._reading[fixed] = record
+        layouts = self._service_layouts.setdefault(length, [])
+        for layout in layouts:
+            fixed = layout.cut(raw, start)
+            record = self._known.get(fixed)
+            if record is not None:
+                self._reading[fixed] = record
+                return record
+        entry = decode_service(raw, start + GENL_PAYLOAD, end)
+        if entry is None:
+            return None
+        record = Record(entry.key, entry.settings, next(self._sequences))
+        learned = learn_service(raw, start, end)
+        if learned is not None:
+            record.layout = learned
+            self._reading[learned.cut(raw, start)] = record
+            known = {layout.front for layout in layouts}
+            if learned.front not in known and len(known) < SERVICE_LAYOUTS_MAX:
+                layouts.append(learned)
         return record
 
     def _cut(self, datagrams: Sequence[bytes]) -> tuple[tuple[bytes, ...], ...] | None:

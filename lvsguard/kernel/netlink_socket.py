@@ -48,7 +48,8 @@ _NETLINK_EXT_ACK: Final = 11
 
 
 class AnswersLost(KernelError):
-    """The socket overflowed, or nothing came in time. ``answers``: those that did come."""
+    """The socket overflowed, or nothing came in time. ``answers``: those that did come, by their
+    place in the batch."""
 
     def __init__(self, errno: int, answers: dict[int, Ack] | None = None) -> None:
         super().__init__(
@@ -180,20 +181,30 @@ class NetlinkSocket:
 
         Raises AnswersLost with what is known; whatever has no answer may have been done or not.
         """
+        if not sequences:
+            return []
         self.send(requests)
-        waiting = set(sequences)
+        position = {sequence: number for number, sequence in enumerate(sequences)}
         answers: dict[int, Ack] = {}
-        while waiting:
+        lost: AnswersLost | None = None
+        while len(answers) < len(sequences):
             try:
-                raw = self.receive_now() or await self.receive()
+                # An overflow is told first; the answers that did fit come after it.
+                raw = self.receive_now() if lost else self.receive_now() or await self.receive()
             except AnswersLost as error:
-                by_request = {n: answers[s] for n, s in enumerate(sequences) if s in answers}
-                raise AnswersLost(error.errno, by_request) from error
+                if error.errno != ENOBUFS:
+                    raise AnswersLost(error.errno, answers) from error
+                lost = error
+                continue
+            if raw is None:
+                break
             for message in messages(raw):
-                if message.sequence in waiting and message.type in (NLMSG_ERROR, NLMSG_DONE):
-                    waiting.discard(message.sequence)
-                    answers[message.sequence] = ack(raw, message)
-        return [answers[sequence] for sequence in sequences]
+                number = position.get(message.sequence)
+                if number is not None and message.type in (NLMSG_ERROR, NLMSG_DONE):
+                    answers[number] = ack(raw, message)
+        if lost is not None and len(answers) < len(sequences):
+            raise AnswersLost(lost.errno, answers) from lost
+        return [answers[number] for number in range(len(sequences))]
 
     def _set_up(self, groups: int, receive_buffer: int) -> None:
         try:

@@ -8,6 +8,7 @@ it calls). The kernel takes nonsense that would read back as something else (wei
 from __future__ import annotations
 
 from errno import EAFNOSUPPORT, EEXIST, EINVAL, ENODEV, ENOENT, EPERM, ERANGE, ESRCH
+from ipaddress import ip_address
 from os import strerror
 from typing import Final
 
@@ -204,6 +205,13 @@ def sync_refused(errno: int, role: SyncRole, daemon: SyncDaemon | None = None) -
     return KernelError(f"cannot {what}: {strerror(errno)}: {why}", errno)
 
 
+def _is_group(text: str) -> bool:
+    try:
+        return ip_address(text).is_multicast
+    except ValueError:
+        return False
+
+
 def check_timeouts(timeouts: Timeouts) -> None:
     """KernelError when a timeout cannot be set: the kernel takes 0 (leave) to INT_MAX / HZ."""
     for name in ("tcp", "tcp_fin", "udp"):
@@ -228,5 +236,7 @@ def check_sync(daemon: SyncDaemon) -> None:
         problem = f"port {daemon.port}: give one from 1 to 65535, 0 for the default"
     elif not 0 <= daemon.ttl <= 255:
         problem = f"ttl {daemon.ttl}: give one from 1 to 255, 0 for the default"
+    elif daemon.group and not _is_group(daemon.group):
+        problem = f"group {daemon.group}: give a multicast address, such as 224.0.0.81"
     if problem:
         raise KernelError(f"cannot start the sync daemon ({daemon.role}): {problem}", EINVAL)

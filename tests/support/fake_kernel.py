@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from errno import EEXIST, EINVAL, ENODEV, ENOENT, ESRCH
-from ipaddress import ip_address
 from os import strerror
 
 from lvsguard.core.model import (
@@ -245,8 +244,6 @@ class FakeIpvs:
     async def start_sync(self, daemon: SyncDaemon) -> None:
         check_sync(daemon)
         self._writes += 1
-        if daemon.group and not ip_address(daemon.group).is_multicast:
-            raise sync_refused(EINVAL, daemon.role, daemon)
         if self._mixed():
             raise sync_refused(EINVAL, daemon.role, daemon)
         if daemon.role in self._sync:
@@ -446,6 +443,10 @@ class FakeAddresses:
             )
         if address in self.held:
             return False
+        if address.address.version == 6 and any(
+            (a.interface, a.address) == (address.interface, address.address) for a in self.held
+        ):
+            raise KernelError(f"cannot add {address}: it has another prefix length there", EEXIST)
         self.put(address)
         return True
 
