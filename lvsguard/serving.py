@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import perf_counter
 
 from aiohttp import web
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-HEADER_SECONDS = 5.0
-"""From the connection to the end of the request's header."""
 LINE_BYTES = 4096
 """Longest request line and longest header."""
 
+_REFUSAL_SECONDS = 0.2
 _BUSY_TEXT = b"too many connections: try again in a few moments"
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -25,35 +25,52 @@ _BUSY = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one server and one connection may take. Times are seconds."""
+
+    connections: int = 64
+    lifetime: float = 60.0
+    """Of a connection, whatever it does."""
+    header: float = 5.0
+    """From the connection to the end of the request's header."""
+    body: float = 5.0
+    """From the header to the end of the body."""
+    write: float = 10.0
+    """How long a reader may make one write wait."""
+
+
 class BoundedServer(web.Server):
     """aiohttp's low-level server with a limit on connections and on the time of each.
 
-    One request a connection: answers must be ``force_close``d. ``lifetime`` (seconds) ends a
-    connection whatever it does, so a peer that neither sends nor reads cannot hold it.
+    Give ``admit`` to the loop. One request a connection: answers must be ``force_close``d. The
+    lifetime ends a connection whatever it does: a peer that does nothing cannot hold it.
     """
 
-    def __init__(self, handler: Handler, *, connections: int, lifetime: float) -> None:
+    def __init__(self, handler: Handler, bounds: Bounds) -> None:
         super().__init__(
             handler,
-            keepalive_timeout=HEADER_SECONDS,
+            keepalive_timeout=bounds.header,
             max_line_size=LINE_BYTES,
             max_field_size=LINE_BYTES,
             lingering_time=1.0,
             auto_decompress=False,
             access_log=None,
         )
-        self._limit = connections
-        self._lifetime = lifetime
+        self._bounds = bounds
         self._deadlines: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
+    def admit(self) -> asyncio.Protocol:
+        """The protocol of a new connection: aiohttp's, or a refusal when there are too many."""
+        if len(self._deadlines) >= self._bounds.connections:
+            return _Refusal()
+        return self()
+
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Let a connection in, or send it away when there are too many (aiohttp calls this)."""
+        """Count a connection (aiohttp calls this)."""
         super().connection_made(handler, transport)
         loop = asyncio.get_running_loop()
-        self._deadlines[handler] = loop.call_later(self._lifetime, transport.abort)
-        if len(self._deadlines) > self._limit:
-            transport.write(_BUSY)
-            transport.close()
+        self._deadlines[handler] = loop.call_later(self._bounds.lifetime, transport.abort)
 
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
@@ -67,6 +84,16 @@ class BoundedServer(web.Server):
         """Let this request's connection live on: its handler bounds every write itself."""
         if (deadline := self._deadlines.get(request.protocol)) is not None:
             deadline.cancel()
+
+
+class _Refusal(asyncio.Protocol):
+    """Says no, and leaves the peer a moment to read it: closing over unread bytes is a reset."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            transport.write(_BUSY)
+            transport.write_eof()
+            asyncio.get_running_loop().call_later(_REFUSAL_SECONDS, transport.abort)
 
 
 class Slices:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -17,6 +18,7 @@ import msgspec
 
 from lvsguard.admin import protocol, status
 from lvsguard.admin.entry import Entry
+from lvsguard.admin.feed import Subscription
 from lvsguard.admin.operations import ConfigRefused, Kept, Operations
 from lvsguard.admin.protocol import Failure, Reply
 from lvsguard.admin.steps import tell
@@ -80,6 +82,7 @@ class Api:
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
+        self._following: set[Subscription] = set()
         self.routes: Mapping[tuple[str, str], Resource] = {
             ("GET", "/v1/version"): self.version,
             ("GET", "/v1/status"): self.status,
@@ -91,6 +94,11 @@ class Api:
             ("POST", "/v1/reload"): self.reload,
             ("POST", "/v1/plan"): self.plan,
         }
+
+    def close(self) -> None:
+        """End the event streams."""
+        for subscription in tuple(self._following):
+            subscription.close()
 
     async def version(self, call: Call) -> Answer:
         """Who answers."""
@@ -190,7 +198,7 @@ class Api:
     async def _lines(
         self, call: Call, since: float, limit: int, follow: bool
     ) -> AsyncGenerator[bytes, None]:
-        with self._operations.subscribe() as entries:
+        with self._operations.subscribe() as entries, self._listed(entries):
             last = 0
             slices = Slices()
             for entry in await self._operations.history(since, limit):
@@ -212,6 +220,14 @@ class Api:
                     lost = entries.lost
                 if entry.id > last:
                     yield _line(_event(entry)) + b"\n"
+
+    @contextmanager
+    def _listed(self, subscription: Subscription) -> Iterator[None]:
+        self._following.add(subscription)
+        try:
+            yield
+        finally:
+            self._following.discard(subscription)
 
     async def _resolve(self, target: str, service: str | None) -> Resolution:
         try:

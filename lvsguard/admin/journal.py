@@ -32,8 +32,6 @@ WRITE_SECONDS = 5.0
 """How long a reply waits for the disk."""
 BATCH_SECONDS = 0.5
 """How long events wait for company before they are written."""
-RETRY_SECONDS = (1.0, 30.0)
-"""First and longest pause between two tries while the file cannot be written."""
 
 _Key = tuple[Target, OverrideKind]
 _TROUBLES = (sqlite3.Error, OSError, TooNew, TimeoutError)
@@ -50,6 +48,8 @@ class Limits:
     count: int = 100_000
     pending: int = 10_000
     """Entries held in memory while the file cannot be written; the oldest give way."""
+    retry: tuple[float, float] = (1.0, 30.0)
+    """First and longest pause between two tries while the file cannot be written, in seconds."""
 
 
 class Journal:
@@ -81,7 +81,7 @@ class Journal:
         self._last_id = 0
         self._since_prune = limits.count
         self._trouble = ""
-        self._pause = RETRY_SECONDS[0]
+        self._pause = self._limits.retry[0]
         self._waiters: list[asyncio.Future[Kept]] = []
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -216,7 +216,7 @@ class Journal:
             return Kept(False, self._trouble)
         if self._trouble:
             self._trouble = ""
-            self._pause = RETRY_SECONDS[0]
+            self._pause = self._limits.retry[0]
             self._report(StateTrouble(f"{path} is written again, nothing is missing", ok=True))
         return Kept(True)
 
@@ -266,7 +266,9 @@ class Journal:
                 )
                 self._dirty_overrides = self._dirty_owned = True
                 self._hurry.set()
-        self._pause = min(self._pause * 2, RETRY_SECONDS[1]) if self._trouble else RETRY_SECONDS[0]
+        self._pause = (
+            min(self._pause * 2, self._limits.retry[1]) if self._trouble else self._limits.retry[0]
+        )
         first, self._trouble = not self._trouble, message
         if first:
             self._report(StateTrouble(message))

@@ -19,17 +19,11 @@ from lvsguard.admin.operations import Operations
 from lvsguard.admin.peer import Peers
 from lvsguard.admin.protocol import Failure
 from lvsguard.kernel.port import KernelError
-from lvsguard.serving import BoundedServer
+from lvsguard.serving import BoundedServer, Bounds
 
-CONNECTIONS = 64
+BOUNDS = Bounds()
 FOLLOWERS = 32
 """Event streams at once; the other connections stay free for commands."""
-BODY_SECONDS = 5.0
-"""From the first to the last byte of a body."""
-WRITE_SECONDS = 10.0
-"""How long a reader of a stream may make one write wait."""
-LIFETIME_SECONDS = 60.0
-"""Of a connection that does not follow events."""
 CLOSE_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
@@ -38,9 +32,19 @@ log = logging.getLogger(__name__)
 class AdminServer:
     """Listens on a unix socket and answers with the daemon's operations."""
 
-    def __init__(self, operations: Operations, path: Path, group: str) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        path: Path,
+        group: str,
+        *,
+        bounds: Bounds = BOUNDS,
+        followers: int = FOLLOWERS,
+    ) -> None:
         self._path = path
         self._group = group
+        self._bounds = bounds
+        self._places = followers
         self._api = Api(operations)
         self._peers = Peers()
         self._followers = 0
@@ -60,13 +64,14 @@ class AdminServer:
     async def open(self) -> None:
         """Start to answer. Raises SocketTaken."""
         self._door = Door(self._path, self._group)
-        self._http = BoundedServer(self._handle, connections=CONNECTIONS, lifetime=LIFETIME_SECONDS)
+        self._http = BoundedServer(self._handle, self._bounds)
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_unix_server(self._http, sock=self._door.socket)
+        self._listener = await loop.create_unix_server(self._http.admit, sock=self._door.socket)
 
     async def close(self) -> None:
         """Stop to answer; what is being answered has a moment to end."""
         self._closing = True
+        self._api.close()
         if self._listener is not None:
             self._listener.close()
         if self._http is not None:
@@ -98,7 +103,7 @@ class AdminServer:
         return await resource(
             Call(
                 query=request.query,
-                body=lambda limit: _body(request, limit),
+                body=lambda limit: _body(request, limit, self._bounds.body),
                 actor=lambda: self._actor(request),
                 gone=lambda: self._gone(request),
             )
@@ -125,43 +130,43 @@ class AdminServer:
 
     async def _send(self, request: web.BaseRequest, stream: Stream) -> web.StreamResponse:
         if not stream.endless:
-            return await _stream(request, stream)
-        if self._followers >= FOLLOWERS:
-            raise refuse(503, "busy", f"{FOLLOWERS} event streams are open: close one of them")
+            return await _stream(request, stream, self._bounds.write)
+        if self._followers >= self._places:
+            raise refuse(503, "busy", f"{self._places} event streams are open: close one of them")
         self._followers += 1
         try:
             if self._http is not None:
                 self._http.unlimited(request)
-            return await _stream(request, stream)
+            return await _stream(request, stream, self._bounds.write)
         finally:
             self._followers -= 1
 
 
-async def _body(request: web.BaseRequest, limit: int) -> bytes:
+async def _body(request: web.BaseRequest, limit: int, seconds: float) -> bytes:
     """The whole body. Raises Refusal when it is too long, or too slow."""
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > limit:
                     raise refuse(413, "too-large", f"body: at most {limit} bytes")
     except TimeoutError:
-        raise refuse(408, "too-slow", f"body: send it within {BODY_SECONDS:g} s") from None
+        raise refuse(408, "too-slow", f"body: send it within {seconds:g} s") from None
     except web.RequestPayloadError as error:
         raise refuse(400, "bad-request", f"body: {error}") from None
     return bytes(body)
 
 
-async def _stream(request: web.BaseRequest, stream: Stream) -> web.StreamResponse:
+async def _stream(request: web.BaseRequest, stream: Stream, seconds: float) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": stream.content_type})
     response.force_close()
     try:
-        async with asyncio.timeout(WRITE_SECONDS):
+        async with asyncio.timeout(seconds):
             await response.prepare(request)
         async with contextlib.aclosing(stream.pieces) as pieces:
             async for piece in pieces:
-                async with asyncio.timeout(WRITE_SECONDS):
+                async with asyncio.timeout(seconds):
                     await response.write(piece)
     except TimeoutError:
         # The reader is stuck; an orderly end would wait for him too.

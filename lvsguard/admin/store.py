@@ -5,6 +5,7 @@ Everything raises sqlite3.Error or OSError when the state directory does not coo
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -45,6 +46,10 @@ MIGRATIONS = (
 
 BUSY_SECONDS = 2.0
 """How long a lock of another process (a backup, a person with sqlite3) is waited for."""
+
+_OVERRIDES = "SELECT * FROM overrides"
+_OWNED = "SELECT * FROM owned"
+_LAST_ID = "SELECT max(id) FROM events"
 
 _Value = TypeVar("_Value")
 
@@ -100,19 +105,20 @@ class Store:
             await connection.execute("PRAGMA synchronous = FULL")
             await _migrate(connection)
             await _check(connection)
-            return cls(connection, await _held(connection))
+            held = _held(
+                await connection.execute_fetchall(_OVERRIDES),
+                await connection.execute_fetchall(_OWNED),
+                await _scalar(connection, _LAST_ID),
+            )
+            return cls(connection, held)
         except BaseException:
             await connection.close()
             raise
 
     @staticmethod
     async def peek(path: Path) -> Held:
-        """Read what a file holds that cannot be opened for writing, or that is broken."""
-        # A write-ahead log needs its companion files unless nobody writes (sqlite.org/wal.html).
-        try:
-            return await _peek(f"{path.as_uri()}?mode=ro")
-        except sqlite3.Error:
-            return await _peek(f"{path.as_uri()}?immutable=1")
+        """Read what can be read of a file that cannot be opened for writing, or that is broken."""
+        return await asyncio.to_thread(_peek, path)
 
     async def write(self, batch: Batch) -> None:
         """Write a batch in one transaction; it is on disk when this returns."""
@@ -176,9 +182,23 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-async def _peek(uri: str) -> Held:
-    async with aiosqlite.connect(uri, uri=True) as connection:
-        return await _held(connection)
+def _peek(path: Path) -> Held:
+    # A write-ahead log needs its companion files unless nobody writes (sqlite.org/wal.html).
+    try:
+        return _salvage(f"{path.as_uri()}?mode=ro")
+    except sqlite3.Error:
+        return _salvage(f"{path.as_uri()}?immutable=1")
+
+
+def _salvage(uri: str) -> Held:
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
+        overrides = connection.execute(_OVERRIDES).fetchall()
+        owned: list[sqlite3.Row] = []
+        last_id = 0
+        with contextlib.suppress(sqlite3.Error):
+            owned = connection.execute(_OWNED).fetchall()
+            last_id = connection.execute(_LAST_ID).fetchone()[0] or 0
+        return _held(overrides, owned, last_id)
 
 
 async def _migrate(connection: aiosqlite.Connection) -> None:
@@ -208,15 +228,8 @@ async def _scalar(connection: aiosqlite.Connection, query: str) -> int:
     return int(next(iter(rows))[0] or 0)
 
 
-async def _held(connection: aiosqlite.Connection) -> Held:
-    overrides = await connection.execute_fetchall("SELECT * FROM overrides")
-    owned = await connection.execute_fetchall("SELECT * FROM owned")
-    last_id = await _scalar(connection, "SELECT max(id) FROM events")
-    return Held(
-        tuple(_valid(_override, overrides)),
-        frozenset(_valid(_service, owned)),
-        last_id,
-    )
+def _held(overrides: Iterable[sqlite3.Row], owned: Iterable[sqlite3.Row], last_id: int) -> Held:
+    return Held(tuple(_valid(_override, overrides)), frozenset(_valid(_service, owned)), last_id)
 
 
 def _valid(read: Callable[[sqlite3.Row], _Value], rows: Iterable[sqlite3.Row]) -> Iterator[_Value]:

@@ -14,15 +14,13 @@ import time
 from aiohttp import web
 
 from lvsguard.core.snapshot import View
-from lvsguard.serving import BoundedServer
+from lvsguard.serving import BoundedServer, Bounds
 from lvsguard.telemetry import health
 from lvsguard.telemetry.exposition import CONTENT_TYPE
 from lvsguard.telemetry.health import Judgement
 from lvsguard.telemetry.metrics import Metrics
 
-CONNECTIONS = 32
-LIFETIME_SECONDS = 30.0
-"""Of a connection, the whole answer included."""
+BOUNDS = Bounds(connections=32, lifetime=30.0)
 EXPOSITIONS = 2
 """Expositions made at once; each holds its text in memory."""
 RETRY_SECONDS = (1.0, 30.0)
@@ -37,10 +35,13 @@ log = logging.getLogger(__name__)
 class TelemetryServer:
     """Serves a view and the metrics."""
 
-    def __init__(self, view: View, metrics: Metrics, host: str, port: int) -> None:
+    def __init__(
+        self, view: View, metrics: Metrics, host: str, port: int, *, bounds: Bounds = BOUNDS
+    ) -> None:
         self._view = view
         self._metrics = metrics
         self._address = (host, port)
+        self._bounds = bounds
         self._expositions = asyncio.Semaphore(EXPOSITIONS)
         self.listening = asyncio.Event()
         """Set while it listens."""
@@ -49,7 +50,7 @@ class TelemetryServer:
 
     async def run(self) -> None:
         """Serve until cancelled. A port that cannot be had is told and tried again."""
-        http = BoundedServer(self._handle, connections=CONNECTIONS, lifetime=LIFETIME_SECONDS)
+        http = BoundedServer(self._handle, self._bounds)
         listener = await self._listen(http)
         self.port = listener.sockets[0].getsockname()[1]
         self.listening.set()
@@ -66,7 +67,7 @@ class TelemetryServer:
         pause, told = RETRY_SECONDS[0], False
         while True:
             try:
-                listener = await asyncio.get_running_loop().create_server(http, host, port)
+                listener = await asyncio.get_running_loop().create_server(http.admit, host, port)
             except OSError as error:
                 if not told:
                     log.error(

@@ -1,0 +1,289 @@
+"""What the journal keeps, and how it bears a state directory that does not cooperate."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from lvsguard.admin import store
+from lvsguard.admin.journal import FILE, Journal, Limits
+from lvsguard.core.event import Level, OverrideSet, StateTrouble, Stopping
+from lvsguard.core.model import Family, Protocol, ServiceKey
+from lvsguard.core.override import Override, OverrideKind, Target, Weight
+
+RS1, RS2 = ip_address("10.0.0.42"), ip_address("2001:db8::43")
+DRAIN = Override(Target(RS1, 80, "web"), OverrideKind.DRAIN, "alice (uid 1000)", 5.0, "kernel")
+WEIGHT = Override(Target(RS2), OverrideKind.WEIGHT, "bob", 6.0, "", Weight(50, True), 99.0)
+WEB = ServiceKey.at(Protocol.TCP, ip_address("10.0.0.8"), 80)
+MARK = ServiceKey.marked(7, Family.INET6)
+QUICK = Limits(retry=(0.05, 0.1))
+THEN = time.time() - 3600
+
+Open = Callable[..., Awaitable[Journal]]
+
+
+@pytest.fixture
+def reports() -> list[StateTrouble]:
+    return []
+
+
+@pytest.fixture
+async def opened(tmp_path: Path, reports: list[StateTrouble]) -> AsyncIterator[Open]:
+    journals = []
+
+    async def open_journal(directory: Path | None = tmp_path, limits: Limits = QUICK) -> Journal:
+        journal = Journal(directory, reports.append, limits=limits)
+        journals.append(journal)
+        await journal.open()
+        return journal
+
+    yield open_journal
+    for journal in journals:
+        await journal.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for the journal's own writer, on real but short timers."""
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("not within 5 s")
+
+
+async def test_overrides_and_owned_services_are_there_after_a_restart(opened: Open) -> None:
+    journal = await opened()
+    assert (await journal.put(DRAIN)).durable
+    assert (await journal.put(WEIGHT)).durable
+    assert (await journal.set_owned({WEB, MARK})).durable
+    await journal.close()
+    again = await opened()
+    assert set(again.overrides()) == {DRAIN, WEIGHT}
+    assert again.owned() == {WEB, MARK}
+
+
+async def test_an_acknowledged_override_is_in_the_file_at_once(
+    opened: Open, tmp_path: Path
+) -> None:
+    journal = await opened()
+    await journal.put(DRAIN)
+    with sqlite3.connect(tmp_path / FILE) as other:
+        assert other.execute("SELECT address, port, service, kind FROM overrides").fetchall() == [
+            ("10.0.0.42", 80, "web", "drain")
+        ]
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
+
+
+async def test_the_file_is_nobody_elses(opened: Open, tmp_path: Path) -> None:
+    await opened()
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+async def test_one_override_of_each_target_and_kind_is_kept(opened: Open) -> None:
+    journal = await opened()
+    later = Override(DRAIN.target, DRAIN.kind, "bob", 7.0)
+    await journal.put(DRAIN)
+    await journal.put(later)
+    assert journal.overrides() == (later,)
+
+
+async def test_a_dropped_override_stays_away(opened: Open) -> None:
+    journal = await opened()
+    await journal.put(DRAIN)
+    await journal.put(WEIGHT)
+    assert (await journal.drop(DRAIN.key)).durable
+    await journal.close()
+    assert (await opened()).overrides() == (WEIGHT,)
+
+
+async def test_events_are_numbered_on_through_restarts(opened: Open) -> None:
+    journal = await opened()
+    assert journal.append(THEN + 10.0, Stopping(keep=True)).id == 1
+    assert journal.append(THEN + 20.0, OverrideSet(WEIGHT)).id == 2
+    await journal.close()
+    again = await opened()
+    again.append(THEN + 30.0, Stopping(keep=False))
+    first, second, third = await again.query()
+    assert (first.id, first.at, first.kind, first.level) == (1, THEN + 10.0, "stopping", Level.INFO)
+    assert second.data["override"] == {
+        "target": "2001:db8::43",
+        "kind": "weight",
+        "actor": "bob",
+        "since": 6.0,
+        "reason": "",
+        "weight": "50%",
+        "expires": 99.0,
+    }
+    assert (third.id, third.data) == (3, {"keep": False})
+
+
+async def test_a_query_has_what_is_not_written_yet(opened: Open) -> None:
+    journal = await opened()
+    journal.append(THEN + 10.0, Stopping(keep=True))
+    assert [line.id for line in await journal.query()] == [1]
+
+
+async def test_a_query_gives_the_newest_of_a_time(opened: Open) -> None:
+    journal = await opened()
+    for at in range(10):
+        journal.append(THEN + at, Stopping(keep=True))
+    assert [line.id for line in await journal.query(since=THEN + 5)] == [6, 7, 8, 9, 10]
+    assert [line.id for line in await journal.query(since=THEN + 5, limit=2)] == [9, 10]
+
+
+async def test_history_is_bounded_by_age_and_count(opened: Open) -> None:
+    journal = await opened(limits=Limits(age=100.0, count=5))
+    now = time.time()
+    journal.append(now - 1000, Stopping(keep=True))
+    for _ in range(9):
+        journal.append(now, Stopping(keep=True))
+    await journal.put(DRAIN)
+    assert [line.id for line in await journal.query()] == [6, 7, 8, 9, 10]
+
+
+async def test_followers_get_what_happens(opened: Open) -> None:
+    journal = await opened()
+    with journal.subscribe() as entries:
+        journal.append(THEN + 1.0, Stopping(keep=True))
+        assert (await anext(entries)).id == 1
+        await journal.close()
+        assert [entry async for entry in entries] == []
+
+
+async def test_without_a_state_directory_all_is_in_memory(opened: Open) -> None:
+    journal = await opened(None)
+    kept = await journal.put(DRAIN)
+    assert not kept.durable
+    assert "set directory under [state]" in kept.message
+    assert journal.overrides() == (DRAIN,)
+    journal.append(THEN + 1.0, Stopping(keep=True))
+    assert len(await journal.query()) == 1
+
+
+async def test_a_damaged_file_is_put_aside_and_a_new_one_begun(
+    opened: Open, tmp_path: Path, reports: list[StateTrouble]
+) -> None:
+    (tmp_path / FILE).write_bytes(b"this is no database, not at all" * 100)
+    journal = await opened()
+    kept = await journal.put(DRAIN)
+    assert kept.durable
+    trouble, recovery = reports
+    assert "was damaged" in trouble.message
+    assert "its overrides are lost, set them again" in trouble.message
+    assert recovery.ok
+    aside = list(tmp_path.glob(f"{FILE}.damaged-*"))
+    assert aside[0].read_bytes().startswith(b"this is no database")
+    await journal.close()
+    assert (await opened()).overrides() == (DRAIN,)
+
+
+async def test_overrides_are_saved_from_a_file_that_is_damaged_elsewhere(
+    opened: Open, tmp_path: Path, reports: list[StateTrouble]
+) -> None:
+    journal = await opened()
+    for at in range(500):
+        journal.append(THEN + at, Stopping(keep=True))
+    await journal.put(DRAIN)
+    await journal.close()
+    file = tmp_path / FILE
+    with sqlite3.connect(file) as other:
+        page = other.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").fetchone()[
+            0
+        ]
+        size = other.execute("PRAGMA page_size").fetchone()[0]
+    other.close()
+    raw = bytearray(file.read_bytes())
+    raw[(page - 1) * size : page * size] = b"\xa5" * size
+    file.write_bytes(raw)
+    again = await opened()
+    assert again.overrides() == (DRAIN,)
+    await until(lambda: len(reports) == 2)
+    assert "1 overrides were saved from it" in reports[0].message
+    await again.close()
+    assert (await opened()).overrides() == (DRAIN,)
+
+
+async def test_a_file_that_breaks_while_it_is_used_is_replaced(
+    opened: Open, tmp_path: Path, reports: list[StateTrouble]
+) -> None:
+    journal = await opened()
+    await journal.put(DRAIN)
+    await journal.set_owned({WEB})
+    with sqlite3.connect(tmp_path / FILE) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    with (tmp_path / FILE).open("r+b") as file:
+        file.write(b"\xa5" * 8192)
+    (tmp_path / f"{FILE}-wal").write_bytes(b"")
+    await journal.put(WEIGHT)
+    await until(lambda: bool(reports) and reports[-1].ok)
+    await journal.close()
+    again = await opened()
+    assert set(again.overrides()) == {DRAIN, WEIGHT}
+    assert again.owned() == {WEB}
+
+
+async def test_a_file_of_a_later_version_is_left_alone(
+    opened: Open, tmp_path: Path, reports: list[StateTrouble]
+) -> None:
+    await (await opened()).close()
+    with sqlite3.connect(tmp_path / FILE) as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    journal = await opened()
+    kept = await journal.put(DRAIN)
+    assert not kept.durable
+    assert "run the newer lvsguard, or move the file away" in kept.message
+    assert len(reports) == 1
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+async def test_schema_versions_follow_one_another(tmp_path: Path) -> None:
+    opened = await store.Store.open(tmp_path / FILE)
+    await opened.close()
+    with sqlite3.connect(tmp_path / FILE) as other:
+        assert other.execute("PRAGMA user_version").fetchone() == (len(store.MIGRATIONS),)
+    other.close()
+    assert (await store.Store.peek(tmp_path / FILE)) == store.Held()
+
+
+async def test_what_was_set_while_the_file_could_not_be_read_is_joined_with_what_it_holds(
+    opened: Open, tmp_path: Path, reports: list[StateTrouble]
+) -> None:
+    journal = await opened()
+    await journal.put(DRAIN)
+    await journal.set_owned({WEB})
+    journal.append(THEN + 1.0, Stopping(keep=True))
+    await journal.close()
+    (tmp_path / FILE).rename(tmp_path / "elsewhere")
+    (tmp_path / FILE).mkdir()
+    late = await opened()
+    assert late.overrides() == ()
+    assert not (await late.put(WEIGHT)).durable
+    late.append(THEN + 2.0, Stopping(keep=False))
+    (tmp_path / FILE).rmdir()
+    (tmp_path / "elsewhere").rename(tmp_path / FILE)
+    await until(lambda: reports[-1].ok)
+    assert [trouble.ok for trouble in reports] == [False, True]
+    assert set(late.overrides()) == {DRAIN, WEIGHT}
+    assert late.owned() == {WEB}
+    assert [(line.id, line.data["keep"]) for line in await late.query()] == [(1, True), (2, False)]
+    await late.close()
+    assert set((await opened()).overrides()) == {DRAIN, WEIGHT}
+
+
+async def test_events_that_cannot_be_written_are_held_up_to_a_bound(
+    opened: Open, tmp_path: Path
+) -> None:
+    (tmp_path / FILE).mkdir()
+    journal = await opened(limits=Limits(pending=3))
+    for at in range(5):
+        journal.append(THEN + at, Stopping(keep=True))
+    assert [line.id for line in await journal.query()] == [3, 4, 5]
