@@ -171,17 +171,23 @@ async def probe(check: Check) -> Result:
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Result] = loop.create_future()
     under_way = KINDS[check.spec.kind](check, engine())(found.set_result)
-    deadline = engine().now + check.spec.timing.timeout
+    alarm: asyncio.TimerHandle | None = None
 
-    def expire() -> None:
-        if not found.done():
-            under_way.expire(max(engine().now - under_way.deadline, 0.0))
+    def look() -> None:
+        nonlocal alarm
+        if found.done():
+            return
+        if engine().now >= under_way.deadline:
+            under_way.expire(engine().now - under_way.deadline)
+        else:
+            alarm = loop.call_later(0.01, look)
 
-    alarm = loop.call_at(deadline, expire)
+    alarm = loop.call_at(min(under_way.deadline, loop.time() + 0.1), look)
     try:
-        return await asyncio.wait_for(found, check.spec.timing.timeout + 5)
+        return await asyncio.wait_for(found, 30)
     finally:
-        alarm.cancel()
+        if alarm is not None:
+            alarm.cancel()
 
 
 async def free_port() -> int:
