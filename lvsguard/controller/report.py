@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from lvsguard.controller.crowd import Crowd
 from lvsguard.controller.settings import Held
 from lvsguard.core.drift import Drift
 from lvsguard.core.event import (
@@ -14,17 +15,17 @@ from lvsguard.core.event import (
     AppliedMany,
     Event,
     ForeignChanged,
+    HealthChanged,
+    HealthChangedMany,
     KernelFailed,
     KernelRecovered,
     Repaired,
     StepRefused,
 )
+from lvsguard.core.health import Verdict
 from lvsguard.core.model import ServiceKey
 from lvsguard.core.step import AddAddress, RemoveAddress, Step
 from lvsguard.kernel.port import KernelError, StepFailure
-
-BULK = 100
-"""Steps of one pass that are told one by one; more are told as a sum."""
 
 
 class Reporter:
@@ -41,6 +42,21 @@ class Reporter:
         self._kernel_trouble = ""
         self._setting_troubles: tuple[str, ...] = ()
         self._settings_seen = False
+        self._verdicts: Crowd[HealthChanged] = Crowd()
+        self._steps: Crowd[str] = Crowd()
+
+    def tick(self, now: float) -> None:
+        """Tell the sums that are due. ``now`` is monotonic, here and below."""
+        if changes := self._verdicts.sum(now):
+            up = sum(change.after is Verdict.UP for change in changes)
+            self._emit(HealthChangedMany(up, len(changes) - up))
+        if commands := self._steps.sum(now):
+            self._emit(AppliedMany(len(commands), commands[0], commands[-1]))
+
+    def health(self, change: HealthChanged, now: float) -> None:
+        """A verdict changed."""
+        if self._verdicts.admits(change, now):
+            self._emit(change)
 
     def trouble(self) -> tuple[str, ...]:
         """What is wrong now, one line each."""
@@ -95,16 +111,18 @@ class Reporter:
         self._cleared = left if left and not found else 0
 
     def applied(
-        self, done: Sequence[Step], failures: Iterable[StepFailure], held: Sequence[Step]
+        self,
+        done: Sequence[Step],
+        failures: Iterable[StepFailure],
+        held: Sequence[Step],
+        now: float,
     ) -> None:
         """The end of a pass: what was written, what was refused, what waits."""
         self.steps += len(done)
-        rest = self._repaired(done)
-        if len(rest) > BULK:
-            self._emit(AppliedMany(len(rest), str(rest[0]), str(rest[-1])))
-        else:
-            for step in rest:
-                self._emit(Applied(str(step)))
+        for step in self._repaired(done):
+            command = str(step)
+            if self._steps.admits(command, now):
+                self._emit(Applied(command))
         refused: dict[str, str] = {}
         for failure in failures:
             command = str(failure.step)

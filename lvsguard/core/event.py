@@ -79,6 +79,19 @@ class HealthChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HealthChangedMany(Event):
+    """More verdicts changed within a second than are worth a line each."""
+
+    kind: ClassVar[str] = "health-many"
+    up: int
+    """Checks that became up."""
+    down: int
+
+    def __str__(self) -> str:
+        return f"{self.up} more checks became up and {self.down} down (lvsguard status has them)"
+
+
+@dataclass(frozen=True, slots=True)
 class Applied(Event):
     """The kernel was changed to what is wanted."""
 
@@ -100,7 +113,7 @@ class AppliedMany(Event):
     last: str
 
     def __str__(self) -> str:
-        return f"applied {self.count} steps, from '{self.first}' to '{self.last}'"
+        return f"applied {self.count} more steps, from '{self.first}' to '{self.last}'"
 
 
 @dataclass(frozen=True, slots=True)
