@@ -16,6 +16,7 @@ from lvsguard.core.config import Config
 from lvsguard.core.event import (
     Event,
     HealthChanged,
+    HealthChangedMany,
     KernelFailed,
     ProberDied,
     Reloaded,
@@ -77,6 +78,9 @@ class Metrics:
         match event:
             case HealthChanged():
                 self._verdicts.labels(event.after).inc()
+            case HealthChangedMany():
+                self._verdicts.labels(Verdict.UP).inc(event.up)
+                self._verdicts.labels(Verdict.DOWN).inc(event.down)
             case Repaired():
                 self._repairs.labels(event.what).inc()
             case StepRefused():
