@@ -138,7 +138,7 @@ def _listen(value: object) -> tuple[str, int] | None:
     except ValueError:
         raise ValueError(f"{show(value)} is not where to listen; {how}") from None
     if address.version == 6 and bare == host:
-        raise ValueError(f"{show(value)}: write an IPv6 address in brackets, [::1]:9852")
+        raise ValueError(f"{show(value)} has an IPv6 address without brackets; write [::1]:9852")
     if not 1 <= int(port) <= 65535:
         raise ValueError(f"{port} in {show(value)} is not a port; 1 to 65535")
     return str(address), int(port)
@@ -169,19 +169,28 @@ def _statuses(value: object) -> frozenset[int]:
     if not values:
         raise ValueError(f"no status would ever pass; {wanted}")
     found: set[int] = set()
+    wrong = []
     for one in values:
-        low: int
-        high: int
-        if isinstance(one, int) and not isinstance(one, bool):
-            low = high = one
-        elif isinstance(one, str) and re.fullmatch(r"[0-9]{3}(-[0-9]{3})?", one, re.ASCII):
-            low, high = int(one[:3]), int(one[-3:])
+        bounds = _status_range(one)
+        if bounds is None:
+            wrong.append(show(one))
         else:
-            raise ValueError(f"{show(one)} is not an HTTP status; {wanted}")
-        if not STATUS_LOW <= low <= high <= STATUS_HIGH:
-            raise ValueError(f"{show(one)} is not an HTTP status; {wanted}")
-        found.update(range(low, high + 1))
+            found.update(bounds)
+    if wrong:
+        some = "is not an HTTP status" if len(wrong) == 1 else "are not HTTP statuses"
+        raise ValueError(f"{', '.join(wrong[:20])} {some}; {wanted}")
     return frozenset(found)
+
+
+def _status_range(value: object) -> range | None:
+    """The statuses that one item means; None when it means none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        low = high = value
+    elif isinstance(value, str) and re.fullmatch(r"[0-9]{3}(-[0-9]{3})?", value, re.ASCII):
+        low, high = int(value[:3]), int(value[-3:])
+    else:
+        return None
+    return range(low, high + 1) if STATUS_LOW <= low <= high <= STATUS_HIGH else None
 
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")  # RFC 9110 section 5.6.2
@@ -200,18 +209,23 @@ def _headers(value: object) -> tuple[tuple[str, str], ...]:
         raise ValueError(f'{show(value)} is not a table of headers; write {{ Name = "value" }}')
     if len(value) > 32:
         raise ValueError(f"{len(value)} headers are too many; at most 32")
-    for name, content in value.items():
-        if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{show(name)} is not a header name; letters, digits and -")
-        if name.lower() in OWN_HEADERS:
-            raise ValueError(f"the header {name} cannot be set here; {OWN_HEADERS[name.lower()]}")
-        if not isinstance(content, str) or len(content) > 1024:
-            raise ValueError(f"the header {name} wants a string of at most 1024 characters")
-        if not _FIELD_VALUE.fullmatch(content):
-            raise ValueError(
-                f"the header {name} has a value that HTTP cannot carry: {show(content)}"
-            )
+    wrong = [text for name, content in value.items() if (text := _wrong_header(name, content))]
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return tuple(value.items())
+
+
+def _wrong_header(name: str, content: object) -> str:
+    """What is wrong with one header; empty when nothing is."""
+    if not _TOKEN.fullmatch(name):
+        return f"{show(name)} is not a header name, which has letters, digits and -"
+    if name.lower() in OWN_HEADERS:
+        return f"{name} cannot be set here: {OWN_HEADERS[name.lower()]}"
+    if not isinstance(content, str) or len(content) > 1024:
+        return f"{name} wants a string of at most 1024 characters"
+    if not _FIELD_VALUE.fullmatch(content):
+        return f"{name} has a value that HTTP cannot carry: {show(content)}"
+    return ""
 
 
 def _name(what: str, value: object) -> str:

@@ -112,7 +112,7 @@ def listed(
 
 def _check_keys(sheet: Review, where: KeyPath, check: CheckTable) -> None:
     for key in sorted(check.model_fields_set - KEYS[check.kind]):
-        kinds = " and ".join(kind for kind, keys in KEYS.items() if key in keys)
+        kinds = ", ".join(kind for kind, keys in KEYS.items() if key in keys)
         sheet.say(
             (*where, key), f"only for {kinds} checks; this one is {check.kind}", (*where, "kind")
         )
@@ -170,13 +170,6 @@ def _check_source(
     if source is None:
         return
     path = (*where, "source")
-    if source in sheet.vips:
-        sheet.say(
-            path,
-            f"{source} is a VIP, which the realservers hold too: their answer would stay with"
-            " them; name an address of this director alone",
-            ("vip",),
-        )
     for realserver in realservers:
         if realserver.address.version != source.version:
             sheet.say(
@@ -185,7 +178,14 @@ def _check_source(
                 f" IPv{realserver.address.version}; name an address of the same family",
             )
             break
-    if sheet.interfaces is not None:
+    if source in sheet.vips:
+        sheet.say(
+            path,
+            f"{source} is a VIP, which the realservers hold too: their answer would stay with"
+            " them; name an address of this director alone",
+            ("vip",),
+        )
+    elif sheet.interfaces is not None:
         own = {one.ip for addresses in sheet.interfaces.values() for one in addresses}
         if source not in own:
             sheet.say(

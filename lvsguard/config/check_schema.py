@@ -19,8 +19,9 @@ class CheckTable(Table):
     """A test of a realserver. kind says which keys it takes."""
 
     kind: Annotated[CheckKind, choice("a kind of check", CheckKind)] = Field(
-        description="http and https: a request and what must come back. tcp: a connection, and if"
-        " wanted a dialogue. none: the realserver counts as up."
+        description="What is asked. http and https: a request and what must come back. tcp: a"
+        " connection, and if wanted a dialogue. none: nothing, the realserver counts as up.",
+        examples=["http"],
     )
     interval: Annotated[float, seconds(0.01, 3600)] = Field(
         1.0, description="Time between two probes while the realserver is up."

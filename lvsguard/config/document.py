@@ -123,10 +123,8 @@ def _header(path: KeyPath) -> str:
 
 
 def _key(name: str, field: FieldInfo) -> Key:
-    leaves = [one for one in field.metadata if isinstance(one, Leaf)]
-    leaves += _leaves(field.annotation)
     shapes = set(_shapes(field.annotation))
-    allowed = " or ".join(dict.fromkeys(leaf.allowed for leaf in leaves))
+    allowed = " or ".join(dict.fromkeys(leaf.allowed for leaf in leaves(field)))
     if "tables" in shapes and allowed:
         allowed = f"{allowed}, or a table"
     elif "tables" in shapes:
@@ -141,6 +139,12 @@ def _key(name: str, field: FieldInfo) -> Key:
         "dict" in shapes,
         field.description or "",
     )
+
+
+def leaves(field: FieldInfo) -> list[Leaf]:
+    """The leaves that a key's value is read by."""
+    own = [one for one in field.metadata if isinstance(one, Leaf)]
+    return [*own, *_leaves(field.annotation)]
 
 
 def _leaves(annotation: object) -> Iterator[Leaf]:

@@ -28,12 +28,12 @@ SWITCH: Final = Leaf(
 
 
 def _defence(value: object) -> int:
-    if isinstance(value, bool) or value not in {0, 1, 3}:
+    if isinstance(value, bool) or not isinstance(value, int) or value not in {0, 1, 3}:
         raise ValueError(
             f"{show(value)} is not a mode of defence;"
             " 0 (off), 1 (when memory is short) or 3 (always); 2 is set by the kernel alone"
         )
-    return 3 if value == 3 else int(value == 1)
+    return value
 
 
 DEFENCE: Final = Leaf(

@@ -31,6 +31,8 @@ def _plain(value: object) -> object:
         if not (key == "title" and isinstance(one, str))
         and not (key == "default" and (one is None or isinstance(one, dict) or one == []))
     }
+    if "patternProperties" in kept:  # a table keyed by director takes no other keys
+        kept["additionalProperties"] = False
     alternatives = kept.get("anyOf")
     if isinstance(alternatives, list) and len(alternatives) == 1:
         del kept["anyOf"]

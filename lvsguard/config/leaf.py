@@ -21,13 +21,16 @@ from pydantic_core import CoreSchema, core_schema
 
 SHOWN: Final = 60
 """Characters of a wrong value that a message repeats."""
+LEAF_MESSAGE_MAX: Final = 5000
+"""Characters of a message; the longest is a table of 32 headers that are all wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """Metadata for ``Annotated``: how pydantic reads one value.
 
-    ``parse`` raises ValueError with the whole message. ``allowed`` is what the reference says.
+    ``parse`` raises ValueError with the whole message, of at most ``LEAF_MESSAGE_MAX`` characters
+    whatever the value. ``allowed`` is what the reference says.
     """
 
     parse: Callable[[object], object]
@@ -117,7 +120,7 @@ def _seconds(value: object) -> float:
         raise ValueError(f"{show(value)} is not a duration; {how}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{show(value)} is not a duration; {how}")
-    return float(value) if abs(value) < 10**15 else math.copysign(1e15, value)
+    return float(max(-(10**15), min(value, 10**15)))  # a huge integer has no float
 
 
 def seconds(low: float, high: float, *, integral: bool = False) -> Leaf:

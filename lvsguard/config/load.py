@@ -105,8 +105,8 @@ def _values(text: str, file: str) -> dict[str, object]:
         message = f"not valid TOML: {message[:1].lower()}{message[1:]}"
     except RecursionError:
         message = "lists or tables are nested too deep; a config needs six levels"
-    except ValueError as error:  # an integer of thousands of digits
-        message = f"not valid TOML: {error}"
+    except ValueError:  # Python reads at most 4300 digits, and no key wants more than ten
+        message = "a number has thousands of digits; no key takes one that large"
     else:
         if size(values) <= VALUES:
             return values

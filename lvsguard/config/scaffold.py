@@ -78,9 +78,9 @@ def _quote(text: str) -> str:
 
 _HEAD = """\
 # lvsguard: /etc/lvsguard/config.toml
-# Check it:               lvsguard check
-# See what it will do:    lvsguard plan
-# All keys, with bounds:  lvsguard(5), docs/reference/config.md
+# Check it:             lvsguard check
+# See what it will do:  lvsguard plan
+# All keys and bounds:  lvsguard check --schema, or docs/reference/config.md
 
 [director]
 {named}interface = {interface}              # carries the VIP

@@ -99,7 +99,7 @@ class VipTable(Table):
     """Addresses that move together."""
 
     name: Annotated[str, label("a VIP's name")] = Field(
-        description="Name in status, metrics and commands."
+        description="Name in status, metrics and commands.", examples=["web"]
     )
     addresses: list[Annotated[Prefixed, PREFIXED]] = Field(
         description="The addresses, each with the prefix length that it gets on the interface.",
@@ -186,7 +186,7 @@ class ServiceTable(Table):
     """A virtual service: where clients connect and which realservers answer."""
 
     name: Annotated[str, label("a service's name")] = Field(
-        description="Name in status, metrics and commands."
+        description="Name in status, metrics and commands.", examples=["web"]
     )
     address: Annotated[Endpoint | None, ENDPOINT] = Field(
         None,

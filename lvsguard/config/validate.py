@@ -30,9 +30,9 @@ from lvsguard.config.schema import (
     TunnelTable,
     VipTable,
 )
-from lvsguard.config.table import Table
+from lvsguard.config.table import LIST, ONE, TABLE, Table
 
-VALUES: Final = 1_000_000
+VALUES: Final = 500_000
 """Values in a file at most; each may become a problem of its own, and memory is bounded."""
 
 TABLES: Final[Mapping[KeyPath, type[Table]]] = {
@@ -53,6 +53,8 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
 }
 """Model of each table, by its key path without indices."""
 
+_UNWRITTEN: Final = frozenset({ONE, TABLE, LIST, "[key]"})
+"""Tags of alternatives, and pydantic's word for a key that is wrong as a key."""
 _LISTS: Final = frozenset({"vip", "service", "realserver"})
 _LATER: Final[Mapping[KeyPath, str]] = {
     ("vip", "vrrp"): "VRRP comes with the next release and this one cannot elect a master;"
@@ -124,12 +126,13 @@ def size(values: Mapping[str, object]) -> int:
 
 
 def _path(detail: ErrorDetails) -> KeyPath:
-    # Tags of alternatives begin with "="; "[key]" says that the key itself is meant.
-    return tuple(
-        part
-        for part in detail["loc"]
-        if isinstance(part, int) or not (part.startswith("=") or part == "[key]")
-    )
+    """Where in the file a mistake is: pydantic's place without what is not written there."""
+    *around, last = detail["loc"]
+    path = [part for part in around if part not in _UNWRITTEN]
+    # An unknown key is the file's own, whatever it looks like.
+    if detail["type"] == "extra_forbidden" or last not in _UNWRITTEN:
+        path.append(last)
+    return tuple(path)
 
 
 def _faults(details: Sequence[ErrorDetails]) -> tuple[tuple[Fault, ...], frozenset[KeyPath]]:
