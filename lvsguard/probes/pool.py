@@ -38,7 +38,9 @@ STEADY_S: Final = 10.0
 SLICE: Final = 100
 """Checks sorted out in one turn of the loop."""
 LATE_S: Final = 0.25
-"""Lateness (seconds) of probes from which on an overload is logged."""
+"""Lateness (seconds) of probes from which on a prober counts as overloaded."""
+HINDERED_BEATS: Final = 3
+"""Heartbeats in a row that tell of overload before it is logged: a start is no overload."""
 
 Record = Callable[[Check, Health], None]
 Count = Callable[[Sequence[Tally]], None]
@@ -152,7 +154,7 @@ class _Worker:
         self._lock = asyncio.Lock()
         """Held while checks are sent, for a process must get each of them once."""
         self._heard = 0.0
-        self._overloaded = False
+        self._hindered = 0
 
     async def configure(self, share: dict[Check, None]) -> None:
         """Make these the checks, and send the difference to the process, if one is there."""
@@ -279,8 +281,9 @@ class _Worker:
             beat.local,
             beat.trouble,
         )
-        overloaded = beat.lateness > LATE_S or bool(beat.waiting) or bool(beat.local)
-        if overloaded and not self._overloaded:
+        hindered = beat.lateness > LATE_S or bool(beat.waiting) or bool(beat.local)
+        self._hindered = self._hindered + 1 if hindered else 0
+        if self._hindered == HINDERED_BEATS:
             log.warning(
                 "prober %d is overloaded or hindered: probes late by %.3f s, %d wait for a socket,"
                 " %d could not be made%s; more probers, longer intervals or higher limits help",
@@ -290,12 +293,6 @@ class _Worker:
                 beat.local,
                 f" ({beat.trouble})" if beat.local else "",
             )
-        self._overloaded = overloaded
-
-
-def _share(check: Check, count: int) -> int:
-    """Which process a check belongs to: the same whenever it is asked, all of a realserver's."""
-    return zlib.crc32(check.address.packed) % count
 
 
 class _Process:

@@ -134,9 +134,11 @@ class Running:
             self._burst = tuple(due for due in self._burst if due > now)
             if self._busy and self._started < self._hinted:
                 self._abandon()  # what it finds may be older than the hint
-            self._launch_if_idle(now)
+            self._turn(now)
+        elif self._due <= now:
+            self._turn(now)
         else:
-            self._launch_if_idle(now)
+            self._rearm()
 
     def launch(self) -> None:
         """Start a probe, or wait for a file descriptor."""
@@ -194,7 +196,7 @@ class Running:
         self._schedule(now)
         prober.landed()
 
-    def _launch_if_idle(self, now: float) -> None:
+    def _turn(self, now: float) -> None:
         if self._busy or self._queued:
             self._rearm()
             return

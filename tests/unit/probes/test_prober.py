@@ -28,21 +28,31 @@ class Asked:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.answer: Callable[[Check], Result | None] = lambda _: OK
+        self.answer: Callable[[Check], Result | Later | None] = lambda _: OK
         self.starts: dict[Check, list[float]] = {}
         self.under_way = 0
         self.most_under_way = 0
 
-    def ready(self, check: Check, _engine: Engine) -> Callable[[Done], Waiting]:
+    def ready(self, check: Check, engine: Engine) -> Callable[[Done], Waiting]:
         def start(done: Done) -> Waiting:
             self.starts.setdefault(check, []).append(self.clock.now)
             waiting = Waiting(self, check, done)
             answer = self.answer(check)
-            if answer is not None:
+            if isinstance(answer, Result):
                 waiting.finish(answer)
+            elif answer is not None:
+                waiting.later(engine, answer)
             return waiting
 
         return start
+
+
+class Later:
+    """An answer that takes its time (seconds)."""
+
+    def __init__(self, result: Result, after: float) -> None:
+        self.result = result
+        self.after = after
 
 
 class Waiting:
@@ -50,10 +60,20 @@ class Waiting:
 
     def __init__(self, asked: Asked, check: Check, done: Done) -> None:
         self.deadline = asked.clock.now + check.spec.timing.timeout
+        self.alarm = 0
         self._asked = asked
         self._done = done
+        self._later: Later | None = None
         asked.under_way += 1
         asked.most_under_way = max(asked.most_under_way, asked.under_way)
+
+    def later(self, engine: Engine, answer: Later) -> None:
+        self._later = answer
+        engine.wake(engine.now + answer.after, self)
+
+    def ring(self, due: float) -> None:
+        assert self._later is not None
+        self.finish(self._later.result)
 
     def finish(self, result: Result) -> None:
         self._asked.under_way -= 1
@@ -159,6 +179,17 @@ def test_an_interval_per_state_of_health(bench: Bench) -> None:
     bench.pass_time(12.0)
     down = bench.starts(check)
     assert round(down[-1] - down[-2], 1) == 5.0
+
+
+@pytest.mark.parametrize("timeout", [0.1, 0.5, 1.0, 2.0, 3.0])
+def test_the_interval_holds_whatever_the_timeout(bench: Bench, timeout: float) -> None:
+    check = check_of(1, Timing(interval=1.0, timeout=timeout))
+    bench.asked.answer = lambda _: Later(OK, 0.03)
+    bench.prober.add(1, check)
+    bench.pass_time(20.0)
+    pauses = [b - a for a, b in itertools.pairwise(bench.starts(check)[1:])]
+    assert pauses == pytest.approx([1.0] * len(pauses), abs=0.011)
+    assert len(pauses) in (18, 19)
 
 
 def test_a_change_of_verdict_is_reported_at_once_and_only_once(bench: Bench) -> None:

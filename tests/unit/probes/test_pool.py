@@ -1,0 +1,375 @@
+"""The pool with real prober processes, some of which are killed, stopped or talk nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+import trustme
+
+from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TlsSpec
+from lvsguard.core.health import FailureClass, Health, Timing, Verdict
+from lvsguard.core.tally import Tally
+from lvsguard.probes import pool
+from lvsguard.probes.pool import Probers
+from tests.unit.probes.realserver import answers, realserver
+from tests.unit.probes.test_https import server_side
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+QUICK = Timing(interval=0.2, fast_interval=0.05, down_interval=0.2, timeout=1.0)
+
+
+class Watched:
+    """Probers and what they said."""
+
+    def __init__(self, count: int) -> None:
+        self.records: list[tuple[Check, Health]] = []
+        self.deaths: list[tuple[int, str, int]] = []
+        self.probes: Counter[Check] = Counter()
+        self.codes: Counter[str] = Counter()
+        self.probers = Probers(count, record=self._record, tally=self._tally, died=self._died)
+        self._changed = asyncio.Event()
+
+    def _record(self, check: Check, health: Health) -> None:
+        self.records.append((check, health))
+        self._changed.set()
+
+    def _tally(self, tallies: Sequence[Tally]) -> None:
+        for tally in tallies:
+            self.probes[tally.check] += sum(tally.codes.values())
+            self.codes.update(tally.codes)
+            assert abs(tally.last - time.time()) < 5
+        self._changed.set()
+
+    def _died(self, prober: int, how: str, checks: int) -> None:
+        self.deaths.append((prober, how, checks))
+        self._changed.set()
+
+    def verdicts(self, check: Check) -> list[Verdict]:
+        return [health.verdict for known, health in self.records if known == check]
+
+    async def until(self, condition: Callable[[], object], within: float = 20.0) -> None:
+        """Wait for something that a callback brings about."""
+        async with asyncio.timeout(within):
+            while not condition():
+                self._changed.clear()
+                try:
+                    await asyncio.wait_for(self._changed.wait(), 0.1)
+                except TimeoutError:
+                    continue
+
+
+@asynccontextmanager
+async def running(count: int = 1) -> AsyncIterator[Watched]:
+    watched = Watched(count)
+    task = asyncio.create_task(watched.probers.run())
+    try:
+        yield watched
+    finally:
+        pids = watched.probers.pids
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+        assert watched.probers.alive == 0
+        gc.collect()
+
+
+def http(port: int, number: int = 1, timing: Timing = QUICK) -> Check:
+    spec = CheckSpec(CheckKind.HTTP, timing, http=HttpSpec())
+    return Check(IPv4Address("127.0.0.0") + number, port, spec)
+
+
+class Switch:
+    """A realserver whose answer can be changed."""
+
+    def __init__(self) -> None:
+        self.answer = OK
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answers(self.answer)(reader, writer)
+
+
+async def test_checks_run_and_changes_are_recorded() -> None:
+    switch = Switch()
+    async with realserver(switch) as port, running() as watched:
+        check = http(port)
+        watched.probers.configure([check])
+        await watched.until(lambda: watched.verdicts(check) == [Verdict.UP])
+        assert watched.probers.alive == 1
+        switch.answer = BUSY
+        await watched.until(lambda: watched.verdicts(check)[1:] == [Verdict.DOWN])
+        (_, health) = watched.records[-1]
+        assert health.result is not None
+        assert health.result.reason == "503 Busy, expected 200"
+        assert 0 <= time.monotonic() - health.since < 5
+        switch.answer = OK
+        await watched.until(lambda: watched.verdicts(check)[2:] == [Verdict.UP])
+        await watched.until(lambda: watched.codes["L7OK"] and watched.codes["L7STS"])
+        (load,) = watched.probers.loads
+        assert (load.checks, load.pid) == (1, watched.probers.pids[0])
+        assert watched.deaths == []
+
+
+async def test_a_new_reason_is_recorded_under_the_same_verdict() -> None:
+    switch = Switch()
+    switch.answer = BUSY
+    async with realserver(switch) as port, running() as watched:
+        check = http(port)
+        watched.probers.configure([check])
+        await watched.until(lambda: watched.verdicts(check) == [Verdict.DOWN])
+        switch.answer = BUSY.replace(b"503 Busy", b"500 Broken")
+        await watched.until(lambda: watched.verdicts(check) == [Verdict.DOWN] * 2)
+        result = watched.records[-1][1].result
+        assert result is not None
+        assert result.reason == "500 Broken, expected 200"
+
+
+async def test_a_change_of_checks_leaves_the_others_running() -> None:
+    async with realserver(answers(OK), "0.0.0.0") as port, running(2) as watched:
+        kept, gone, new = (http(port, number) for number in (1, 2, 3))
+        watched.probers.configure([kept, gone])
+        await watched.until(lambda: len(watched.records) == 2)
+        pids = watched.probers.pids
+        watched.probers.configure([new, http(port, 1)])
+        await watched.probers.settled()
+        await watched.until(lambda: watched.verdicts(new))
+        watched.probes.clear()
+        await watched.until(lambda: watched.probes[kept] > 5)
+        assert watched.probes[gone] <= 5
+        watched.probes.clear()
+        await watched.until(lambda: watched.probes[kept] > 5)
+        assert watched.probes[gone] == 0
+        assert watched.verdicts(kept) == [Verdict.UP]
+        assert watched.probers.pids == pids
+        watched.probers.configure([])
+        await watched.probers.settled()
+        await watched.until(lambda: all(load.checks == 0 for load in watched.probers.loads))
+
+
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [(signal.SIGKILL, "signal 9"), (signal.SIGTERM, "signal 15"), (signal.SIGSEGV, "signal 11")],
+)
+async def test_a_killed_prober_is_replaced_and_its_verdicts_stand(
+    number: signal.Signals, how: str
+) -> None:
+    switch = Switch()
+    async with realserver(switch) as port, running() as watched:
+        up, down = http(port), http(1)
+        watched.probers.configure([up, down])
+        await watched.until(lambda: len(watched.records) == 2)
+        (pid,) = watched.probers.pids
+        os.kill(pid, number)
+        await watched.until(lambda: watched.deaths)
+        assert watched.deaths == [(0, how, 2)]
+        await watched.until(lambda: watched.probers.alive)
+        watched.probes.clear()
+        await watched.until(lambda: watched.probes[up] > 2 and watched.probes[down] > 2)
+        assert watched.probers.pids[0] != pid
+        assert watched.verdicts(up) == [Verdict.UP]
+        assert watched.verdicts(down) == [Verdict.DOWN]
+        switch.answer = BUSY
+        await watched.until(lambda: watched.verdicts(up) == [Verdict.UP, Verdict.DOWN])
+
+
+async def test_a_prober_is_replaced_within_a_second() -> None:
+    async with realserver(answers(OK)) as port, running() as watched:
+        watched.probers.configure([http(port)])
+        await watched.until(lambda: watched.records)
+        (pid,) = watched.probers.pids
+        started = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        await watched.until(lambda: watched.deaths)
+        await watched.until(lambda: watched.probers.alive)
+        assert time.monotonic() - started < 3
+
+
+async def test_a_prober_ignores_the_terminals_signals() -> None:
+    async with realserver(answers(OK)) as port, running() as watched:
+        watched.probers.configure([http(port)])
+        await watched.until(lambda: watched.records)
+        (pid,) = watched.probers.pids
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGHUP)
+        watched.probes.clear()
+        await watched.until(lambda: sum(watched.probes.values()) > 3)
+        assert watched.probers.pids == (pid,)
+
+
+async def test_a_prober_that_hangs_is_killed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "SILENCE_MAX_S", 2.5)  # a setting, shortened for the test's sake
+    async with realserver(answers(OK)) as port, running() as watched:
+        check = http(port)
+        watched.probers.configure([check])
+        await watched.until(lambda: watched.records)
+        (pid,) = watched.probers.pids
+        os.kill(pid, signal.SIGSTOP)
+        await watched.until(lambda: watched.deaths)
+        assert watched.deaths == [(0, "killed, it said nothing for 2.5 s", 1)]
+        assert not Path(f"/proc/{pid}").exists()
+        await watched.until(lambda: watched.probers.alive)
+        watched.probes.clear()
+        await watched.until(lambda: watched.probes[check] > 2)
+        assert watched.verdicts(check) == [Verdict.UP]
+
+
+async def test_a_prober_that_stood_still_calls_nobody_down() -> None:
+    async with realserver(answers(OK), "0.0.0.0") as port, running() as watched:
+        checks = [http(port, n, replace(QUICK, timeout=0.3, fall=1)) for n in range(1, 200)]
+        watched.probers.configure(checks)
+        await watched.until(lambda: len(watched.records) == len(checks))
+        (pid,) = watched.probers.pids
+        for _ in range(3):
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(0.7)
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(0.3)
+        assert {health.verdict for _, health in watched.records} == {Verdict.UP}
+
+
+async def test_probers_that_cannot_start_are_tried_again_ever_more_slowly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    watched = Watched(1)
+    started = time.monotonic()
+    task = asyncio.create_task(watched.probers.run())
+    await watched.until(lambda: len(watched.deaths) == 3)
+    assert 0.55 < time.monotonic() - started < 5
+    assert watched.deaths[0][1].startswith("cannot be started: ")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(
+    ("says", "how"),
+    [
+        (b"\0\0\0\2\x92\xa5", "killed, it sent garbage: not a message of version 1: "),
+        (
+            b"\0\0\0\x08\x92\xa5Hello\x63",
+            "killed, it sent garbage: the other side speaks version 99",
+        ),
+        (b"\xff\xff\xff\xff", "killed, it sent garbage: a frame of 4294967295 bytes"),
+    ],
+)
+async def test_a_prober_that_talks_nonsense_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: bytes, how: str
+) -> None:
+    fake = tmp_path / "fake-python"
+    code = f"import os,sys,time; os.write(int(sys.argv[-1]), {says!r}); time.sleep(60)"
+    fake.write_text(f'#!/bin/sh\nexec python3 -c "{code}" "$@"\n')
+    fake.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(fake))
+    watched = Watched(1)
+    task = asyncio.create_task(watched.probers.run())
+    await watched.until(lambda: watched.deaths)
+    assert watched.deaths[0][1].startswith(how), watched.deaths[0]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_hint_is_confirmed_in_tens_of_milliseconds() -> None:
+    switch = Switch()
+    slow = Timing(interval=30.0, fast_interval=10.0, down_interval=30.0)
+    async with realserver(switch) as port, running() as watched:
+        check = http(port, timing=slow)
+        watched.probers.configure([check])
+        await watched.until(lambda: watched.verdicts(check) == [Verdict.UP])
+        switch.answer = BUSY
+        started = time.monotonic()
+        watched.probers.probe_now([check, http(port, 9)])
+        await watched.until(lambda: len(watched.records) == 2)
+        assert watched.records[-1][1].verdict is Verdict.DOWN
+        assert time.monotonic() - started < 1
+
+
+async def test_https_checks_run_in_a_prober(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    ca_file = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    tls = TlsSpec(server_name="www.example", ca_file=str(ca_file))
+    spec = CheckSpec(CheckKind.HTTPS, QUICK, http=HttpSpec(), tls=tls)
+    context = server_side(authority, "www.example")
+    async with realserver(answers(OK), tls=context) as port, running() as watched:
+        good = Check(IPv4Address("127.0.0.1"), port, spec)
+        bad = replace(good, spec=replace(spec, tls=replace(tls, server_name="other.example")))
+        watched.probers.configure([good, bad])
+        await watched.until(lambda: len(watched.records) == 2)
+        assert watched.verdicts(good) == [Verdict.UP]
+        assert watched.verdicts(bad) == [Verdict.DOWN]
+
+
+async def test_checks_of_kind_none_are_never_probed() -> None:
+    async with running() as watched:
+        watched.probers.configure([Check(IPv4Address("127.0.0.1"), 80, CheckSpec(CheckKind.NONE))])
+        await watched.probers.settled()
+        await watched.until(lambda: watched.probers.loads)
+        assert watched.probers.loads[0].checks == 0
+        assert watched.records == []
+
+
+async def test_a_prober_without_a_free_file_descriptor_says_so_and_verdicts_stand() -> None:
+    async with realserver(answers(OK)) as port, running() as watched:
+        check = http(port)
+        watched.probers.configure([check])
+        await watched.until(lambda: watched.records)
+        (pid,) = watched.probers.pids
+        fds = {int(fd.name) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+        lowest = min(set(range(100)) - fds)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, lowest))
+        await watched.until(lambda: watched.codes["SOCKERR"] > 2)
+        await watched.until(lambda: watched.probers.loads[0].local)
+        assert "raise the prober's limit of open files" in watched.probers.loads[0].trouble
+        assert watched.verdicts(check) == [Verdict.UP]
+
+
+async def test_ten_thousand_checks_do_not_hold_up_the_controllers_loop() -> None:
+    checks = [http(9, n, Timing(interval=60, down_interval=60)) for n in range(1, 10_001)]
+    worst = 0.0
+
+    async def feel() -> None:
+        nonlocal worst
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.001)
+            worst = max(worst, loop.time() - before - 0.001)
+
+    async with running() as watched:
+        await watched.until(lambda: watched.probers.alive)
+        gc.collect()
+        gc.freeze()  # as the daemon does: the test's own objects are many
+        feeling = asyncio.create_task(feel())
+        watched.probers.configure(checks)
+        await watched.probers.settled()
+        await watched.until(lambda: len(watched.records) == len(checks), within=60)
+        feeling.cancel()
+        gc.unfreeze()
+        rss = int(
+            next(
+                line.split()[1]
+                for line in Path(f"/proc/{watched.probers.pids[0]}/status").read_text().splitlines()
+                if line.startswith("VmRSS")
+            )
+        )
+    assert {health.verdict for _, health in watched.records} == {Verdict.DOWN}
+    causes = {h.cause.failure for _, h in watched.records if h.cause is not None}
+    assert causes == {FailureClass.REFUSED}
+    print(f"worst stall {worst * 1000:.1f} ms, RSS {rss} kB")
+    assert worst < 0.1  # 20 ms is the aim; other work on the machine adds to it
+    assert rss < 80_000
