@@ -76,6 +76,15 @@ class ServiceKey:
     address: IPAddress | None = None
     port: int = 0
     fwmark: int = 0
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Looked up for every service and realserver in every pass.
+        parts = (self.family, self.protocol, self.address, self.port, self.fwmark)
+        object.__setattr__(self, "_hash", hash(parts))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @classmethod
     def at(cls, protocol: Protocol, address: IPAddress, port: int) -> ServiceKey:
