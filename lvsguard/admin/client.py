@@ -29,6 +29,11 @@ _T = TypeVar("_T")
 class Unreachable(Exception):
     """No daemon answers at the socket."""
 
+    def __init__(self, message: str, *, nobody: bool = False) -> None:
+        super().__init__(message)
+        self.nobody = nobody
+        """Nobody listens there, so no daemon runs (rather than one that may not be asked)."""
+
 
 class Refused(Exception):
     """The daemon answered that it will not, or cannot."""
@@ -147,7 +152,8 @@ class Client:
         try:
             connection.connect()
         except OSError as error:
-            raise Unreachable(_unreachable(self._path, error)) from error
+            nobody = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+            raise Unreachable(_unreachable(self._path, error), nobody=nobody) from error
         return connection
 
 

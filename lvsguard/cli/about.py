@@ -76,7 +76,7 @@ def completion(args: argparse.Namespace) -> int:
 
     parser = build_parser()
     _complete_files(parser)
-    sys.stdout.write(shtab.complete(parser, args.shell))
+    sys.stdout.write(shtab.complete(parser, args.shell).rstrip() + "\n")
     return Exit.DONE
 
 

@@ -26,14 +26,21 @@ SOCKET_VARIABLE = "LVSGUARD_SOCKET"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.ASCII)
 HELP_WIDTH = 96
+EXAMPLES = "examples:"
+"""How every epilog begins."""
 
 
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps line breaks, and shows options and their help in two columns of fixed places."""
+class HelpFormatter(argparse.HelpFormatter):
+    """Fills descriptions, keeps epilogs as they are, and sets options in two columns."""
 
     def __init__(self, prog: str) -> None:
         width = min(shutil.get_terminal_size().columns - 2, HELP_WIDTH)
         super().__init__(prog, max_help_position=26, width=width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith(EXAMPLES):
+            return text
+        return super()._fill_text(text, width, indent)
 
     def add_argument(self, action: argparse.Action) -> None:
         """Leave room for names of commands: argparse forgets that they are indented."""
@@ -67,7 +74,7 @@ def add_command(
 
 def epilog(examples: Sequence[tuple[str, str]], exits: Sequence[Exit]) -> str:
     """Examples with what they do, then the exit statuses."""
-    lines = ["examples:"]
+    lines = [EXAMPLES]
     for command, meaning in examples:
         lines += [f"  {command}", f"      {meaning}"]
     lines += ["", "exit status:"]

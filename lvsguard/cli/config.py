@@ -15,7 +15,7 @@ from lvsguard.cli.arguments import (
     add_socket,
     config_path,
 )
-from lvsguard.cli.configfile import loaded
+from lvsguard.cli.configfile import interfaces, loaded
 from lvsguard.cli.exits import Exit
 from lvsguard.cli.talk import daemon
 from lvsguard.cli.text import count, say
@@ -28,17 +28,23 @@ def add(commands: Commands) -> None:
         "check",
         check,
         summary="check a configuration file",
-        description="Check a configuration file and tell every problem in it, with file and line.",
+        description="Check a configuration file and tell every problem in it, with file and line.\n"
+        "The file is judged by itself, as on any host; --here adds what only this host can tell.",
         examples=[
-            ("lvsguard check", "the file that the daemon uses"),
+            ("lvsguard check --here && lvsguard reload", "on a director, the careful way"),
             ("lvsguard check -c new.toml --director director2", "as the other director reads it"),
             ("lvsguard check --schema > lvsguard.schema.json", "for an editor's completion"),
         ],
-        exits=(Exit.DONE, Exit.USAGE),
+        exits=(Exit.DONE, Exit.FAILED, Exit.USAGE),
     )
     add_config(checking)
     checking.add_argument(
         "--director", metavar="NAME", help="check as the director of this name (default: this host)"
+    )
+    checking.add_argument(
+        "--here",
+        action="store_true",
+        help="hold it against this host's interfaces too, as the daemon does",
     )
     checking.add_argument(
         "--schema", action="store_true", help="print the JSON Schema of configuration files instead"
@@ -51,7 +57,9 @@ def add(commands: Commands) -> None:
         summary="have the daemon read its configuration again",
         description="Have the daemon read its configuration file again. A file with problems is\n"
         "refused whole, and everything stays as it was.",
-        examples=[("lvsguard check && lvsguard reload", "the careful way")],
+        examples=[
+            ("lvsguard reload", "after an edit that lvsguard check --here has nothing against")
+        ],
         exits=(Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.UNREACHABLE),
     )
     add_socket(reloading)
@@ -67,8 +75,8 @@ def check(args: argparse.Namespace) -> int:
         return Exit.DONE
     path = config_path(args)
     if args.json:
-        return _check_json(path, args.director)
-    config = loaded(path, args.director)
+        return _check_json(path, args)
+    config = loaded(path, args.director, here=args.here)
     realservers = sum(len(service.realservers) for service in config.services)
     checks = {c for s in config.services for r in s.realservers for c in r.checks}
     say(
@@ -79,13 +87,14 @@ def check(args: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _check_json(path: Path, director: str | None) -> int:
+def _check_json(path: Path, args: argparse.Namespace) -> int:
     from lvsguard.config.load import load
     from lvsguard.config.problem import ConfigError
 
     result: dict[str, object]
     try:
-        config = load(path, director=director)
+        present = interfaces() if args.here else None
+        config = load(path, director=args.director, interfaces=present)
         result = {"ok": True, "digest": config.digest, "problems": []}
     except ConfigError as error:
         problems = [

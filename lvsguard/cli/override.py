@@ -179,9 +179,10 @@ def _clear(args: argparse.Namespace, kind: str, done: str) -> int:
         reply = client.clear_override(
             ClearOverride(target=args.target, kind=OverrideKind(kind), service=args.service)
         )
-    if reply.targets:
+    if reply.targets or args.json:
         return _tell(args, reply, f"{', '.join(reply.targets)} {done}")
-    return _tell(args, reply, f"{args.target}: there was no {kind} to end")
+    say(printable(f"{args.target}: there was no {kind} to end"))
+    return Exit.DONE
 
 
 def _tell(args: argparse.Namespace, reply: ChangeReply, line: str) -> int:

@@ -8,14 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lvsguard.cli.arguments import (
-    Commands,
-    add_command,
-    add_config,
-    add_socket,
-    config_path,
-    socket_path,
-)
+from lvsguard.cli.arguments import Commands, add_command, add_config, add_socket, config_path
 from lvsguard.cli.configfile import loaded, read_text
 from lvsguard.cli.exits import CommandError, Exit
 from lvsguard.cli.talk import daemon
@@ -25,6 +18,8 @@ if TYPE_CHECKING:
     from lvsguard.admin.protocol import StepReply
 
 _SIGNS = {"add": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red")}
+CHANGES_WIDTH = 40
+"""Longer changes push their reason to the right."""
 NOTHING = "Nothing to do: the kernel is as it should be."
 
 
@@ -64,7 +59,7 @@ def add(commands: Commands) -> None:
 
 def plan(args: argparse.Namespace) -> int:
     """``lvsguard plan``."""
-    steps = _offline(args) if args.offline or not socket_path(args).exists() else _online(args)
+    steps = _offline(args) if args.offline else _online(args)
     if args.format == "json":
         sys.stdout.write(as_json(steps) + "\n")
     elif args.format == "ipvsadm":
@@ -75,9 +70,16 @@ def plan(args: argparse.Namespace) -> int:
 
 
 def _online(args: argparse.Namespace) -> Sequence[StepReply]:
+    from lvsguard.admin.client import Unreachable
+
     config = None if args.config is None else read_text(config_path(args))
     with daemon(args) as client:
-        return client.plan(config).steps
+        try:
+            return client.plan(config).steps
+        except Unreachable as error:
+            if args.socket is not None or not error.nobody:
+                raise
+    return _offline(args)
 
 
 def _offline(args: argparse.Namespace) -> Sequence[StepReply]:
@@ -123,8 +125,9 @@ def text(steps: Sequence[StepReply], colours: bool) -> list[str]:
         name = members[0].name
         title = f"{name} ({group})" if name else group
         lines += [paint(printable(title), "bold", colours)]
-        width = max(len(f"{step.object} {step.subject}") for step in members)
-        lines += [_line(step, width, colours) for step in members]
+        what = max(len(f"{step.object} {step.subject}") for step in members)
+        changes = min(max(len(", ".join(step.changes)) for step in members), CHANGES_WIDTH)
+        lines += [_line(step, what, changes, colours) for step in members]
         lines += [""]
     sums = summary(steps)
     lines += [
@@ -133,9 +136,9 @@ def text(steps: Sequence[StepReply], colours: bool) -> list[str]:
     return lines
 
 
-def _line(step: StepReply, width: int, colours: bool) -> str:
+def _line(step: StepReply, what_width: int, changes_width: int, colours: bool) -> str:
     sign, colour = _SIGNS[step.action]
-    what = f"{step.object} {step.subject}".ljust(width)
-    changes = ", ".join(step.changes)
+    what = f"{step.object} {step.subject}".ljust(what_width)
+    changes = ", ".join(step.changes).ljust(changes_width)
     why = paint(f"# {printable(step.why)}", "dim", colours)
     return f"  {paint(sign, colour, colours)} {what}  {changes}{'  ' if changes else ''}{why}"

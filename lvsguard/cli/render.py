@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     )
 
 COLUMNS = ("REALSERVER", "STATE", "WEIGHT", "ACTIVE", "IDLE", "FOR", "WHY")
+_IDENTITY_WIDTH = 26
+"""Longer names and addresses go on below."""
 _RIGHT = frozenset({"WEIGHT", "ACTIVE", "IDLE", "FOR"})
+_STATES = (*Verdict, Admin.DRAIN, Admin.DISABLED)
 _VERDICT_STYLE = {Verdict.UP: "green", Verdict.DOWN: "red", Verdict.UNKNOWN: "yellow"}
 _ROLE_STYLE = {Role.MASTER: "green", Role.BACKUP: "cyan", Role.FAULT: "red", Role.INIT: "yellow"}
 
@@ -46,6 +50,7 @@ def table(status: Status, health: HealthReply, now: float) -> RenderableType:
 def plain(status: Status, health: HealthReply, now: float) -> Iterator[str]:
     """For pipes and files: one line each, nothing cut off."""
     yield f"{status.director}  lvsguard {status.version}  config {status.config_hash}"
+    yield _summary(status)
     for trouble in _troubles(health):
         yield f"TROUBLE  {printable(trouble)}"
     for vip in status.vips:
@@ -77,8 +82,21 @@ def _banner(status: Status, health: HealthReply) -> RenderableType:
         f"  lvsguard {status.version}  config {status.config_hash}  ",
         ("● trouble", "bold red") if troubles else ("● all is well", "green"),
     )
-    lines = [Text(f"  {printable(trouble)}", style="red") for trouble in troubles]
-    return Group(line, *lines)
+    lines = [Padding(Text(printable(trouble), style="red"), (0, 0, 0, 2)) for trouble in troubles]
+    return Group(line, Text(_summary(status), style="dim"), *lines)
+
+
+def _summary(status: Status) -> str:
+    lost = sum(s.quorum.have < s.quorum.need for s in status.services)
+    everyone = [r for s in status.services for r in s.realservers]
+    states = Counter(str(r.verdict if r.admin is Admin.READY else r.admin) for r in everyone)
+    told = ", ".join(f"{states[name]} {name}" for name in _STATES if states[name])
+    return (
+        count(len(status.services), "service")
+        + (f", {lost} WITHOUT QUORUM" if lost else "")
+        + f"; {count(len(everyone), 'realserver')}"
+        + (f": {told}" if told else "")
+    )
 
 
 def _troubles(health: HealthReply) -> list[str]:
@@ -136,16 +154,19 @@ def _service_title(service: ServiceReply) -> RenderableType:
 
 def _realservers(service: ServiceReply, now: float) -> RenderableType:
     grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=False)
+    rows = [_row(realserver, now) for realserver in service.realservers]
+    widest = max(len(row[0]) for row in ((COLUMNS[0],), *rows))
     for name in COLUMNS:
         grid.add_column(
             name,
             justify="right" if name in _RIGHT else "left",
-            no_wrap=name not in ("WHY", "REALSERVER"),
+            width=min(widest, _IDENTITY_WIDTH) if name == "REALSERVER" else None,
+            no_wrap=name not in ("REALSERVER", "WHY"),
             overflow="fold",
         )
-    for realserver in service.realservers:
+    for realserver, row in zip(service.realservers, rows, strict=True):
         style = _style(realserver)
-        cells = [Text(cell) for cell in _row(realserver, now)]
+        cells = [Text(cell) for cell in row]
         cells[1].stylize(style)
         if realserver.admin is Admin.DISABLED:
             cells[0].stylize("dim")

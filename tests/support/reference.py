@@ -1,0 +1,22 @@
+"""Writes the reference pages that are made from code: ``python -m tests.support.reference``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lvsguard.cli import reference
+from lvsguard.cli.main import build_parser
+from lvsguard.telemetry import catalog
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference"
+
+
+def write() -> None:
+    """Write them."""
+    DOCS.mkdir(parents=True, exist_ok=True)
+    (DOCS / "commands.md").write_text(reference.page(build_parser()))
+    (DOCS / "metrics.md").write_text(catalog.reference())
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,141 @@
+"""status: table, plain lines, JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from dataclasses import replace
+from ipaddress import ip_address
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from lvsguard.admin import status
+from lvsguard.admin.protocol import HealthReply, Status
+from lvsguard.cli.render import plain, table
+from lvsguard.core.health import Verdict
+from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
+from lvsguard.core.override import Admin
+from lvsguard.core.snapshot import ForeignStatus, Role, VipStatus
+from lvsguard.serving import Slices
+from tests.support.golden import Golden
+from tests.support.published import NOON, VIP, WELL, Picture, realserver, seed_services, service
+from tests.unit.cli.conftest import Run, Served
+
+TLS = ServiceKey.at(Protocol.TCP, VIP.address, 443)
+
+
+def busy() -> Picture:
+    """A director with something of everything."""
+    web = replace(seed_services()[0])
+    rs1 = realserver(
+        "10.0.0.44",
+        name="rs3",
+        admin=Admin.DRAIN,
+        weight=0,
+        reason="drained by alice (uid 1000): kernel update of the whole rack, until further notice",
+    )
+    tls = service(
+        rs1,
+        realserver("10.0.0.45", 443, verdict=Verdict.UNKNOWN, weight=None, reason="not probed yet"),
+        realserver("2001:db8::46", 443, admin=Admin.DISABLED, weight=None, reason="off"),
+        name="tls",
+        key=TLS,
+    )
+    marked = service(name="marked", key=ServiceKey.marked(7), need=0)
+    stranger = ForeignStatus(
+        ServiceKey.at(Protocol.UDP, ip_address("10.0.0.99"), 53),
+        "wlc",
+        {RealserverKey(ip_address("10.0.0.42"), 53): 1},
+    )
+    backup = VipStatus("mail", (VIP,), frozenset(), Role.BACKUP, NOON - 90061, 51, 100, "10.0.0.40")
+    pulse = replace(
+        WELL,
+        programmed=False,
+        trouble=("interface eth0 is down: look at its cable and `ip link show eth0`",),
+        probers=1,
+        probers_wanted=2,
+    )
+    picture = Picture([web, tls, marked], pulse, (stranger,))
+    return replace(picture, groups=(*picture.groups, backup), reload_ok=False)
+
+
+async def documents(picture: Picture) -> tuple[Status, HealthReply]:
+    """What the daemon would answer."""
+    raw = b"".join([piece async for piece in status.status_json(picture, Slices())])
+    return msgspec.json.decode(raw, type=Status), status.health(picture)
+
+
+@pytest.mark.parametrize("name", ["seed", "busy"])
+async def test_the_table_fits_80_columns(name: str, golden: Golden) -> None:
+    picture = busy() if name == "busy" else Picture()
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True, no_color=True, highlight=False)
+    console.print(table(*await documents(picture), NOON))
+    text = "\n".join(line.rstrip() for line in _without_styles(out.getvalue()).splitlines()) + "\n"
+    assert max(map(len, text.splitlines())) <= 80
+    golden.check(f"cli/status-{name}.txt", text)
+
+
+def _without_styles(text: str) -> str:
+    """no_color keeps bold and dim."""
+    parts = text.split("\x1b[")
+    return parts[0] + "".join(part.partition("m")[2] for part in parts[1:])
+
+
+@pytest.mark.parametrize("name", ["seed", "busy"])
+async def test_plain_lines_cut_nothing(name: str, golden: Golden) -> None:
+    picture = busy() if name == "busy" else Picture()
+    text = "\n".join(plain(*await documents(picture), NOON)) + "\n"
+    golden.check(f"cli/status-{name}-plain.txt", text)
+
+
+async def test_what_realservers_answer_cannot_draw_on_the_terminal() -> None:
+    rude = Picture([service(realserver(reason="L7STS \x1b]0;owned\x07 [red]503[/red]"))])
+    out = io.StringIO()
+    console = Console(file=out, width=120, force_terminal=True, highlight=False)
+    console.print(table(*await documents(rude), NOON))
+    assert r"\x1b]0;owned\x07 [red]503[/red]" in out.getvalue()
+    assert "\x07" not in out.getvalue()
+    assert r"\x1b]0;owned" in "\n".join(plain(*await documents(rude), NOON))
+
+
+def test_json_is_the_public_document(run: Run, served: Served) -> None:
+    done = run("status", "--json", "--socket", str(served.socket))
+    document = json.loads(done.out)
+    assert set(document) == {"director", "version", "config_hash", "vips", "services", "foreign"}
+    assert done.out.startswith("{\n  ")
+
+
+def test_a_pipe_gets_plain_lines(run: Run, served: Served) -> None:
+    done = run("status", "--socket", str(served.socket))
+    assert done.status == 0
+    assert "\x1b" not in done.out
+    assert "rs2 10.0.0.43:80  down" in done.out
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_a_terminal_gets_colours_unless_told_not_to(served: Served, no_color: bool) -> None:
+    ours, theirs = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLORTERM")}
+    environment |= {"TERM": "xterm-256color", "COLUMNS": "80"}
+    if no_color:
+        environment["NO_COLOR"] = "1"
+    command = [sys.executable, "-m", "lvsguard", "status", "--socket", str(served.socket)]
+    process = subprocess.Popen(command, stdout=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # EIO: the other end is closed (pty(7))
+        pass
+    os.close(ours)
+    assert process.wait(10) == 0
+    assert b"10.0.0.43:80" in shown
+    assert (b"\x1b[31m" in shown) is not no_color
