@@ -11,7 +11,7 @@ import re
 import socket
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from lvsguard.config.locate import Lines
 from lvsguard.config.problem import ConfigError, Problem, spell
 from lvsguard.config.review import Interfaces
 from lvsguard.config.rules import review
-from lvsguard.config.validate import VALUES, Fault, size, validate
+from lvsguard.config.validate import VALUES, Fault, bounded, size, validate
 from lvsguard.core.config import Config
 
 FILE_MAX: Final = 8 * 1024 * 1024
@@ -132,10 +132,10 @@ def _digest(values: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
-def _located(faults: Iterable[Fault], text: str, file: str) -> list[Problem]:
+def _located(faults: Sequence[Fault], text: str, file: str) -> list[Problem]:
     # tomllib counts lines so too: only "\n" ends one.
     lines = Lines(text)
-    problems = [Problem(file, lines.of(f.path), spell(f.path), f.message) for f in faults]
+    problems = [Problem(file, lines.of(f.path), spell(f.path), f.message) for f in bounded(faults)]
     return sorted(problems, key=lambda problem: problem.line)
 
 

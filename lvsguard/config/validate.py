@@ -34,6 +34,8 @@ from lvsguard.config.table import LIST, ONE, TABLE, Table
 
 VALUES: Final = 500_000
 """Values in a file at most; each may become a problem of its own, and memory is bounded."""
+PROBLEMS: Final = 1000
+"""Problems that are told of one file; nobody reads more before the next attempt."""
 
 TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     (): Document,
@@ -77,8 +79,8 @@ class Fault:
 class Validated:
     """The document with the faulty parts cut out, and the faults.
 
-    ``document`` is None when too little was left. ``doubtful``: paths whose value is not what the
-    file says; a rule that involves one stays silent.
+    ``document`` is None when too little was left, or too much was wrong. ``doubtful``: paths whose
+    value is not what the file says; a rule that involves one stays silent.
     """
 
     document: Document | None
@@ -99,7 +101,9 @@ def validate(values: Mapping[str, object]) -> Validated:
         return Validated(Document.model_validate(values))
     except ValidationError as error:
         details = error.errors(include_url=False)
-    faults, doubtful = _faults(details)
+    faults, doubtful = _faults(details[:PROBLEMS])
+    if len(details) > PROBLEMS:
+        return Validated(None, (*faults, _more(len(details))))
     copy = deepcopy(dict(values))
     for _ in range(8):  # a cut may uncover that the table around it lacks something now
         for one in details:
@@ -109,6 +113,17 @@ def validate(values: Mapping[str, object]) -> Validated:
         except ValidationError as error:
             details = error.errors(include_url=False)
     return Validated(None, faults, doubtful)
+
+
+def _more(count: int) -> Fault:
+    return Fault((), f"{count} problems; these are the first {PROBLEMS}")
+
+
+def bounded(faults: Sequence[Fault]) -> Sequence[Fault]:
+    """Not more faults than anybody reads, and a word on the others."""
+    if len(faults) <= PROBLEMS + 1:
+        return faults
+    return [_more(len(faults)), *faults[:PROBLEMS]]
 
 
 def size(values: Mapping[str, object]) -> int:

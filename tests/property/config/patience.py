@@ -1,4 +1,4 @@
-"""How these tests run on a machine that is busy with others: time says nothing of what is tested."""
+"""How these tests run on a machine that is busy: time says nothing of what is tested."""
 
 from __future__ import annotations
 

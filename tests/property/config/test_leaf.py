@@ -52,7 +52,7 @@ def test_there_are_leaves() -> None:
     assert len(LEAVES) > 60
 
 
-@settings(PATIENT, max_examples=1500)
+@settings(PATIENT, max_examples=800)
 @given(st.sampled_from(sorted(LEAVES)), ANYTHING)
 def test_any_value_is_taken_or_told(name: str, value: object) -> None:
     problem = "none"

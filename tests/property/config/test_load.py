@@ -88,7 +88,7 @@ WORDS = [
 ]
 
 
-@settings(PATIENT, max_examples=300)
+@settings(PATIENT, max_examples=200)
 @given(st.lists(st.sampled_from(WORDS), max_size=60).map("".join))
 def test_any_words_of_a_config(text: str) -> None:
     outcome(text)
@@ -150,7 +150,7 @@ KEYS = [
 ]
 
 
-@settings(PATIENT, max_examples=300)
+@settings(PATIENT, max_examples=200)
 @given(st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), VALUES, max_size=7))
 def test_any_values_under_the_right_names(values: dict[str, object]) -> None:
     outcome(document(values))
@@ -213,7 +213,7 @@ def test_the_seed_of_the_mutations_is_good() -> None:
     assert isinstance(outcome(document(seed())), Config)
 
 
-@settings(PATIENT, max_examples=500)
+@settings(PATIENT, max_examples=400)
 @given(
     st.lists(
         st.tuples(st.sampled_from(PLACES), st.sampled_from(["drop", "rename", "replace"]), VALUES),
@@ -247,7 +247,7 @@ def test_any_change_of_a_good_config_is_taken_or_told(
     outcome(document(values))
 
 
-@settings(PATIENT, max_examples=300)
+@settings(PATIENT, max_examples=200)
 @given(
     st.sampled_from(SAMPLES),
     st.floats(0, 1),

@@ -144,7 +144,7 @@ def documents(draw: st.DrawFn) -> Writer:
     return writer
 
 
-@settings(PATIENT, max_examples=200)
+@settings(PATIENT, max_examples=150)
 @given(documents())
 def test_every_key_is_found_on_the_line_it_was_written_on(written: Writer) -> None:
     tomllib.loads(written.text)  # the generator writes valid TOML
@@ -154,7 +154,7 @@ def test_every_key_is_found_on_the_line_it_was_written_on(written: Writer) -> No
     assert all(len(path) <= DEPTH for path in found)
 
 
-@settings(PATIENT, max_examples=300)
+@settings(PATIENT, max_examples=150)
 @given(st.text(max_size=300) | st.lists(st.sampled_from(WORDS), max_size=60).map("".join))
 def test_any_text_is_walked_to_some_end(text: str) -> None:
     lines = Lines(text)
