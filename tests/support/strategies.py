@@ -87,6 +87,7 @@ def _possible(two: tuple[VipAddress, ...]) -> bool:
 
 _REALSERVERS: Final = (
     Realserver(0),
+    Realserver(0),
     Realserver(1),
     Realserver(2),
     Realserver(WEIGHT_MAX),
@@ -100,6 +101,7 @@ _SETTINGS: Final = (
     VirtualService("rr"),
     VirtualService("wlc"),
     VirtualService("sh", frozenset({"sh-fallback"})),
+    VirtualService("sh", frozenset({"sh-fallback", "sh-port"})),
     VirtualService("mh", frozenset({"mh-fallback", "mh-port"}), Persistence(50, 24)),
     VirtualService("wlc", persistence=Persistence()),
 )
@@ -109,7 +111,8 @@ _SETTINGS: Final = (
 
 
 # Fixed slots of single choices: several times faster to draw than dictionaries and unique lists.
-_SLOT: Final = st.sampled_from((None, None, None, *_REALSERVERS))
+# Most slots are empty or at weight 0, so that the last live realserver is often at stake.
+_SLOT: Final = st.sampled_from((*(None for _ in _REALSERVERS), *_REALSERVERS))
 _SLOTS: Final = {f: st.tuples(*(_SLOT for _ in keys)) for f, keys in REALSERVER_KEYS.items()}
 _SETTING: Final = st.sampled_from(_SETTINGS)
 
@@ -241,7 +244,9 @@ def any_realserver_keys(service: ServiceKey) -> SearchStrategy[RealserverKey]:
 
 # -- facts -------------------------------------------------------------------------------------
 
-_TIMINGS: Final = (Timing(), Timing(1.0, 0.25, 5.0, rise=1, fall=1), Timing(rise=3, fall=2))
+_TIMINGS: Final = (Timing(), Timing(1.0, 0.25, 5.0, rise=1, fall=1))
+_GOOD: Final = Result(True, "L7OK", "200 OK")
+_BAD: Final = tuple(Result(False, "L7STS", str(f), failure=f) for f in FailureClass)
 
 
 def timings() -> SearchStrategy[Timing]:
@@ -251,78 +256,91 @@ def timings() -> SearchStrategy[Timing]:
 
 
 def results() -> SearchStrategy[Result]:
-    """Outcomes of probes; about half are good."""
-    good = st.just(Result(True, "L7OK", "200 OK"))
-    bad = st.sampled_from(FailureClass).map(lambda f: Result(False, "L7STS", str(f), failure=f))
-    return st.one_of(good, bad)
+    """Outcomes of probes; half are good."""
+    return st.sampled_from((*(_GOOD for _ in _BAD), *_BAD))
 
 
-@st.composite
-def healths(draw: st.DrawFn) -> Health:
-    """Health as a prober reports it: a settled verdict with its evidence, or nothing yet."""
-    verdict = draw(st.sampled_from(Verdict))
-    if verdict is Verdict.UNKNOWN:
-        return Health()
-    since = float(draw(st.integers(0, 3)))
-    if verdict is Verdict.UP:
-        return Health(verdict, since, successes=2, result=Result(True, "L7OK", "200 OK"))
-    failure = draw(st.sampled_from([f for f in FailureClass if f is not FailureClass.LOCAL]))
-    evidence = Result(False, "L4TOUT", str(failure), failure=failure)
-    return Health(verdict, since, failures=2, result=evidence)
+def _healths() -> tuple[Health, ...]:
+    """What a prober may report: nothing yet, up, and down for each reason."""
+    downs = [r for r in _BAD if r.failure is not FailureClass.LOCAL]
+    rising = Health(Verdict.DOWN, 3.0, successes=1, result=_GOOD, cause=downs[0])
+    return (
+        Health(),
+        Health(failures=1, result=downs[-1]),
+        Health(Verdict.UP, 1.0, successes=2, result=_GOOD),
+        *(Health(Verdict.DOWN, 2.0, failures=2, result=r, cause=r) for r in downs),
+        rising,
+    )
 
+
+_HEALTHS: Final = st.sampled_from((None, *_healths()))
 
 SERVICE_NAMES: Final = tuple(f"service{number}" for number in range(len(SERVICE_KEYS)))
 
 CHECKS: Final[Mapping[IPAddress, tuple[Check, ...]]] = {
-    key.address: tuple(Check(key.address, 80, CheckSpec(CheckKind.HTTP, t)) for t in _TIMINGS[:2])
+    key.address: tuple(Check(key.address, 80, CheckSpec(CheckKind.HTTP, t)) for t in _TIMINGS)
     for family in Family
     for key in REALSERVER_KEYS[family]
 }
+"""Two for each address, shared by every service that the address is in."""
+
+_ALL_CHECKS: Final = tuple(check for checks in CHECKS.values() for check in checks)
 
 
-@st.composite
-def realserver_configs(draw: st.DrawFn, key: RealserverKey) -> RealserverConfig:
-    """A configured realserver; its checks are shared by every service that it is in."""
-    checks = draw(st.lists(st.sampled_from(CHECKS[key.address]), unique=True))
-    entry = draw(st.sampled_from(_REALSERVERS))
-    return RealserverConfig(
-        str(key),
-        key,
-        entry.weight,
-        entry.forwarding,
-        entry.tunnel,
-        entry.upper_threshold,
-        entry.lower_threshold,
-        tuple(checks),
+def _realserver_configs(key: RealserverKey) -> SearchStrategy[RealserverConfig | None]:
+    both = CHECKS[key.address]
+    return st.sampled_from(
+        (
+            *(None for _ in _REALSERVERS),
+            *(
+                RealserverConfig(
+                    str(key),
+                    key,
+                    entry.weight,
+                    entry.forwarding,
+                    entry.tunnel,
+                    entry.upper_threshold,
+                    entry.lower_threshold,
+                    checks,
+                )
+                for entry in _REALSERVERS
+                for checks in ((), both[:1], both[1:], both)
+            ),
+        )
     )
+
+
+_MEMBERS: Final = {
+    family: st.tuples(*map(_realserver_configs, keys)) for family, keys in REALSERVER_KEYS.items()
+}
+_ON_FAILURE: Final = st.sampled_from(OnFailure)
 
 
 @st.composite
 def service_configs(draw: st.DrawFn, key: ServiceKey) -> ServiceConfig:
     """A configured service of this key."""
-    settings = draw(st.sampled_from(_SETTINGS))
-    keys = draw(st.lists(st.sampled_from(REALSERVER_KEYS[key.family]), unique=True))
+    settings = draw(_SETTING)
+    members = draw(_MEMBERS[key.family])
     return ServiceConfig(
         SERVICE_NAMES[SERVICE_KEYS.index(key)],
         key,
-        tuple(draw(realserver_configs(k)) for k in keys),
+        tuple(member for member in members if member is not None),
         settings.scheduler,
-        draw(st.sampled_from((frozenset[str](), settings.flags))),
+        settings.flags if draw(st.booleans()) else frozenset(),
         settings.persistence,
-        on_failure=draw(st.sampled_from(OnFailure)),
+        on_failure=draw(_ON_FAILURE),
     )
 
 
 @st.composite
 def configs(draw: st.DrawFn) -> Config:
     """A valid config over the few service keys."""
-    keys = draw(st.lists(st.sampled_from(SERVICE_KEYS), unique=True, max_size=4))
     vips = draw(address_sets())
     return Config(
         "director1",
         "eth0",
         (VipConfig("web", tuple(sorted(vips, key=str))),),
-        tuple(draw(service_configs(key)) for key in keys),
+        tuple(draw(service_configs(key)) for key in draw(_KEYS)),
         "0123456789ab",
     )
 
@@ -335,26 +353,27 @@ def weights() -> SearchStrategy[Weight]:
     )
 
 
+_TARGETS: Final = st.sampled_from(
+    tuple(
+        Target(key.address, port, service)
+        for family in Family
+        for key in REALSERVER_KEYS[family][:2]
+        for port in (None, key.port)
+        for service in (None, None, *SERVICE_NAMES[:3])
+    )
+)
+_KINDS: Final = st.sampled_from(OverrideKind)
+_TIMES: Final = st.sampled_from((0.0, 1.0, 2.0, 3.0))
+
+
 @st.composite
 def overrides(draw: st.DrawFn) -> Override:
     """An override of one of the few realservers."""
-    family = draw(st.sampled_from(Family))
-    key = draw(st.sampled_from(REALSERVER_KEYS[family]))
-    kind = draw(st.sampled_from(OverrideKind))
-    since = float(draw(st.integers(0, 3)))
-    return Override(
-        Target(
-            key.address,
-            draw(st.sampled_from((None, key.port))),
-            draw(st.none() | st.sampled_from(SERVICE_NAMES)),
-        ),
-        kind,
-        "alice (uid 1000)",
-        since,
-        draw(st.sampled_from(("", "kernel upgrade"))),
-        draw(weights()) if kind is OverrideKind.WEIGHT else None,
-        draw(st.none() | st.just(since + 10.0)),
-    )
+    target, kind, since = draw(_TARGETS), draw(_KINDS), draw(_TIMES)
+    reason, lasting = draw(st.sampled_from(("", "kernel upgrade"))), draw(st.booleans())
+    weight = draw(weights()) if kind is OverrideKind.WEIGHT else None
+    expires = None if lasting else since + 10.0
+    return Override(target, kind, "alice (uid 1000)", since, reason, weight, expires)
 
 
 def override_tuples() -> SearchStrategy[tuple[Override, ...]]:
@@ -362,17 +381,27 @@ def override_tuples() -> SearchStrategy[tuple[Override, ...]]:
     return st.lists(overrides(), max_size=4, unique_by=lambda o: o.key).map(tuple)
 
 
+_FOUND: Final = {
+    family: st.tuples(*(st.sampled_from((None, 0, 1, 7)) for _ in keys))
+    for family, keys in REALSERVER_KEYS.items()
+}
+
+
 @st.composite
 def adoptions(draw: st.DrawFn) -> Adopted:
     """Weights found in the kernel at start."""
-    found = draw(kernel_states()).services
-    return {key: {r: e.weight for r, e in s.realservers.items()} for key, s in found.items()}
+    adopted = {}
+    for key in draw(_KEYS):
+        found = zip(REALSERVER_KEYS[key.family], draw(_FOUND[key.family]), strict=True)
+        adopted[key] = {realserver: weight for realserver, weight in found if weight is not None}
+    return adopted
 
 
 def health_maps() -> SearchStrategy[dict[Check, Health]]:
     """What is known of some of the checks."""
-    checks = sorted({c for many in CHECKS.values() for c in many}, key=repr)
-    return st.dictionaries(st.sampled_from(checks), healths(), max_size=len(checks))
+    return st.tuples(*(_HEALTHS for _ in _ALL_CHECKS)).map(
+        lambda known: {c: h for c, h in zip(_ALL_CHECKS, known, strict=True) if h is not None}
+    )
 
 
 def facts() -> SearchStrategy[Facts]:

@@ -44,6 +44,15 @@ def after(state: KernelState, step: Step) -> KernelState:
     return KernelState(services, state.addresses)
 
 
+def fits(state: KernelState, step: Step) -> bool:
+    """Whether the kernel would take this step now."""
+    try:
+        after(state, step)
+    except AssertionError:
+        return False
+    return True
+
+
 def _addresses_after(
     addresses: frozenset[VipAddress], step: AddAddress | RemoveAddress
 ) -> frozenset[VipAddress]:

@@ -299,6 +299,11 @@ def test_an_override_of_another_service_or_realserver_changes_nothing() -> None:
     assert place(UP, elsewhere, other) == place(UP)
 
 
+def test_the_reason_is_never_that_of_an_override_that_does_not_apply() -> None:
+    elsewhere = override(OverrideKind.DRAIN, Target(TWO.address), reason="another one")
+    assert place(UP, elsewhere, DRAIN).reason == "drained by alice: upgrade"
+
+
 # -- a whole service, a whole state ------------------------------------------------------------
 
 

@@ -7,7 +7,16 @@ from ipaddress import ip_address
 
 import pytest
 
-from lvsguard.core.model import KernelState, Realserver, VipAddress, VirtualService
+from lvsguard.core.model import (
+    Forwarding,
+    KernelState,
+    Persistence,
+    Realserver,
+    Tunnel,
+    TunnelKind,
+    VipAddress,
+    VirtualService,
+)
 from lvsguard.core.plan import applied, held_back, in_phases, live, owned_part, plan
 from lvsguard.core.step import (
     AddAddress,
@@ -87,10 +96,27 @@ def test_a_changed_scheduler_edits_the_service_in_place() -> None:
 
 
 @pytest.mark.parametrize(
+    "wanted",
+    [
+        Realserver(2),
+        Realserver(1, Forwarding.NAT),
+        Realserver(1, Forwarding.TUN, Tunnel(TunnelKind.GUE, 6080)),
+        Realserver(1, upper_threshold=10),
+        Realserver(1, lower_threshold=10),
+    ],
+)
+def test_every_field_of_a_realserver_counts_as_a_difference(wanted: Realserver) -> None:
+    desired = state({WEB: replace(serving({}), realservers={ONE: wanted})})
+    observed = state({WEB: serving({ONE: 1})})
+    assert plan(desired, observed) == (EditRealserver(WEB, ONE, wanted, Realserver(1)),)
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"scheduler": "wlc"},
         {"flags": frozenset({"flag-1"})},
+        {"persistence": Persistence()},
         {"one_packet": True},
     ],
 )
@@ -216,6 +242,19 @@ def test_a_service_that_could_not_grow_keeps_its_last_live_realserver() -> None:
     now = state({WEB: serving({TWO: 1, THREE: 1})})
     shrink = [DeleteRealserver(WEB, TWO), DeleteRealserver(WEB, THREE)]
     assert held_back(shrink, [GROW_ONE], now) == ((shrink[0],), (shrink[1],))
+
+
+def test_a_realserver_that_could_not_be_raised_counts_as_growth_that_failed() -> None:
+    now = state({WEB: serving({ONE: 0, TWO: 1})})
+    failed = EditRealserver(WEB, ONE, Realserver(1), Realserver(0))
+    gone = DeleteRealserver(WEB, TWO)
+    assert held_back([gone], [failed], now) == ((), (gone,))
+
+
+def test_a_failure_elsewhere_at_the_same_address_holds_no_settings_back() -> None:
+    edit = EditService(TLS, serving({}, "wlc"), serving({}))
+    now = state({TLS: serving({})}, ON_ETH0)
+    assert held_back([edit], [RemoveAddress(ON_ETH0)], now) == ((edit,), ())
 
 
 def test_a_weight_is_not_lowered_to_0_either_when_it_is_the_last_live_one() -> None:
