@@ -13,6 +13,11 @@ from lvsguard.kernel.sysctl import SettingValue, Sysctl
 
 ROOM = "net/ipv4/vs"
 
+AUTOMATIC = frozenset({"drop_entry", "drop_packet", "secure_tcp"})
+"""Defences that the kernel itself moves between 1 (armed) and 2 (at work), as memory goes
+(net/netfilter/ipvs/ip_vs_ctl.c, update_defense_level)."""
+ARMED = frozenset({"1", "2"})
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -41,6 +46,8 @@ class Settings:
         troubles: list[str] = []
         for name, value in self._wanted.sysctls.items():
             try:
+                if name in AUTOMATIC and {value, self._sysctl.read(f"{ROOM}/{name}")} <= ARMED:
+                    continue
                 written = self._sysctl.set([SettingValue(f"{ROOM}/{name}", value)])
             except KernelError as error:
                 troubles.append(str(error))

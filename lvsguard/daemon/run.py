@@ -53,7 +53,7 @@ async def run(options: Options) -> int:
     """Run the director until it is told to stop. Exit status: 0 done, 1 failed, 2 bad config."""
     log.setup(options.log_format)
     try:
-        config = await _load(options, None)
+        config = await _first_load(options)
     except ConfigError as error:
         for problem in error.problems:
             log.LOGGER.error("%s", problem)
@@ -103,9 +103,24 @@ async def _keep_house(options: Options, config: Config) -> int:
         await journal.close()
 
 
-async def _load(options: Options, text: str | None) -> Config:
-    """The config file, or this text in its place; beside the loop, for large ones take a while."""
-    interfaces = await _interfaces()
+async def _first_load(options: Options) -> Config:
+    """The config of a start. What is wrong with this host's interfaces alone is only told: it may
+    pass (a link that comes late), and not to serve at all would be worse."""
+    try:
+        return await _load(options, None)
+    except ConfigError as error:
+        config = await _load(options, None, look=False)
+        for problem in error.problems:
+            log.LOGGER.warning("%s", problem)
+        return config
+
+
+async def _load(options: Options, text: str | None, *, look: bool = True) -> Config:
+    """The config file, or this text in its place; beside the loop, for large ones take a while.
+
+    ``look``: hold it against this host's interfaces too.
+    """
+    interfaces = await _interfaces() if look else None
     if text is None:
         config = await asyncio.to_thread(load, options.config, interfaces=interfaces)
     else:

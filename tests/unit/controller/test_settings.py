@@ -53,3 +53,14 @@ async def test_without_named_timeouts_the_kernel_is_not_asked(tmp_path: Path) ->
         IpvsSettings(), Sysctl(tmp_path)
     ).hold(ipvs)
     assert ipvs.writes == 0
+
+
+async def test_a_defence_that_the_kernel_moved_by_itself_is_left_alone(
+    tmp_path: Path, setting: Path
+) -> None:
+    drop = setting.with_name("drop_entry")
+    drop.write_text("2\n")
+    settings = Settings(IpvsSettings({"drop_entry": "1"}), Sysctl(tmp_path))
+    assert (await settings.hold(FakeIpvs())).changes == ()
+    drop.write_text("0\n")
+    assert (await settings.hold(FakeIpvs())).changes == ("net/ipv4/vs/drop_entry 0 -> 1",)
