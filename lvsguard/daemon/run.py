@@ -109,7 +109,10 @@ async def _first_load(options: Options) -> Config:
     try:
         return await _load(options, None)
     except ConfigError as error:
-        config = await _load(options, None, look=False)
+        try:
+            config = await _load(options, None, look=False)
+        except ConfigError:
+            raise error from None
         for problem in error.problems:
             log.LOGGER.warning("%s", problem)
         return config
