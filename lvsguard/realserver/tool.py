@@ -69,6 +69,8 @@ def _brief(said: str) -> str:
 
 
 def _hint(said: str) -> str:
+    if "modprobe" in said:  # legacy arptables loads them itself, which only root may
+        return "; load the modules first: modprobe -a arptable_filter arpt_mangle"
     if "ermi" in said:  # "Permission denied", "Operation not permitted"
         return "; run as root, or with CAP_NET_ADMIN and CAP_NET_RAW"
     if "not supported" in said or "No such file" in said:

@@ -152,6 +152,7 @@ def test_user_and_directories_are_made(tmp_path: Path) -> None:
 
 def test_modules_are_plain_names() -> None:
     for file in DEPLOY.glob("modules-load.d/*.conf"):
-        names = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+        lines = file.read_text().splitlines()
+        names = [line for line in lines if line and not line.startswith("#")]
         assert names
         assert all(re.fullmatch(r"[a-z_]+", name) for name in names)
