@@ -70,7 +70,7 @@ def _settings(before: VirtualService, now: VirtualService) -> str:
         for name, was, is_now in (
             ("scheduler", before.scheduler, now.scheduler),
             ("flags", _flags(before), _flags(now)),
-            ("persistence", before.persistence, now.persistence),
+            ("persistence", _persistence(before), _persistence(now)),
             ("one-packet", before.one_packet, now.one_packet),
         )
         if was != is_now
@@ -82,16 +82,32 @@ def _flags(service: VirtualService) -> str:
     return ",".join(sorted(service.flags)) or "none"
 
 
+def _persistence(service: VirtualService) -> str:
+    held = service.persistence
+    if held is None:
+        return "none"
+    engine = f" {held.engine}" if held.engine else ""
+    return f"{held.timeout}s/{held.prefix}{engine}"
+
+
 def _entry(was: Realserver, now: Realserver) -> str:
     words = [
-        f"{name} {getattr(was, field)} became {getattr(now, field)}"
-        for name, field in (
-            ("weight", "weight"),
-            ("forwarding", "forwarding"),
-            ("tunnel", "tunnel"),
-            ("upper threshold", "upper_threshold"),
-            ("lower threshold", "lower_threshold"),
+        f"{name} {before} became {is_now}"
+        for name, before, is_now in (
+            ("weight", was.weight, now.weight),
+            ("forwarding", was.forwarding, now.forwarding),
+            ("tunnel", _tunnel(was), _tunnel(now)),
+            ("upper threshold", was.upper_threshold, now.upper_threshold),
+            ("lower threshold", was.lower_threshold, now.lower_threshold),
         )
-        if getattr(was, field) != getattr(now, field)
+        if before != is_now
     ]
     return ", ".join(words)
+
+
+def _tunnel(entry: Realserver) -> str:
+    tunnel = entry.tunnel
+    if tunnel is None:
+        return "none"
+    port = f" port {tunnel.port}" if tunnel.port else ""
+    return f"{tunnel.kind}{port} {tunnel.checksum}"

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from lvsguard.core.drift import Drift, drifts
-from lvsguard.core.model import Forwarding, Persistence, Realserver
+from lvsguard.core.model import (
+    Forwarding,
+    Persistence,
+    Realserver,
+    Tunnel,
+    TunnelChecksum,
+    TunnelKind,
+)
 from tests.unit.core.sample import ONE, OTHER_WEB, TWO, WEB, serving
 
 LEFT = {WEB: serving({ONE: 1, TWO: 1})}
@@ -52,10 +61,25 @@ def test_an_edited_service_tells_every_setting_that_differs() -> None:
     assert drift.differed == "scheduler rr became sh, flags none became sh-port"
 
 
-def test_persistence_that_came_is_drift() -> None:
-    found = {WEB: replace(LEFT[WEB], persistence=Persistence())}
+@pytest.mark.parametrize(
+    ("persistence", "text"),
+    [
+        (Persistence(), "300s/32"),
+        (Persistence(60, 24, "sip"), "60s/24 sip"),
+    ],
+)
+def test_persistence_that_came_is_drift(persistence: Persistence, text: str) -> None:
+    found = {WEB: replace(LEFT[WEB], persistence=persistence)}
     (drift,) = drifts(LEFT, found)
-    assert drift.differed.startswith("persistence ")
+    assert drift.differed == f"persistence none became {text}"
+
+
+def test_a_tunnel_that_changed_is_told_in_words() -> None:
+    gue = Tunnel(TunnelKind.GUE, 6080, TunnelChecksum.FULL)
+    left = {WEB: replace(LEFT[WEB], realservers={ONE: Realserver(1, Forwarding.TUN, Tunnel())})}
+    found = {WEB: replace(LEFT[WEB], realservers={ONE: Realserver(1, Forwarding.TUN, gue)})}
+    (drift,) = drifts(left, found)
+    assert drift.differed == "tunnel ipip nocsum became gue port 6080 csum"
 
 
 def test_drift_names_its_subject_for_people() -> None:
