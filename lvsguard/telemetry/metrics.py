@@ -109,7 +109,7 @@ class Metrics:
         self._lag.observe(max(seconds, 0.0))
 
     async def render(self, view: View, slices: Slices | None = None) -> AsyncGenerator[bytes, None]:
-        """The exposition in pieces, made in slices of about 5 ms; one may wait between pieces."""
+        """The exposition in pieces, made in slices of a few ms; one may wait between pieces."""
         slices = slices or Slices()
         begun = perf_counter()
         slices.begin()

@@ -1,0 +1,160 @@
+"""/metrics, /healthz, /readyz over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from lvsguard.core.health import Verdict
+from lvsguard.serving import Bounds
+from lvsguard.telemetry.exposition import CONTENT_TYPE
+from lvsguard.telemetry.health import alive, ready
+from lvsguard.telemetry.http import TelemetryServer
+from lvsguard.telemetry.metrics import Metrics
+from tests.support.published import NOON, WELL, Picture, realserver, service
+from tests.unit.admin.asking import Answer, parse
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture
+def picture() -> Picture:
+    return Picture(pulse=replace(WELL, last_pass=time.time()))
+
+
+@pytest.fixture
+async def server(picture: Picture) -> AsyncIterator[TelemetryServer]:
+    bounds = Bounds(connections=4, lifetime=1.0, header=0.2)
+    server = TelemetryServer(picture, Metrics(), HOST, 0, bounds=bounds)
+    task = asyncio.create_task(server.run())
+    await server.listening.wait()
+    yield server
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def send(server: TelemetryServer, raw: bytes) -> bytes:
+    async with asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection(HOST, server.port)
+        writer.write(raw)
+        try:
+            return await reader.read()
+        finally:
+            writer.close()
+
+
+async def get(server: TelemetryServer, path: str, method: str = "GET") -> Answer:
+    return parse(await send(server, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()))
+
+
+async def test_metrics_come_as_the_text_format(server: TelemetryServer) -> None:
+    answer = await get(server, "/metrics")
+    assert answer.status == 200
+    assert f"Content-Type: {CONTENT_TYPE}" in answer.head
+    assert b"\nlvsguard_programmed 1\n" in answer.body
+    assert b"process_resident_memory_bytes" in answer.body
+
+
+async def test_health_is_200_while_all_is_well(server: TelemetryServer) -> None:
+    answer = await get(server, "/healthz")
+    assert (answer.status, answer.json) == (200, {"ok": True, "reasons": []})
+    answer = await get(server, "/readyz")
+    assert (answer.status, answer.json) == (200, {"ok": True, "reasons": []})
+
+
+async def test_health_is_503_with_reasons_when_not(
+    server: TelemetryServer, picture: Picture
+) -> None:
+    picture.pulse = replace(WELL, last_pass=time.time() - 60, probers=0)
+    answer = await get(server, "/healthz")
+    assert answer.status == 503
+    stuck, dead = answer.json["reasons"]
+    assert "the last pass ended 60 s ago" in stuck
+    assert "0 of 1 probers alive" in dead
+    picture.pulse = replace(WELL, programmed=False, trouble=("ip_vs is not loaded",))
+    picture.shown = [service(realserver(verdict=Verdict.DOWN, weight=0))]
+    answer = await get(server, "/readyz")
+    assert answer.status == 503
+    assert answer.json["reasons"] == [
+        "the kernel is not as wanted",
+        "ip_vs is not loaded",
+        "service web: live weight 0, needs 1",
+    ]
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "DELETE"])
+async def test_only_get_is_allowed(server: TelemetryServer, method: str) -> None:
+    answer = await get(server, "/metrics", method)
+    assert answer.status == 405
+    assert "Allow: GET" in answer.head
+
+
+async def test_there_is_nothing_else(server: TelemetryServer) -> None:
+    answer = await get(server, "/etc/passwd")
+    assert answer.status == 404
+    assert "/metrics /healthz /readyz" in json.dumps(answer.json)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x16\x03\x01\x00", b"GET / HTTP/9\r\n\r\n", b"A" * 20000])
+async def test_garbage_is_cut_off_or_refused(server: TelemetryServer, raw: bytes) -> None:
+    with suppress(ConnectionResetError):
+        answer = await send(server, raw)
+        assert answer == b"" or parse(answer).status == 400
+    assert (await get(server, "/healthz")).status == 200
+
+
+async def test_too_many_connections_are_sent_away(server: TelemetryServer) -> None:
+    waiting = [await asyncio.open_connection(HOST, server.port) for _ in range(4)]
+    assert (await get(server, "/healthz")).status == 503
+    for _, writer in waiting:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_port_that_is_taken_is_told_and_had_later(
+    picture: Picture, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        server = TelemetryServer(picture, Metrics(), HOST, taken.getsockname()[1])
+        with caplog.at_level(logging.WARNING):
+            task = asyncio.create_task(server.run())
+            for _ in range(500):
+                if caplog.text:
+                    break
+                await asyncio.sleep(0.01)
+            assert "free it, or set another [telemetry] listen" in caplog.text
+            assert not server.listening.is_set()
+            taken.close()
+            async with asyncio.timeout(5):
+                await server.listening.wait()
+    assert (await get(server, "/healthz")).status == 200
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+class TestJudgement:
+    def test_the_daemon_is_alive_until_its_first_pass_is_overdue(self) -> None:
+        picture = Picture(pulse=replace(WELL, last_pass=0.0), started=NOON)
+        assert alive(picture, NOON + 5).ok
+        late = alive(picture, NOON + 11)
+        assert late.reasons == (
+            "no pass has ended; the start was 11 s ago: see lvsguard status and the log",
+        )
+
+    async def test_reasons_are_bounded(self) -> None:
+        lost = service(realserver(verdict=Verdict.DOWN, weight=0))
+        judgement = await ready(Picture([replace(lost, name=f"s{n}") for n in range(200)]))
+        assert len(judgement.reasons) == 51
+        assert judgement.reasons[-1] == "and 150 more"

@@ -1,0 +1,301 @@
+"""The exposition: names, values, text format; and that it is made in slices."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from lvsguard.core.config import (
+    Check,
+    CheckKind,
+    CheckSpec,
+    Config,
+    HttpSpec,
+    RealserverConfig,
+    ServiceConfig,
+)
+from lvsguard.core.event import (
+    Event,
+    HealthChanged,
+    KernelFailed,
+    ProberDied,
+    Reloaded,
+    ReloadRefused,
+    Repaired,
+    StateTrouble,
+    StepRefused,
+)
+from lvsguard.core.health import Verdict
+from lvsguard.core.model import Forwarding, Protocol, RealserverKey, ServiceKey
+from lvsguard.core.override import Admin, Override, OverrideKind, Target
+from lvsguard.core.snapshot import View
+from lvsguard.core.tally import BUCKETS, Tally
+from lvsguard.serving import Slices
+from lvsguard.telemetry import catalog
+from lvsguard.telemetry.metrics import Metrics
+from tests.support.golden import Golden
+from tests.support.published import NOON, VIP, WEB, Picture, realserver, service
+
+RS1 = RealserverKey(ip_address("10.0.0.42"), 80)
+HEALTH = Check(RS1.address, 80, CheckSpec(CheckKind.HTTP, http=HttpSpec(path="/health?key=s3cret")))
+PLAIN = Check(RS1.address, 80, CheckSpec(CheckKind.TCP))
+
+
+def config(*checks: Check, services: tuple[str, ...] = ("web",)) -> Config:
+    """Services that share one realserver with these checks."""
+    return Config(
+        "director1",
+        "eth0",
+        (),
+        tuple(
+            ServiceConfig(
+                name,
+                ServiceKey.at(Protocol.TCP, VIP.address, 80 + number),
+                (RealserverConfig("rs1", RS1, checks=checks),),
+            )
+            for number, name in enumerate(services)
+        ),
+        "0123456789ab",
+    )
+
+
+def tally(check: Check = HEALTH, codes: dict[str, int] | None = None) -> Tally:
+    """Three probes, one of them slow."""
+    buckets = [0] * (len(BUCKETS) + 1)
+    buckets[0], buckets[-1] = 2, 1
+    return Tally(check, codes or {"L7OK": 2, "L7TOUT": 1}, 9.5, tuple(buckets), NOON)
+
+
+async def exposition(metrics: Metrics, view: View) -> str:
+    """The whole text, without the metrics of this process."""
+    text = b"".join([piece async for piece in metrics.render(view)]).decode()
+    assert text.endswith("\n")
+    return "".join(
+        line for line in text.splitlines(keepends=True) if not re.match(r"(# \w+ )?process_", line)
+    )
+
+
+def samples(text: str) -> dict[str, float]:
+    """Values by name and sorted labels, as an independent parser reads them."""
+    return {
+        f"{s.name}{sorted(s.labels.items())}": s.value
+        for family in text_string_to_metric_families(text)
+        for s in family.samples
+    }
+
+
+def eventful() -> Metrics:
+    """Metrics after one event of each kind that is counted, and two batches."""
+    metrics = Metrics(config(HEALTH, PLAIN, services=("web", "tls")))
+    events: tuple[Event, ...] = (
+        HealthChanged("10.0.0.42:80", "http", Verdict.UP, Verdict.DOWN, "L4CON", "refused", None),
+        Repaired("service", "tcp 10.0.0.8:80", "gone", ()),
+        StepRefused("ipvsadm -A", "no such scheduler"),
+        KernelFailed("no answer"),
+        ProberDied(0, "signal 9", 2),
+        Reloaded("0123456789ab", 3),
+        ReloadRefused(("config.toml:1: x: y",)),
+        StateTrouble("disk full"),
+    )
+    for event in events:
+        metrics.event(event)
+    metrics.tally([tally(), tally(PLAIN, {"L4OK": 3})])
+    metrics.tally([tally()])
+    metrics.verdict_to_kernel(0.004)
+    metrics.loop_lag(-0.001)
+    metrics.loop_lag(0.2)
+    return metrics
+
+
+async def test_the_exposition_is_public(golden: Golden) -> None:
+    text = await exposition(eventful(), Picture())
+    text = re.sub(r'(python=)"[^"]*"', r'\1"3"', text)
+    golden.check("metrics/seed.txt", text)
+
+
+async def test_promtool_has_nothing_against_it() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian package: prometheus)")
+    text = await exposition(eventful(), Picture())
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> None:
+    text = await exposition(eventful(), Picture())
+    typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    declared = {metric.name: str(metric.kind) for metric in catalog.CATALOG}
+    assert typed == declared
+    for family in text_string_to_metric_families(text):
+        (metric,) = (m for m in catalog.CATALOG if m.name in (family.name, f"{family.name}_total"))
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(metric.labels), sample.name
+
+
+async def test_every_family_stands_together() -> None:
+    text = await exposition(eventful(), Picture())
+    names = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
+    assert len(names) == len(set(names))
+
+
+def test_the_reference_page_is_current() -> None:
+    """Otherwise: python -m tests.support.reference"""
+    page = Path(__file__).resolve().parents[3] / "docs" / "reference" / "metrics.md"
+    assert page.read_text() == catalog.reference()
+
+
+async def test_events_are_counted() -> None:
+    found = samples(await exposition(eventful(), Picture()))
+    assert found["lvsguard_drift_repairs_total[('kind', 'service')]"] == 1
+    assert found["lvsguard_drift_repairs_total[('kind', 'address')]"] == 0
+    assert found["lvsguard_kernel_errors_total[('kind', 'step')]"] == 1
+    assert found["lvsguard_kernel_errors_total[('kind', 'access')]"] == 1
+    assert found["lvsguard_prober_restarts_total[]"] == 1
+    assert found["lvsguard_config_reloads_total[('outcome', 'refused')]"] == 1
+    assert found["lvsguard_verdict_changes_total[('verdict', 'down')]"] == 1
+    assert found["lvsguard_state_writable[]"] == 0
+    assert found["lvsguard_loop_lag_seconds_count[]"] == 2
+
+
+async def test_realservers_tell_verdict_weight_and_admin_state() -> None:
+    view = Picture(
+        [
+            service(
+                realserver("10.0.0.42", admin=Admin.DRAIN, weight=0),
+                realserver("10.0.0.43", admin=Admin.DISABLED, weight=None),
+                realserver("10.0.0.44", verdict=Verdict.UNKNOWN),
+                realserver("10.0.0.45", forwarding=Forwarding.NAT),
+            )
+        ]
+    )
+    found = samples(await exposition(Metrics(), view))
+
+    def of(name: str, last: int) -> float:
+        return found[f"lvsguard_{name}[('realserver', '10.0.0.{last}:80'), ('service', 'web')]"]
+
+    assert [of("realserver_up", n) for n in (42, 43, 44, 45)] == [1, 1, 0, 1]
+    assert [of("realserver_admin_state", n) for n in (42, 43, 44, 45)] == [1, 2, 0, 0]
+    assert [of("realserver_weight", n) for n in (42, 43, 44, 45)] == [0, 0, 1, 1]
+    assert [of("realserver_in_table", n) for n in (42, 43, 44, 45)] == [1, 0, 1, 1]
+    out = [name for name in found if "ipvs_bytes_total" in name and "'out'" in name]
+    assert len(out) == 1
+    assert "10.0.0.45:80" in out[0]
+
+
+async def test_overrides_and_vips_are_told() -> None:
+    view = Picture()
+    view.groups = (replace(view.groups[0], held=frozenset()),)
+    view.kept[Target(RS1.address), OverrideKind.DRAIN] = Override(
+        Target(RS1.address), OverrideKind.DRAIN, "alice", NOON
+    )
+    found = samples(await exposition(Metrics(), view))
+    assert found["lvsguard_vip_held[('address', '10.0.0.8'), ('vip', 'web')]"] == 0
+    assert found["lvsguard_overrides[('kind', 'drain')]"] == 1
+
+
+async def test_labels_of_any_text_are_read_back_as_they_were() -> None:
+    odd = 'we"b\\\n{x="1"} ü'
+    found = samples(await exposition(Metrics(), Picture([service(name=odd)])))
+    assert found[f"lvsguard_service_quorum{[('service', odd)]}"] == 1
+    surrogate = Picture([service(name="a\udcffb")])
+    assert 'service="a?b"' in await exposition(Metrics(), surrogate)
+
+
+class TestTallies:
+    async def test_results_and_durations_add_up(self) -> None:
+        found = samples(await exposition(eventful(), Picture()))
+        labels = "('check', 'http /health'), ('code', '{}'), ('realserver', '10.0.0.42:80')"
+        for code, count in (("L7OK", 4), ("L7TOUT", 2)):
+            assert found[f"lvsguard_probe_results_total[{labels.format(code)}]"] == count
+        for name in ("web", "tls"):
+            series = f"[('kind', 'http'), ('service', '{name}')]"
+            assert found[f"lvsguard_probe_duration_seconds_count{series}"] == 6
+            assert found[f"lvsguard_probe_duration_seconds_sum{series}"] == 19.0
+        first = "[('kind', 'http'), ('le', '0.001'), ('service', 'web')]"
+        assert found[f"lvsguard_probe_duration_seconds_bucket{first}"] == 4
+        last = "[('check', 'tcp'), ('realserver', '10.0.0.42:80')]"
+        assert found[f"lvsguard_last_check_timestamp_seconds{last}"] == NOON
+
+    async def test_secrets_in_a_query_are_not_told(self) -> None:
+        assert "s3cret" not in await exposition(eventful(), Picture())
+
+    async def test_what_left_the_configuration_is_forgotten(self) -> None:
+        metrics = eventful()
+        metrics.configure(config(PLAIN))
+        metrics.tally([tally()])
+        text = await exposition(metrics, Picture())
+        assert 'kind="http"' not in text
+        assert 'service="tls"' not in text
+        assert 'check="tcp",code="L4OK"' in text
+
+    async def test_codes_of_one_check_are_bounded(self) -> None:
+        metrics = Metrics(config(HEALTH))
+        metrics.tally([tally(codes={f"X{n}": 1 for n in range(100)})])
+        text = await exposition(metrics, Picture())
+        assert text.count("lvsguard_probe_results_total{") == 33
+        assert 'code="other"} 68' in text
+
+
+@pytest.fixture(scope="module")
+def large() -> Picture:
+    return Picture(
+        [
+            service(
+                *(realserver(f"10.{i >> 8}.{i & 255}.{j}") for j in range(1, 11)),
+                name=f"service{i}",
+                key=replace(WEB, port=i + 1),
+            )
+            for i in range(1000)
+        ]
+    )
+
+
+class TestSlices:
+    """10,000 realservers."""
+
+    async def test_the_loop_has_a_turn_between_short_slices(self, large: Picture) -> None:
+        metrics = Metrics()
+        turns = 0
+        stop = asyncio.Event()
+
+        async def others() -> None:
+            nonlocal turns
+            while not stop.is_set():
+                await asyncio.sleep(0)
+                turns += 1
+
+        slices = Slices(clock=time.thread_time)
+        size = 0
+        task = asyncio.create_task(others())
+        async for piece in metrics.render(large, slices):
+            size += len(piece)
+        stop.set()
+        await task
+        assert size > 5_000_000
+        assert turns >= 5
+        assert slices.count >= 10
+        # This thread's own time: the load of the machine is none of it.
+        assert slices.longest < 0.02
+
+    async def test_labels_are_made_once(self, large: Picture) -> None:
+        metrics = Metrics()
+        first = await exposition(metrics, large)
+        second = await exposition(metrics, large)
+        own = re.compile(r"^lvsguard_exposition.*$", re.MULTILINE)
+        assert own.sub("", first) == own.sub("", second)
+        assert len(metrics._labels._made) == 10_000
+        smaller = Picture(large.shown[:1], config_digest="ba9876543210")
+        await exposition(metrics, smaller)
+        assert len(metrics._labels._made) == 10
