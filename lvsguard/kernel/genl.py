@@ -21,7 +21,7 @@ from lvsguard.kernel.netlink import (
     Malformed,
     generic,
 )
-from lvsguard.kernel.netlink_socket import RECEIVE_BUFFER, NetlinkSocket, Refused
+from lvsguard.kernel.netlink_socket import RECEIVE_BUFFER, TIMEOUT, NetlinkSocket, Refused
 from lvsguard.kernel.port import KernelError
 
 _NETLINK_GENERIC: Final = 16
@@ -57,14 +57,16 @@ class GenericNetlink:
         request = generic(self._family, NLM_F_DUMP, sequence, command, payload)
         return await self._connection.dump(request, sequence)
 
-    async def ask(self, command: int, payload: bytes = b"") -> list[tuple[bytes, int, int]]:
+    async def ask(
+        self, command: int, payload: bytes = b"", patience: float = TIMEOUT
+    ) -> list[tuple[bytes, int, int]]:
         """Send one request and wait until it is done. Returns what came before that: for each
         message its bytes, and where its attributes begin and end."""
         sequence = self._connection.next_sequence()
         request = generic(self._family, NLM_F_ACK, sequence, command, payload)
         return [
             (raw, message.start + GENL_PAYLOAD, message.end)
-            for raw, message in await self._connection.ask(request, sequence)
+            for raw, message in await self._connection.ask(request, sequence, patience)
         ]
 
     async def batch(self, requests: Sequence[tuple[int, bytes]]) -> list[Ack]:

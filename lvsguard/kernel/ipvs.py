@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from errno import EAFNOSUPPORT, EINTR, ENOBUFS, ENOENT, EPERM, ESRCH
+from errno import EAFNOSUPPORT, EINTR, ENOBUFS, ENOENT, EPERM, ESRCH, ETIMEDOUT
 from os import strerror
 from typing import Final, Self
 
@@ -51,6 +51,8 @@ BATCH_MAX: Final = 250
 FIRST_BATCH: Final = 16
 STRETCH: Final = 0.005
 """Seconds that the event loop is kept from others at a time, as far as it is up to us."""
+NO_ANSWER: Final = 0.1
+"""Seconds after which a request that the kernel may leave unanswered counts as that."""
 WORTH_ANOTHER_TRY: Final = frozenset({ENOBUFS, EINTR, ENOENT})
 """Errors of a read that a fresh socket may mend; ENOENT: the module was loaded anew."""
 
@@ -166,12 +168,21 @@ class LinuxIpvs:
 
     async def stop_sync(self, role: SyncRole) -> None:
         """Stop the sync daemon of a role; ESRCH when none runs."""
-        async with self._asking(f"stop the sync daemon ({role})") as netlink:
-            self._writes += 1
-            try:
-                await netlink.ask(Command.DEL_DAEMON, encode_sync_role(role))
-            except Refused as error:
-                raise sync_refused(error.errno, role) from error
+        try:
+            async with self._asking(f"stop the sync daemon ({role})") as netlink:
+                self._writes += 1
+                try:
+                    await netlink.ask(Command.DEL_DAEMON, encode_sync_role(role), NO_ANSWER)
+                except Refused as error:
+                    raise sync_refused(error.errno, role) from error
+        except KernelError as error:
+            # A daemon that is stopped before its thread has run at all makes the kernel return
+            # EINTR (kthread_stop), and netlink_rcv_skb gives no answer to that.
+            if error.errno != ETIMEDOUT or await self._runs(role):
+                raise
+
+    async def _runs(self, role: SyncRole) -> bool:
+        return any(daemon.role is role for daemon in await self.sync_daemons())
 
     async def _read(self) -> Observation:
         now = asyncio.get_running_loop().time

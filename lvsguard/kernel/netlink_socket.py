@@ -122,14 +122,14 @@ class NetlinkSocket:
         except OSError as error:
             _lost(error)
 
-    async def receive(self) -> bytes:
-        """The next datagram. Raises AnswersLost when none comes in time."""
+    async def receive(self, patience: float = TIMEOUT) -> bytes:
+        """The next datagram. Raises AnswersLost when none comes within ``patience`` seconds."""
         raw = self.receive_now()
         if raw is not None:
             return raw
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(patience):
                 return await loop.sock_recv(self._socket, DATAGRAM_MAX)
         except TimeoutError as error:
             raise AnswersLost(ETIMEDOUT) from error
@@ -159,12 +159,14 @@ class NetlinkSocket:
             return datagrams
         raise Malformed(f"a dump of more than {DUMP_PIECES_MAX} pieces")
 
-    async def ask(self, request: bytes, sequence: int) -> list[tuple[bytes, Message]]:
+    async def ask(
+        self, request: bytes, sequence: int, patience: float = TIMEOUT
+    ) -> list[tuple[bytes, Message]]:
         """Send one request (NLM_F_ACK) and wait until it is done; the messages before that."""
         self.send(request)
         answers = []
         while True:
-            raw = await self.receive()
+            raw = await self.receive(patience)
             for message in messages(raw):
                 if message.sequence != sequence:
                     continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from lvsguard.core.model import ServiceKey, VirtualService
@@ -9,14 +10,17 @@ from lvsguard.core.step import AddRealserver, AddService
 from tests.property.core import ipvsadm_syntax
 
 Table = dict[ServiceKey, VirtualService]
+MARK = re.compile(r"-[0-9]{2,}\Z|-[1-57-9]\Z")
+"""A firewall mark above 2**31, as ipvsadm prints it. ``-6`` is an option."""
 
 
 def from_ipvsadm(saved: str) -> Table:
     """The table that `ipvsadm -Sn` printed. It prints no thresholds: they are 0 here."""
     table: Table = {}
     for line in saved.splitlines():
-        # Written by ipvsadm with one space too many here and there.
-        command = ipvsadm_syntax.read(" ".join(("ipvsadm", *line.split())))
+        # Written by ipvsadm with one space too many here and there, and with a signed mark.
+        words = [f"{int(w) + 2**32}" if MARK.match(w) else w for w in line.split()]
+        command = ipvsadm_syntax.read(" ".join(("ipvsadm", *words)))
         if command.wanted is not None:
             table[command.service] = command.wanted
         else:
