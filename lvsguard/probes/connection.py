@@ -82,6 +82,7 @@ class Connection:
         "_eof",
         "_fd",
         "_socket",
+        "_stalled",
         "_started",
         "_talk",
         "_target",
@@ -97,6 +98,7 @@ class Connection:
         self._socket: RawSocket | None = None
         self._fd = -1
         self._started = engine.now
+        self._stalled = engine.stalled
         self.deadline = engine.now + target.timeout
         self._connected = False
         self._eof = False
@@ -146,8 +148,9 @@ class Connection:
     def expire(self, lateness: float) -> None:
         """End it: ``deadline`` passed, so many seconds ago."""
         timeout = self._target.timeout
-        if lateness > timeout / 2:
-            self._finish(outcome.stalled(lateness))
+        lost = max(lateness, self._engine.stalled - self._stalled)
+        if lost > timeout * outcome.STALL_SHARE:
+            self._finish(outcome.stalled(lost))
         elif self._connected:
             self._finish(self._talk.expired(timeout))
         else:

@@ -29,6 +29,8 @@ EVENTS_MAX: Final = 1024
 """Events taken from the kernel at once."""
 ALARMS_MAX: Final = 64
 """Alarms rung between two looks at the sockets: a crowd of starts never delays an answer."""
+STALL_S: Final = 0.02
+"""Seconds that the process did not get to run, from which on it counts as a stall."""
 CLOCK_EVERY: Final = 16
 """Sockets or alarms served with one reading of the clock."""
 FOREVER: Final = float("inf")
@@ -64,6 +66,8 @@ class Engine(selectors.BaseSelector):
         self._stale = 0
         self.now = clock()
         """Seconds; read once for each wake-up, for a clock read may cost as much as a send."""
+        self.stalled = 0.0
+        """Seconds in all that the process did not get to run, or was kept busy in one go."""
         self.interrupted = False
         """Set when asyncio has got something to do meanwhile (see ``Loop``)."""
 
@@ -143,11 +147,17 @@ class Engine(selectors.BaseSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Serve probes until asyncio has something to do, or ``timeout`` seconds are over."""
-        until = FOREVER if timeout is None else self._read_clock() + timeout
+        until = FOREVER
+        if timeout is not None:
+            until = self._read_clock(self.now) + timeout
         self.interrupted = False
         while True:
-            events = self._poll(until)
-            now = self._read_clock()
+            wait = self._until_next(until) - self.now
+            try:
+                events = self._epoll.poll(max(wait, 0.0) if wait < FOREVER else -1.0, EVENTS_MAX)
+            except InterruptedError:
+                events = []
+            now = self._read_clock(self.now + max(wait, 0.0))
             ready = self._dispatch(events)
             if len(events) < EVENTS_MAX:
                 # An answer that has arrived counts before the alarm that would call it missing.
@@ -157,22 +167,20 @@ class Engine(selectors.BaseSelector):
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _read_clock(self) -> float:
+    def _read_clock(self, expected: float = FOREVER) -> float:
+        """Read the clock; the time since ``expected`` was lost, if it is much."""
         now = self.now = self._clock()
+        if now - expected > STALL_S:
+            self.stalled += now - expected
         return now
 
-    def _poll(self, until: float) -> list[tuple[int, int]]:
+    def _until_next(self, until: float) -> float:
+        """When something is due; alarms that were cancelled or replaced are no reason to wake."""
         heap = self._heap
         while heap and heap[0][2].alarm != heap[0][1]:
             heapq.heappop(heap)
             self._stale -= 1
-        if heap and heap[0][0] < until:
-            until = heap[0][0]
-        wait = -1.0 if until == FOREVER else max(until - self.now, 0.0)
-        try:
-            return self._epoll.poll(wait, EVENTS_MAX)
-        except InterruptedError:
-            return []
+        return min(heap[0][0], until) if heap else until
 
     def _dispatch(self, events: list[tuple[int, int]]) -> list[tuple[selectors.SelectorKey, int]]:
         ready = []

@@ -104,6 +104,7 @@ class HttpsProbe:
         self._cancelled = False
         self._expired: Outcome | None = None
         self._started = 0.0
+        self._stalled = 0.0
         self._socket: socket.socket | None = None
         self._secured = False
         self._status = 0
@@ -114,6 +115,7 @@ class HttpsProbe:
             return
         engine = self._check.engine
         self._started = engine.now
+        self._stalled = engine.stalled
         self.deadline = engine.now + self._check.timeout
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(_surface)
@@ -127,8 +129,9 @@ class HttpsProbe:
     def expire(self, lateness: float) -> None:
         """End it: ``deadline`` passed, so many seconds ago."""
         timeout = self._check.timeout
-        if lateness > timeout / 2:
-            self._expired = outcome.stalled(lateness)
+        lost = max(lateness, self._check.engine.stalled - self._stalled)
+        if lost > timeout * outcome.STALL_SHARE:
+            self._expired = outcome.stalled(lost)
         elif self._secured:
             what = "the whole body" if self._status else "an answer"
             self._expired = _late("L7TOUT", f"TLS is up, but not {what}", timeout)

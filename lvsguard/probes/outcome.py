@@ -15,6 +15,10 @@ REASON_MAX: Final = 200
 """Characters of a reason; part of it may come from a hostile peer."""
 
 
+STALL_SHARE: Final = 0.25
+"""A timeout of which the prober itself lost more than this share says nothing of the peer."""
+
+
 class Outcome(NamedTuple):
     """A result without its duration. ``failure`` is None exactly when ``ok``."""
 
@@ -85,9 +89,9 @@ def local(number: int) -> Outcome:
     return Outcome(False, "SOCKERR", reason, FailureClass.LOCAL)
 
 
-def stalled(lateness: float) -> Outcome:
-    """The prober itself did not run when the time was over: the peer may well have answered."""
-    reason = f"this director's prober was late by {seconds(round(lateness, 3))}, not counted"
+def stalled(lost: float) -> Outcome:
+    """The prober itself did not run for a part of the time: the peer is not to blame."""
+    reason = f"this director's prober did not get to run for {seconds(round(lost, 3))}, not counted"
     return Outcome(False, "SOCKERR", reason, FailureClass.LOCAL)
 
 

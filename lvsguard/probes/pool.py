@@ -223,16 +223,23 @@ class _Worker:
     async def _serve(self, channel: Channel) -> str:
         """Returns why the process has to go, empty where it went by itself."""
         channel.send(Hello(message.VERSION))
+        greeting = asyncio.create_task(self._greet(channel))
+        try:
+            while not channel.lost.done():
+                left = self._heard + SILENCE_MAX_S - time.monotonic()
+                if left <= 0:
+                    return f"killed, it said nothing for {SILENCE_MAX_S:g} s"
+                await asyncio.wait([channel.lost], timeout=left)
+        finally:
+            greeting.cancel()
+        error = channel.lost.result()
+        return f"killed, it sent garbage: {error}" if isinstance(error, MessageError) else ""
+
+    async def _greet(self, channel: Channel) -> None:
+        """Hand a new process all checks."""
         async with self._lock:
             self._channel = channel
             await self._send(channel, list(self._checks), [])
-        while not channel.lost.done():
-            left = self._heard + SILENCE_MAX_S - time.monotonic()
-            if left <= 0:
-                return f"killed, it said nothing for {SILENCE_MAX_S:g} s"
-            await asyncio.wait([channel.lost], timeout=left)
-        error = channel.lost.result()
-        return f"killed, it sent garbage: {error}" if isinstance(error, MessageError) else ""
 
     async def _send(self, channel: Channel, fresh: Sequence[int], gone: Sequence[int]) -> None:
         """Hand checks over with what is known of their health, a few in each turn of the loop."""

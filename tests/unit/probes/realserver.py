@@ -64,7 +64,7 @@ async def realserver(
             writer.close()
             handlers.discard(task)
 
-    server = await asyncio.start_server(serve, address, 0, ssl=tls)
+    server = await asyncio.start_server(serve, address, 0, ssl=tls, backlog=1000)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
