@@ -103,6 +103,8 @@ class Client:
             try:
                 while line := response.readline():
                     yield decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise Unreachable(_other_version(self._path, error)) from error
             except (OSError, http.client.HTTPException) as error:
                 raise Unreachable(f"{self._path}: the event stream broke off: {error}") from error
 
@@ -114,7 +116,11 @@ class Client:
         body: bytes | None = None,
         seconds: float = SECONDS,
     ) -> _T:
-        return msgspec.json.decode(self._exchange(method, path, body, seconds), type=kind)
+        answer = self._exchange(method, path, body, seconds)
+        try:
+            return msgspec.json.decode(answer, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Unreachable(_other_version(self._path, error)) from error
 
     def _exchange(
         self, method: str, path: str, body: bytes | None = None, seconds: float = SECONDS
@@ -181,6 +187,10 @@ def _failure(text: bytes, status: int) -> protocol.Failure:
     except msgspec.MsgspecError:
         said = text[:200].decode(errors="replace").strip()
         return protocol.Failure(code="failed", error=f"HTTP status {status}: {said}")
+
+
+def _other_version(path: Path, error: Exception) -> str:
+    return f"{path}: an answer that this program cannot read ({error}): compare lvsguard version"
 
 
 def _unreachable(path: Path, error: OSError) -> str:
