@@ -5,76 +5,27 @@ Knows HTTP only as far as ``server`` hands it over: a call goes in, a reply or a
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
 
 from lvsguard.admin import protocol, status
-from lvsguard.admin.entry import Entry
-from lvsguard.admin.feed import Subscription
+from lvsguard.admin.call import Answer, Call, Refusal, Resource, Stream, refuse
+from lvsguard.admin.history import History
 from lvsguard.admin.operations import ConfigRefused, Kept, Operations
-from lvsguard.admin.protocol import Failure, Reply
+from lvsguard.admin.protocol import Failure
 from lvsguard.admin.steps import tell
 from lvsguard.admin.target import Resolution, TargetError, clearable, parse_endpoint, resolve
-from lvsguard.core.event import Level
 from lvsguard.core.model import RealserverKey, ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 from lvsguard.core.snapshot import View
 from lvsguard.core.step import AddRealserver, DeleteRealserver, EditRealserver, Step
 from lvsguard.serving import Slices
 
-IDLE_SECONDS = 1.0
-"""How often a quiet event stream looks whether its reader is still there."""
-
-
-class Refusal(Exception):
-    """An answer that is not 2xx."""
-
-    def __init__(self, status: int, failure: Failure) -> None:
-        super().__init__(failure.error)
-        self.status = status
-        self.failure = failure
-
-
-def refuse(status: int, code: str, error: str) -> Refusal:
-    """A refusal without lists."""
-    return Refusal(status, Failure(code=code, error=error))
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request, as the resources see it."""
-
-    query: Mapping[str, str]
-    body: Callable[[int], Awaitable[bytes]]
-    """Reads the whole body, at most so many bytes."""
-    actor: Callable[[], Awaitable[str]]
-    gone: Callable[[], bool]
-    """Whether the peer has left."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A reply that is made while it is sent. ``endless``: its connection may live on."""
-
-    content_type: str
-    pieces: AsyncGenerator[bytes, None]
-    endless: bool = False
-
-
-Answer = Reply | Stream
-Resource = Callable[[Call], Awaitable[Answer]]
-
 _Request = TypeVar("_Request", bound=protocol.Request)
-
-_line = msgspec.json.Encoder().encode
 
 
 class Api:
@@ -82,12 +33,12 @@ class Api:
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
-        self._following: set[Subscription] = set()
+        self._history = History(operations)
         self.routes: Mapping[tuple[str, str], Resource] = {
             ("GET", "/v1/version"): self.version,
             ("GET", "/v1/status"): self.status,
             ("GET", "/v1/health"): self.health,
-            ("GET", "/v1/events"): self.events,
+            ("GET", "/v1/events"): self._history.events,
             ("GET", "/v1/overrides"): self.overrides,
             ("POST", "/v1/overrides"): self.set_override,
             ("DELETE", "/v1/overrides"): self.clear_override,
@@ -97,8 +48,7 @@ class Api:
 
     def close(self) -> None:
         """End the event streams."""
-        for subscription in tuple(self._following):
-            subscription.close()
+        self._history.close()
 
     async def version(self, call: Call) -> Answer:
         """Who answers."""
@@ -183,52 +133,6 @@ class Api:
         names, reasons = await _context(self._operations.view(), steps)
         return protocol.PlanReply(steps=[tell(step, names, reasons) for step in steps])
 
-    async def events(self, call: Call) -> Answer:
-        """The history, and with ``follow=1`` what happens from now on, as JSON lines."""
-        unknown = set(call.query) - {"since", "limit", "follow"}
-        if unknown:
-            raise refuse(
-                400, "bad-request", f"{', '.join(sorted(unknown))}: use since, limit, follow"
-            )
-        since = _instant(call.query.get("since", "0"))
-        limit = _limit(call.query.get("limit", str(protocol.HISTORY_DEFAULT)))
-        follow = call.query.get("follow", "0") == "1"
-        return Stream("application/x-ndjson", self._lines(call, since, limit, follow), follow)
-
-    async def _lines(
-        self, call: Call, since: float, limit: int, follow: bool
-    ) -> AsyncGenerator[bytes, None]:
-        with self._operations.subscribe() as entries, self._listed(entries):
-            last = 0
-            slices = Slices()
-            for entry in await self._operations.history(since, limit):
-                last = entry.id
-                yield _line(_event(entry)) + b"\n"
-                if slices.due():
-                    await slices.rest()
-            lost = 0
-            while follow and not call.gone():
-                try:
-                    async with asyncio.timeout(IDLE_SECONDS):
-                        entry = await anext(entries)
-                except TimeoutError:
-                    continue
-                except StopAsyncIteration:
-                    return
-                if entries.lost > lost:
-                    yield _line(_lost(entries.lost - lost, entry)) + b"\n"
-                    lost = entries.lost
-                if entry.id > last:
-                    yield _line(_event(entry)) + b"\n"
-
-    @contextmanager
-    def _listed(self, subscription: Subscription) -> Iterator[None]:
-        self._following.add(subscription)
-        try:
-            yield
-        finally:
-            self._following.discard(subscription)
-
     async def _resolve(self, target: str, service: str | None) -> Resolution:
         try:
             return await resolve(target, service, self._operations.view())
@@ -290,55 +194,6 @@ def _covered(target: Target, wider: Override) -> Refusal:
 def _bad_config(problems: tuple[str, ...]) -> Refusal:
     error = "the configuration has problems, nothing was changed: mend them and try again"
     return Refusal(422, Failure(code="bad-config", error=error, problems=list(problems)))
-
-
-def _instant(text: str) -> float:
-    """Seconds since the epoch, or RFC 3339."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            stamp = datetime.fromisoformat(text)
-        except ValueError:
-            stamp = None
-        if stamp is None:
-            raise refuse(
-                400, "bad-request", "since: give RFC 3339 or seconds since the epoch"
-            ) from None
-        seconds = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
-    if not 0 <= seconds < 1e11:
-        raise refuse(400, "bad-request", "since: that is not within the history of computing")
-    return seconds
-
-
-def _limit(text: str) -> int:
-    if text.isascii() and text.isdecimal() and len(text) <= 5:
-        limit = int(text)
-        if 0 < limit <= protocol.HISTORY_MAX:
-            return limit
-    raise refuse(400, "bad-request", f"limit: give 1 to {protocol.HISTORY_MAX}")
-
-
-def _event(entry: Entry) -> protocol.EventReply:
-    return protocol.EventReply(
-        id=entry.id,
-        time=protocol.rfc3339(entry.at),
-        kind=entry.kind,
-        level=entry.level.name.lower(),
-        text=entry.text,
-        data=dict(entry.data),
-    )
-
-
-def _lost(count: int, before: Entry) -> protocol.EventReply:
-    return protocol.EventReply(
-        id=before.id,
-        time=protocol.rfc3339(before.at),
-        kind="lost",
-        level=Level.WARNING.name.lower(),
-        text=f"{count} events went by faster than they were read: ask for them with since",
-        data={"count": count},
-    )
 
 
 async def _context(

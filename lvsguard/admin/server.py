@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from lvsguard.admin.api import Answer, Api, Call, Refusal, Stream, refuse
+from lvsguard.admin.api import Api
+from lvsguard.admin.call import Answer, Call, Refusal, Stream, refuse
 from lvsguard.admin.door import Door
 from lvsguard.admin.operations import Operations
 from lvsguard.admin.peer import Peers

@@ -1,0 +1,131 @@
+"""GET /v1/events: the history, and what happens from now on, as lines of JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import msgspec
+
+from lvsguard.admin import protocol
+from lvsguard.admin.call import Answer, Call, Stream, refuse
+from lvsguard.admin.entry import Entry
+from lvsguard.admin.feed import Subscription
+from lvsguard.admin.operations import Operations
+from lvsguard.core.event import Level
+from lvsguard.serving import Slices
+
+IDLE_SECONDS = 1.0
+"""How often a quiet event stream looks whether its reader is still there."""
+
+_line = msgspec.json.Encoder().encode
+
+
+class History:
+    """The events resource and its open streams."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self._following: set[Subscription] = set()
+
+    def close(self) -> None:
+        """End the streams."""
+        for subscription in tuple(self._following):
+            subscription.close()
+
+    async def events(self, call: Call) -> Answer:
+        """The history, and with ``follow=1`` what happens from now on, as JSON lines."""
+        unknown = set(call.query) - {"since", "limit", "follow"}
+        if unknown:
+            raise refuse(
+                400, "bad-request", f"{', '.join(sorted(unknown))}: use since, limit, follow"
+            )
+        since = _instant(call.query.get("since", "0"))
+        limit = _limit(call.query.get("limit", str(protocol.HISTORY_DEFAULT)))
+        follow = call.query.get("follow", "0") == "1"
+        return Stream("application/x-ndjson", self._lines(call, since, limit, follow), follow)
+
+    async def _lines(
+        self, call: Call, since: float, limit: int, follow: bool
+    ) -> AsyncGenerator[bytes, None]:
+        with self._operations.subscribe() as entries, self._listed(entries):
+            last = 0
+            slices = Slices()
+            for entry in await self._operations.history(since, limit):
+                last = entry.id
+                yield _line(_event(entry)) + b"\n"
+                if slices.due():
+                    await slices.rest()
+            lost = 0
+            while follow and not call.gone():
+                try:
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        entry = await anext(entries)
+                except TimeoutError:
+                    continue
+                except StopAsyncIteration:
+                    return
+                if entries.lost > lost:
+                    yield _line(_lost(entries.lost - lost, entry)) + b"\n"
+                    lost = entries.lost
+                if entry.id > last:
+                    yield _line(_event(entry)) + b"\n"
+
+    @contextmanager
+    def _listed(self, subscription: Subscription) -> Iterator[None]:
+        self._following.add(subscription)
+        try:
+            yield
+        finally:
+            self._following.discard(subscription)
+
+
+def _instant(text: str) -> float:
+    """Seconds since the epoch, or RFC 3339."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            stamp = datetime.fromisoformat(text)
+        except ValueError:
+            stamp = None
+        if stamp is None:
+            raise refuse(
+                400, "bad-request", "since: give RFC 3339 or seconds since the epoch"
+            ) from None
+        seconds = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds < 1e11:
+        raise refuse(400, "bad-request", "since: that is not within the history of computing")
+    return seconds
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) <= 5:
+        limit = int(text)
+        if 0 < limit <= protocol.HISTORY_MAX:
+            return limit
+    raise refuse(400, "bad-request", f"limit: give 1 to {protocol.HISTORY_MAX}")
+
+
+def _event(entry: Entry) -> protocol.EventReply:
+    return protocol.EventReply(
+        id=entry.id,
+        time=protocol.rfc3339(entry.at),
+        kind=entry.kind,
+        level=entry.level.name.lower(),
+        text=entry.text,
+        data=dict(entry.data),
+    )
+
+
+def _lost(count: int, before: Entry) -> protocol.EventReply:
+    return protocol.EventReply(
+        id=before.id,
+        time=protocol.rfc3339(before.at),
+        kind="lost",
+        level=Level.WARNING.name.lower(),
+        text=f"{count} events went by faster than they were read: ask for them with since",
+        data={"count": count},
+    )
