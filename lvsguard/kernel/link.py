@@ -96,11 +96,18 @@ class Links(Protocol):
 
 def link_name_problem(name: str) -> str | None:
     """Why the kernel would not take this interface name (dev_valid_name), or None."""
-    if not name or len(name.encode()) > NAME_MAX:
+    wire = name.encode("utf-8", "surrogateescape")
+    if not name or len(wire) > NAME_MAX:
         return f"an interface name has 1 to {NAME_MAX} bytes"
-    if name in {".", ".."} or any(c in "/:\0" or c.isspace() for c in name):
+    if name in {".", ".."} or not _FORBIDDEN.isdisjoint(wire):
         return "an interface name has no '/', ':' or space and is not '.' or '..'"
+    if "%" in name:
+        return "the kernel takes an interface name with '%' for a pattern: leave it out"
     return None
+
+
+# The kernel's isspace() goes by bytes of Latin-1, the no-break space among them.
+_FORBIDDEN: Final = frozenset(b"/:\0 \t\n\v\f\r\xa0")
 
 
 @asynccontextmanager
