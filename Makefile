@@ -44,6 +44,10 @@ test-lab: deps venv  ## the kernel tests alone; make test-lab K=expr picks by na
 	@LVSGUARD_REQUIRE_KERNEL=1 $(LAB) python -m pytest -q \
 	  -m '(kernel or lab) and not without_ipvs' $(if $(K),-k '$(K)')
 
+demo: deps venv  ## see it work, in about a minute: the seed network under lvsguard, live
+	@echo "booting a kernel with IPVS ..."
+	@LVSGUARD_DEMO_BEGUN=$$(date +%s.%N) $(LAB) --limit 300 python -m tests.lab.demo
+
 clean:  ## remove what the targets made (.venv stays: rm -r .venv)
 	@rm -rf .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 	  build dist *.egg-info

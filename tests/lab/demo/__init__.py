@@ -1,0 +1,1 @@
+"""`make demo`: the seed network under lvsguard, live, with the numbers measured on the way."""
