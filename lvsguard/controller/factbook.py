@@ -6,16 +6,14 @@ reads or writes the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from lvsguard.core.config import Check, Config, ServiceConfig
 from lvsguard.core.desired import Facts, virtual_service
 from lvsguard.core.health import Health
 from lvsguard.core.model import (
-    CounterKey,
-    Counters,
     KernelState,
+    Observation,
     Realserver,
     RealserverKey,
     ServiceKey,
@@ -153,11 +151,18 @@ class FactBook:
         book.configure(config, now)
         return book
 
-    def part(self, counters: Mapping[CounterKey, Counters], now: float) -> None:
-        """Let go of dropped realservers that have no active connection left, or no time."""
+    def part(self, seen: Observation, now: float) -> None:
+        """Let go of dropped realservers that have no active connection left, or no time.
+
+        A count means that only when the kernel had weight 0 already: before, another connection
+        may come between the count and the removal.
+        """
         for (service, realserver), (_, deadline) in list(self._leaving.items()):
-            count = counters.get((service, realserver))
-            if count is None or count.active == 0 or now >= deadline:
+            held = seen.services.get(service)
+            entry = held.realservers.get(realserver) if held is not None else None
+            count = seen.counters.get((service, realserver))
+            idle = entry is None or (entry.weight == 0 and (count is None or count.active == 0))
+            if idle or now >= deadline:
                 del self._leaving[service, realserver]
                 self._dirty.add(service)
 

@@ -217,7 +217,7 @@ class Controller:
         self.report.drifted(drifts(before, table) if before else (), len(before), len(table))
         self._left, self._uncertain = found, False
         self.report.foreign(self.observation.services.keys() - self.owned)
-        self.book.part(self.observation.counters, begun)
+        self.book.part(self.observation, begun)
         self._expire()
         wanted, _ = self.book.decide()
         steps = plan(wanted, found)

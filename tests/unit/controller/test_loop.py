@@ -302,6 +302,14 @@ async def test_reload_adds_at_weight_0_and_lets_a_removed_one_finish(rig: Rig) -
     assert rig.told(Repaired) == []
 
 
+async def test_reload_does_not_take_a_count_from_before_weight_0_for_idle(rig: Rig) -> None:
+    await rig.settled()  # RS2 has no connection when the reload reads, and may get one right then
+    await rig.controller.reload(config(service(realserver(RS1)), digest="new"))
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 0}
+    await rig.resync()
+    assert rig.weights() == {"10.0.0.42": 1}
+
+
 async def test_reload_keeps_a_weight_while_a_changed_check_has_no_verdict(rig: Rig) -> None:
     await rig.settled()
     other = replace(realserver(RS1).checks[0].spec, port=8080)
