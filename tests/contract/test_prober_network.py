@@ -1,0 +1,159 @@
+"""What a real network answers to a probe, and which class of failure that is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TcpSpec
+from lvsguard.core.health import FailureClass, Result, Timing
+from lvsguard.probes.engine import Engine, Loop
+from tests.support.processes import run, wait_until
+from tests.support.topology import Capture, Host, Network, seed_network
+from tests.support.topology_web import start_web
+from tests.unit.probes.realserver import probe
+
+pytestmark = [pytest.mark.kernel, pytest.mark.lab]
+
+HOST_DEAD, LOCAL = FailureClass.HOST_DEAD, FailureClass.LOCAL
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    artifacts: Path = tmp_path_factory.mktemp("network")
+    with seed_network(artifacts) as network:
+        yield network
+
+
+def ask(
+    director: Host,
+    address: str,
+    port: int = 80,
+    kind: CheckKind = CheckKind.TCP,
+    *,
+    timeout: float = 2.0,
+    source: str | None = None,
+) -> Result:
+    """Probe once from a director."""
+    spec = CheckSpec(
+        kind,
+        Timing(timeout=timeout),
+        source=None if source is None else ip_address(source),
+        http=HttpSpec(expect_body="rs"),
+        tcp=TcpSpec(),
+    )
+    check = Check(ip_address(address), port, spec)
+    with (
+        director.entered(),
+        asyncio.Runner(loop_factory=lambda: Loop(Engine())) as runner,
+    ):
+        return runner.run(probe(check))
+
+
+def of(result: Result) -> tuple[str, FailureClass | None]:
+    return result.code, result.failure
+
+
+def capture_text(capture: Capture) -> str:
+    return run(["tcpdump", "-nn", "-r", str(capture.file)], check=False).stdout
+
+
+def reject(host: Host, port: int, *how: str) -> None:
+    host.run("iptables", "-A", "INPUT", "-p", "tcp", "--dport", str(port), "-j", *how)
+
+
+def test_a_web_server_is_up_over_both_families(network: Network) -> None:
+    web = start_web(network.rs1)
+    try:
+        for address in (network.rs1.address, network.rs1.address6):
+            for kind in (CheckKind.HTTP, CheckKind.TCP):
+                result = ask(network.director1, str(address), 80, kind)
+                assert result.ok, result
+    finally:
+        web.kill()
+
+
+def test_nobody_listening_is_a_refusal(network: Network) -> None:
+    for kind in (CheckKind.HTTP, CheckKind.HTTPS, CheckKind.TCP):
+        result = ask(network.director1, str(network.rs1.address), 81, kind)
+        assert of(result) == ("L4CON", FailureClass.REFUSED)
+        assert result.duration < 0.5
+
+
+def test_a_firewall_that_drops_is_a_timeout(network: Network) -> None:
+    reject(network.rs2, 7001, "DROP")
+    result = ask(network.director1, str(network.rs2.address), 7001, timeout=0.5)
+    assert of(result) == ("L4TOUT", FailureClass.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("port", "how"),
+    [(7002, "icmp-host-unreachable"), (7003, "icmp-net-unreachable")],
+)
+def test_an_unreachable_that_came_from_outside_is_a_dead_host(
+    network: Network, port: int, how: str
+) -> None:
+    reject(network.rs2, port, "REJECT", "--reject-with", how)
+    for kind in (CheckKind.TCP, CheckKind.HTTPS):
+        result = ask(network.director1, str(network.rs2.address), port, kind)
+        assert of(result) == ("L4CON", HOST_DEAD), result
+
+
+def test_a_host_that_answers_no_arp_is_dead(network: Network) -> None:
+    result = ask(network.director1, "10.0.0.77", timeout=6.0)
+    assert of(result) == ("L4CON", HOST_DEAD)
+    assert result.reason == "no route to host"
+
+
+def test_no_route_is_the_directors_own_trouble(network: Network) -> None:
+    for kind in (CheckKind.TCP, CheckKind.HTTPS):
+        result = ask(network.director1, "192.0.2.1", kind=kind)
+        assert of(result) == ("SOCKERR", LOCAL)
+        assert "no route to the realserver" in result.reason
+
+
+def test_a_route_of_type_unreachable_is_the_directors_own_trouble(network: Network) -> None:
+    network.director1.run("ip", "route", "add", "unreachable", "198.51.100.0/24")
+    assert of(ask(network.director1, "198.51.100.1")) == ("SOCKERR", LOCAL)
+
+
+def test_a_link_that_is_down_is_the_directors_own_trouble(network: Network) -> None:
+    network.director2.run("ip", "link", "set", "eth0", "down")
+    try:
+        result = ask(network.director2, str(network.rs1.address))
+    finally:
+        network.director2.run("ip", "link", "set", "eth0", "up")
+    assert of(result) == ("SOCKERR", LOCAL)
+
+
+def test_a_probe_comes_from_the_source_address(network: Network) -> None:
+    network.director1.run("ip", "address", "add", "10.0.0.99/24", "dev", "eth0")
+    capture = network.rs1.capture("source", "tcp port 82")
+    before = capture.file.stat().st_size
+    ask(network.director1, str(network.rs1.address), 82, source="10.0.0.99")
+    wait_until(lambda: capture.file.stat().st_size > before, 5, "the packets are captured")
+    packets = capture.stop()
+    assert any("10.0.0.99." in packet and "10.0.0.42.82" in packet for packet in packets)
+    assert not any("10.0.0.41." in packet for packet in packets)
+
+
+def test_a_probe_costs_few_packets_and_leaves_no_time_wait(network: Network) -> None:
+    web = start_web(network.rs1)
+    try:
+        capture = network.director1.capture("packets", "tcp port 80")
+        for _ in range(5):
+            assert ask(network.director1, str(network.rs1.address), kind=CheckKind.HTTP).ok
+        ask(network.director1, str(network.rs2.address), 80)
+        refusal = f"{network.rs2.address}.80 > "
+        wait_until(lambda: refusal in capture_text(capture), 5, "the last packet is captured")
+        packets = [line for line in capture.stop() if str(network.rs1.address) in line]
+        assert sum("[S]" in packet for packet in packets) == 5
+        assert len(packets) <= 5 * 10, "\n".join(packets)
+        states = network.director1.run("ss", "-Htan", "state", "time-wait").stdout
+        assert states == ""
+    finally:
+        web.kill()
