@@ -6,10 +6,13 @@ BIN := .venv/bin
 K ?=
 LAB := tests/lab/run --out .lab
 
-.PHONY: help venv deps check static test test-lab demo bench man clean
+OPT := /opt/lvsguard
+
+.PHONY: help venv deps check static test test-lab demo bench man clean \
+  install-program install-director install-realserver
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: .venv/.installed  ## make .venv with lvsguard and the development tools
 
@@ -47,6 +50,29 @@ test-lab: deps venv  ## the kernel tests alone; make test-lab K=expr picks by na
 demo: deps venv  ## see it work, in about a minute: the seed network under lvsguard, live
 	@echo "booting a kernel with IPVS ..."
 	@LVSGUARD_DEMO_BEGUN=$$(date +%s.%N) $(LAB) --limit 300 python -m tests.lab.demo
+
+bench: deps venv  ## what probes, table reads and expositions cost beside their peers: some minutes
+	@echo "== exposition, on this host"; $(BIN)/python -m tests.bench.exposition
+	@echo "== probe_cost, on this host"; $(BIN)/python -m tests.bench.probe_cost
+	@echo "== ipvs_dump, on a kernel with IPVS"; $(LAB) python -m tests.bench.ipvs_dump
+	@echo "== probe_cost, on a kernel with IPVS"; $(LAB) python -m tests.bench.probe_cost --rates 500
+
+man: venv  ## write the man pages to build/man
+	@$(BIN)/python deploy/man/build.py build/man
+
+install-program:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(OPT) || { echo "apt-get install python3-venv, then again" >&2; exit 1; }
+	@case $$(readlink -f $(OPT)/bin/python) in /home/*|/root/*) \
+	  echo "its service sees neither /home nor /root: take another PYTHON" >&2; exit 1;; esac
+	@$(OPT)/bin/pip install -q --disable-pip-version-check --force-reinstall .
+
+install-director: install-program  ## install on this host as a director, into /opt/lvsguard
+	@PYTHON=$(OPT)/bin/python deploy/install director
+
+install-realserver: install-program  ## install on this host as a realserver, into /opt/lvsguard
+	@PYTHON=$(OPT)/bin/python deploy/install realserver
 
 clean:  ## remove what the targets made (.venv stays: rm -r .venv)
 	@rm -rf .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \

@@ -68,9 +68,9 @@ class Play:
 
     def within(self, text: str, took_s: float, at_most_s: float, what: str = "") -> None:
         """Say how long something took; end the demo when that is too long."""
-        figure, promised = seconds(took_s), f"{seconds(at_most_s)} at most"
+        figure, promised = seconds(took_s), f"≤ {seconds(at_most_s)}"
         if took_s > at_most_s:
-            raise Broken(f"too late: {text} {figure} ({promised})")
+            raise Broken(f"too late: {text} {figure} (promised: {promised})")
         self.show.good(text, figure, promised)
         if what:
             self.numbers.append(Number(what, figure, promised))
@@ -106,7 +106,7 @@ class Play:
         worst = max(connection.worst_s for connection in connections)
         if alive < LONG_LIVED:
             raise Broken(f"only {alive} of {LONG_LIVED} long-lived connections went on")
-        figure = f"{alive} of {LONG_LIVED}, the slowest answer took {seconds(worst)}"
+        figure = f"{alive} of {LONG_LIVED}, slowest answer {seconds(worst)}"
         self.show.good("long-lived connections that went on:", figure)
         self.numbers.append(Number(what, f"{alive} of {LONG_LIVED}", "all"))
 

@@ -39,7 +39,7 @@ def director(play: Play) -> None:
     stage, show = play.stage, play.show
     show.heading(
         "2  The director",
-        "What would the 15 lines of /etc/lvsguard/config.toml do? Then lvsguard does it.",
+        "What would the 15 lines of /etc/lvsguard/config.toml do? Then they do it.",
     )
     play.lvsguard("plan")
     show.command("director1", "lvsguard run")
@@ -155,7 +155,7 @@ def table_cleared(play: Play) -> None:
     stage, show = play.stage, play.show
     show.heading(
         "7  Somebody clears the table",
-        "ipvsadm -C on the director. IPVS tells nobody, so lvsguard reads it each second.",
+        "ipvsadm -C on the director. IPVS tells nobody; lvsguard reads it each second.",
         "Look at the failed requests: they end when the table is back.",
     )
     table, begun, wall_begun = sorted(stage.director.host.ipvs()), now(), wall()
@@ -182,7 +182,7 @@ def vip_deleted(play: Play) -> None:
         took = stage.delete_vip(DELETIONS)
     for _ in took:
         show.command("director1", f"ip addr del {VIP}/24 dev eth0")
-    text = f"the VIP is back after {', '.join(seconds(one) for one in took)}; median:"
+    text = f"the VIP is back after {', '.join(seconds(one) for one in took)}; median"
     play.within(text, median(took), 0.05, "ip addr del VIP: mended")
     play.event("drift", wall_begun, times=DELETIONS)
     play.look(1.5)
