@@ -35,7 +35,7 @@ address = "10.0.0.8:80"
 protocol = "tcp"
 scheduler = "rr"
 forwarding = "dr"
-check = { kind = "none" }
+check = { kind = "http", path = "/", interval = "1s", rise = 1 }
 [[service.realserver]]
 address = "10.0.0.42"
 """
@@ -72,9 +72,11 @@ systemctl start lvsguard-realserver; systemctl show -P ActiveState lvsguard-real
 arptables -L -n
 step realserver-arptables-down
 systemctl stop lvsguard-realserver; arptables -L -n
-ip addr del 10.0.0.42/24 dev eth1
+/usr/bin/python3 -m http.server 80 --bind 10.0.0.42 >/dev/null 2>&1 &
 step director-start
 systemctl start lvsguard; echo "status $?"; systemctl show -P ActiveState lvsguard
+# The prober, a child under the same restrictions, has found the realserver up.
+for i in $(seq 100); do ipvsadm -Sn | grep -q -e '-w 1' && break; sleep 0.2; done
 systemctl show -P StatusText lvsguard
 ipvsadm -Sn; ip -br addr show eth0
 step director-privileges
@@ -215,6 +217,7 @@ def test_the_director_unit_starts_and_programs_the_kernel(shown: dict[str, str])
     step = shown["director-start"]
     assert step.startswith("status 0\nactive\n"), shown.get("journal")
     assert "-A -t 10.0.0.8:80 -s rr" in step
+    assert "-a -t 10.0.0.8:80 -r 10.0.0.42:80 -g -w 1" in step, shown.get("journal")
     assert "10.0.0.8/24" in step
     assert "10.0.0.8:80" in shown["director-status"]
 
