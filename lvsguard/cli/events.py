@@ -96,7 +96,7 @@ def show(args: argparse.Namespace) -> int:
 def line(event: EventReply, colours: bool) -> str:
     """One event for people."""
     level = paint(f"{event.level:7}", _COLOURS.get(event.level, "dim"), colours)
-    kind = paint(f"{event.kind:14}", "bold", colours)
+    kind = paint(f"{event.kind:16}", "bold", colours)
     return f"{event.time}  {level}  {kind}  {printable(event.text)}"
 
 

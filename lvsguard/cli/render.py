@@ -80,10 +80,18 @@ def _banner(status: Status, health: HealthReply) -> RenderableType:
     line = Text.assemble(
         (status.director, "bold"),
         f"  lvsguard {status.version}  config {status.config_hash}  ",
-        ("● trouble", "bold red") if troubles else ("● all is well", "green"),
+        _verdict(status, troubles),
     )
     lines = [Padding(Text(printable(trouble), style="red"), (0, 0, 0, 2)) for trouble in troubles]
     return Group(line, Text(_summary(status), style="dim"), *lines)
+
+
+def _verdict(status: Status, troubles: list[str]) -> tuple[str, str]:
+    if troubles:
+        return "● trouble", "bold red"
+    if any(s.quorum.have < s.quorum.need for s in status.services):
+        return "● quorum lost", "bold red"
+    return "● all is well", "green"
 
 
 def _summary(status: Status) -> str:

@@ -26,6 +26,8 @@ class Question:
     check: Callable[[str], str]
     """Returns the answer in order; raises ValueError with what is allowed."""
     default: str = ""
+    guess: bool = False
+    """The default is read off this host, and only good enough to be offered."""
 
 
 def add(commands: Commands) -> None:
@@ -129,9 +131,11 @@ def _answers(args: argparse.Namespace) -> dict[str, str]:
     given = {
         "interface": args.interface,
         "vip": args.vip,
-        "port": args.port or (None if _asking() else "80"),
         "realserver": None if args.realserver is None else " ".join(args.realserver),
+        "port": args.port,
     }
+    # Who has said everything that has no default is not asked for what has one.
+    asking = _on_terminal() and None in (given["interface"], given["vip"], given["realserver"])
     answers: dict[str, str] = {}
     missing = []
     for question in _questions():
@@ -141,8 +145,10 @@ def _answers(args: argparse.Namespace) -> dict[str, str]:
                 answers[question.flag] = question.check(said)
             except ValueError as error:
                 raise CommandError(Exit.USAGE, f"--{question.flag}: {error}") from None
-        elif _asking():
+        elif asking:
             answers[question.flag] = _ask(question)
+        elif question.default and not question.guess:
+            answers[question.flag] = question.default
         else:
             missing.append(f"--{question.flag}")
     if missing:
@@ -150,7 +156,7 @@ def _answers(args: argparse.Namespace) -> dict[str, str]:
     return answers
 
 
-def _asking() -> bool:
+def _on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -171,7 +177,9 @@ def _ask(question: Question) -> str:
 
 def _questions() -> tuple[Question, ...]:
     return (
-        Question("interface", "Interface that carries the VIP", _interface, _default_interface()),
+        Question(
+            "interface", "Interface that carries the VIP", _interface, _default_interface(), True
+        ),
         Question("vip", "VIP with its prefix length, such as 10.0.0.8/24", _vip),
         Question("port", "Port of the service", _port, "80"),
         Question("realserver", "Addresses of the realservers, with spaces between", _realservers),

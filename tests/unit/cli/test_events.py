@@ -33,7 +33,7 @@ def test_events_of_a_time_are_shown(run: Run, served: Served) -> None:
     assert done.status == 0
     (shown,) = done.out.splitlines()
     assert shown.endswith(
-        "info     stopping        stopping: VIPs and IPVS table stay in the kernel"
+        "info     stopping          stopping: VIPs and IPVS table stay in the kernel"
     )
 
 
@@ -70,7 +70,7 @@ def test_following_shows_what_happens_as_it_happens(served: Served) -> None:
 
 def test_strangers_cannot_write_to_the_terminal() -> None:
     shown = line(told("503 \x1b[2J\x07bye\u202e"), colours=False)
-    assert shown.endswith(r"drift           503 \x1b[2J\x07bye\u202e")
+    assert shown.endswith(r"drift             503 \x1b[2J\x07bye\u202e")
 
 
 def test_colours_mark_the_level() -> None:
