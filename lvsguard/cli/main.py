@@ -55,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(*error.lines)
         return error.exit_status
     except KeyboardInterrupt:
-        return INTERRUPTED
+        # Watching and following have no other end.
+        endless = getattr(args, "watch", False) or getattr(args, "follow", False)
+        return Exit.DONE if endless else INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has had enough. Python flushes once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -139,3 +141,45 @@ def test_a_terminal_gets_colours_unless_told_not_to(served: Served, no_color: bo
     assert process.wait(10) == 0
     assert b"10.0.0.43:80" in shown
     assert (b"\x1b[31m" in shown) is not no_color
+
+
+def test_watching_goes_on_until_it_is_interrupted(served: Served) -> None:
+    command = [sys.executable, "-m", "lvsguard", "status", "--watch", "--interval", "0.05s"]
+    with subprocess.Popen(
+        [*command, "--socket", str(served.socket)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        seen = 0
+        for line in process.stdout:
+            seen += "rs2 10.0.0.43:80  down" in line
+            if seen == 3:
+                break
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert process.returncode == 0
+
+
+def test_watching_a_terminal_shows_when_the_daemon_is_gone(served: Served) -> None:
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    command = [sys.executable, "-m", "lvsguard", "status", "--watch", "--interval", "0.05s"]
+    process = subprocess.Popen(
+        [*command, "--socket", str(served.socket)], stdout=theirs, env=environment
+    )
+    os.close(theirs)
+    read_until(ours, b"10.0.0.43:80")
+    served.socket.rename(served.socket.with_name("elsewhere"))
+    read_until(ours, b"no lvsguard listens on")
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None:
+        with contextlib.suppress(OSError):
+            os.read(ours, 65536)
+    os.close(ours)
+    assert process.returncode == 0
+
+
+def read_until(terminal: int, wanted: bytes) -> None:
+    """Read what a terminal shows; ends with OSError when its program ends before."""
+    shown = b""
+    while wanted not in shown:
+        shown += os.read(terminal, 65536)
