@@ -295,16 +295,20 @@ def decode_realserver(
     kernels before 3.18 mean when they name none."""
     found = attributes(buffer, *_inside(buffer, start, end, CMD_DEST))
     af = _number(buffer, found, DEST_ADDR_FAMILY, U16, _AF[family])
-    address = _address(buffer, _need(found, DEST_ADDR, "realserver address"), af)
+    address = _need(found, DEST_ADDR, "realserver address")
+    port = _need(found, DEST_PORT, "port")
+    if (address[1] - address[0], port[1] - port[0]) != (16, 2):
+        raise Malformed(f"an address of {address[1] - address[0]} bytes, or a port of another size")
+    key = realserver_key(buffer[slice(*address)], buffer[slice(*port)], af)
     method = number(buffer, _need(found, DEST_FWD_METHOD, "forwarding method"), U32)
     forwarding = _FORWARDING.get(method & CONN_F_FWD_MASK)
     tunnel = _decode_tunnel(buffer, found) if forwarding is Forwarding.TUN else None
-    if address is None or forwarding is None:
+    if key is None or forwarding is None:
         return None
     if forwarding is Forwarding.TUN and tunnel is None:
         return None
     return RealserverEntry(
-        RealserverKey(address, number(buffer, _need(found, DEST_PORT, "port"), BE16)),
+        key,
         Realserver(
             number(buffer, _need(found, DEST_WEIGHT, "weight"), I32),
             forwarding,
@@ -313,6 +317,14 @@ def decode_realserver(
             _number(buffer, found, DEST_L_THRESH, U32),
         ),
     )
+
+
+def realserver_key(address: bytes, port: bytes, af: int) -> RealserverKey | None:
+    """The key of a realserver from its 16 and 2 bytes; None for another address family."""
+    (number,) = BE16.unpack(port)
+    if af == AF_INET:
+        return RealserverKey(IPv4Address(address[:4]), number)
+    return RealserverKey(IPv6Address(address), number) if af == AF_INET6 else None
 
 
 def decode_counters(buffer: bytes, start: int, end: int, kind: int) -> Counters:

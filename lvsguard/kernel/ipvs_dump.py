@@ -9,7 +9,6 @@ bytes until somebody asks for them. Pure: it is fed with datagrams and sends not
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 from struct import Struct
 from typing import Final
@@ -18,6 +17,7 @@ from lvsguard.core.model import (
     CounterKey,
     Counters,
     Observation,
+    Realserver,
     RealserverKey,
     ServiceKey,
     VirtualService,
@@ -36,6 +36,8 @@ from lvsguard.kernel.netlink import GENL_PAYLOAD, Malformed, messages
 
 CUTTERS_MAX: Final = 512
 """Structs kept; one per (entry length, entries in a datagram) that occurred."""
+SETTINGS_MAX: Final = 4096
+"""Realservers' settings kept to be shared; few differ in more than the weight."""
 SERVICE_LAYOUTS_MAX: Final = 8
 """Layouts kept of service entries of one length."""
 
@@ -51,9 +53,9 @@ class Record:
     __slots__ = (
         "entries",
         "fixed",
-        "index",
         "key",
         "layout",
+        "places",
         "request",
         "sequence",
         "service",
@@ -69,27 +71,45 @@ class Record:
         self.request = service_name(key)
         self.fixed: tuple[tuple[bytes, ...], ...] | None = ()
         self.entries: dict[bytes, RealserverEntry | None] = {}
-        self.index: dict[RealserverKey, Place] = {}
+        self.places = Places([], [])
         self.layout: Layout | None = None
+
+
+class Places:
+    """Where the entries of one service's realservers are in a dump's datagrams."""
+
+    __slots__ = ("_index", "_keys", "_places")
+
+    def __init__(self, keys: list[RealserverKey], places: list[Place]) -> None:
+        self._keys = keys
+        self._places = places
+        self._index: dict[RealserverKey, Place] | None = None
+
+    @property
+    def index(self) -> Mapping[RealserverKey, Place]:
+        """By realserver; made when somebody asks, since a key's hash is dear."""
+        if self._index is None:
+            self._index = dict(zip(self._keys, self._places, strict=True))
+        return self._index
 
 
 class CounterTable(Mapping[CounterKey, Counters]):
     """The counters of one read, decoded when asked for. The lists are parallel."""
 
-    __slots__ = ("_datagrams", "_indexes", "_layouts", "_own", "_positions")
+    __slots__ = ("_datagrams", "_layouts", "_own", "_places", "_positions")
 
     def __init__(
         self,
         positions: Mapping[ServiceKey, int],
         own: Sequence[Own],
         datagrams: Sequence[Sequence[bytes]],
-        indexes: Sequence[Mapping[RealserverKey, Place]],
+        places: Sequence[Places],
         layouts: Mapping[int, Layout | None],
     ) -> None:
         self._positions = positions
         self._own = own
         self._datagrams = datagrams
-        self._indexes = indexes
+        self._places = places
         self._layouts = layouts
 
     def __getitem__(self, key: CounterKey) -> Counters:
@@ -98,19 +118,19 @@ class CounterTable(Mapping[CounterKey, Counters]):
         if realserver is None:
             raw, start, end, own = self._own[position]
             return counters_of(raw, start, end, CMD_SERVICE, own)
-        datagram, start, end = self._indexes[position][realserver]
+        datagram, start, end = self._places[position].index[realserver]
         raw = self._datagrams[position][datagram]
         return counters_of(raw, start, end, CMD_DEST, self._layouts.get(end - start))
 
     def __iter__(self) -> Iterator[CounterKey]:
         for service, position in self._positions.items():
             yield service, None
-            for realserver in self._indexes[position]:
+            for realserver in self._places[position].index:
                 yield service, realserver
 
     def __len__(self) -> int:
         positions = self._positions.values()
-        return len(positions) + sum(len(self._indexes[position]) for position in positions)
+        return len(positions) + sum(len(self._places[position].index) for position in positions)
 
 
 class TableReader:
@@ -124,6 +144,7 @@ class TableReader:
         self._service_layouts: dict[int, list[Layout]] = {}
         self._layouts: dict[int, Layout | None] = {}
         self._cutters: dict[tuple[int, int], Struct] = {}
+        self._settings: dict[bytes, Realserver] = {}
         # The last finished read.
         self._last: list[Record] = []
         self._positions: dict[ServiceKey, int] = {}
@@ -170,10 +191,10 @@ class TableReader:
             for record, service in zip(records, services.values(), strict=False)
         ):
             self._services = {key: records[at].service for key, at in self._positions.items()}
-        indexes = [record.index for record in records]
+        places = [record.places for record in records]
         return Observation(
             self._services,
-            CounterTable(self._positions, self._own, self._datagrams, indexes, self._layouts),
+            CounterTable(self._positions, self._own, self._datagrams, places, self._layouts),
         )
 
     def _service(self, raw: bytes, start: int, end: int) -> Record | None:
@@ -190,13 +211,18 @@ class TableReader:
         if entry is None:
             return None
         record = Record(entry.key, entry.settings, next(self._sequences))
-        learned = learn_service(raw, start, end)
-        if learned is not None:
-            record.layout = learned
-            self._reading[learned.cut(raw, start)] = record
-            known = {layout.front for layout in layouts}
-            if learned.front not in known and len(known) < SERVICE_LAYOUTS_MAX:
-                layouts.append(learned)
+        for layout in layouts:
+            if layout.fits(raw, start):
+                break
+        else:
+            learned = learn_service(raw, start, end)
+            if learned is None:
+                return record
+            layout = learned
+            if len(layouts) < SERVICE_LAYOUTS_MAX:
+                layouts.append(layout)
+        record.layout = layout
+        self._reading[layout.cut(raw, start)] = record
         return record
 
     def _cut(self, datagrams: Sequence[bytes]) -> tuple[tuple[bytes, ...], ...] | None:
@@ -221,7 +247,8 @@ class TableReader:
     def _decode(self, record: Record, datagrams: Sequence[bytes]) -> Iterator[None]:
         """Go through the entries one by one; entries that are known are not decoded again."""
         entries: dict[bytes, RealserverEntry | None] = {}
-        index: dict[RealserverKey, Place] = {}
+        keys: list[RealserverKey] = []
+        places: list[Place] = []
         realservers = {}
         for number, raw in enumerate(datagrams):
             for message in messages(raw):
@@ -229,20 +256,34 @@ class TableReader:
                 entries[fixed] = entry
                 if entry is not None:
                     realservers[entry.key] = entry.settings
-                    index[entry.key] = (number, message.start, message.end)
+                    keys.append(entry.key)
+                    places.append((number, message.start, message.end))
             yield
-        record.entries, record.index = entries, index
+        record.entries, record.places = entries, Places(keys, places)
         if record.service.realservers != realservers:
-            record.service = replace(record.settings, realservers=realservers)
+            was = record.settings
+            record.service = VirtualService(
+                was.scheduler, was.flags, was.persistence, was.one_packet, realservers
+            )
 
     def _realserver(
         self, record: Record, raw: bytes, start: int, end: int
     ) -> tuple[bytes, RealserverEntry | None]:
         layout = self._layouts.get(end - start)
-        fixed = layout.cut(raw, start) if layout else raw[start:end]
+        fixed = layout.cut(raw, start) if layout is not None else raw[start:end]
         if fixed in record.entries:
             return fixed, record.entries[fixed]
+        name = layout.name if layout is not None else None
+        settings = b""
+        if name is not None and layout is not None:
+            settings = raw[start + name.end : start + layout.front]
+            known = self._settings.get(settings)
+            if known is not None and (key := name.read(raw, start)) is not None:
+                return fixed, RealserverEntry(key, known)
         entry = decode_realserver(raw, start + GENL_PAYLOAD, end, record.key.family)
-        if entry is not None and end - start not in self._layouts:
-            self._layouts[end - start] = learn_realserver(raw, start, end)
+        if entry is not None:
+            if settings and len(self._settings) < SETTINGS_MAX:
+                self._settings[settings] = entry.settings
+            if end - start not in self._layouts:
+                self._layouts[end - start] = learn_realserver(raw, start, end)
         return fixed, entry

@@ -14,18 +14,23 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
-from lvsguard.core.model import Counters
+from lvsguard.core.model import Counters, RealserverKey
 from lvsguard.kernel.ipvs_codec import (
     CMD_DEST,
     CMD_SERVICE,
     DEST_ACTIVE_CONNS,
+    DEST_ADDR,
+    DEST_ADDR_FAMILY,
     DEST_INACT_CONNS,
     DEST_PERSIST_CONNS,
+    DEST_PORT,
     DEST_STATS,
     DEST_STATS64,
     STATS_TOTALS,
     SVC_STATS,
+    U16,
     decode_counters,
+    realserver_key,
 )
 from lvsguard.kernel.netlink import GENL_PAYLOAD, attributes
 
@@ -66,7 +71,16 @@ class Layout:
     """End of the fixed part at the front; for a realserver the connection gauges follow."""
     back: tuple[int, int]
     """A second fixed part behind the gauges; empty for a service."""
+    mark: bytes
+    """The attribute header that ends the front."""
     counters: CountersLayout | None
+    name: NameLayout | None = None
+    """For a realserver: how to unpack its key; its settings follow, up to ``front``."""
+
+    def fits(self, raw: bytes, start: int) -> bool:
+        """Whether the front of the entry at ``start`` ends where it should."""
+        end = start + self.front
+        return raw[end - ATTRIBUTE_HEADER : end] == self.mark
 
     def cut(self, raw: bytes, start: int) -> bytes:
         """What is fixed in the entry at ``start``, without the message's header."""
@@ -80,6 +94,30 @@ class Layout:
         return Struct("=" + one * entries)
 
 
+@dataclass(frozen=True, slots=True)
+class NameLayout:
+    """How to unpack the key of a realserver's entry."""
+
+    fields: Struct
+    """What stands before the address, the address, what stands before the port, the port."""
+    before: tuple[bytes, bytes]
+    family: int
+    """Offset of the address family."""
+    family_header: bytes
+    end: int
+    """Where the settings begin."""
+
+    def read(self, raw: bytes, start: int) -> RealserverKey | None:
+        """The key of the entry at ``start``; None when the entry is built otherwise."""
+        first, address, second, port = self.fields.unpack_from(raw, start + GENL_PAYLOAD)
+        at = start + self.family
+        if (first, second) != self.before:
+            return None
+        if raw[at - ATTRIBUTE_HEADER : at] != self.family_header:
+            return None
+        return realserver_key(address, port, U16.unpack_from(raw, at)[0])
+
+
 def learn_service(raw: bytes, start: int, end: int) -> Layout | None:
     """The layout of a service entry that has been decoded; None when it is not to be relied on."""
     found = _inside(raw, start, end, CMD_SERVICE)
@@ -87,8 +125,11 @@ def learn_service(raw: bytes, start: int, end: int) -> Layout | None:
         where > found[SVC_STATS] for kind, where in found.items() if kind < SVC_STATS
     ):
         return None
-    front = found[SVC_STATS][0] - start
-    return Layout(end - start, front, (front, front), _learn_counters(raw, start, found, ()))
+    front = found[SVC_STATS][0]
+    mark = raw[front - ATTRIBUTE_HEADER : front]
+    front -= start
+    counters = _learn_counters(raw, start, found, ())
+    return Layout(end - start, front, (front, front), mark, counters)
 
 
 def learn_realserver(raw: bytes, start: int, end: int) -> Layout | None:
@@ -107,9 +148,13 @@ def learn_realserver(raw: bytes, start: int, end: int) -> Layout | None:
             continue
         if not (finish <= front or back <= begin <= finish <= close):
             return None
-    fixed = (back - start, close - start)
     return Layout(
-        end - start, front - start, fixed, _learn_counters(raw, start, found, tuple(inside))
+        end - start,
+        front - start,
+        (back - start, close - start),
+        raw[front - ATTRIBUTE_HEADER : front],
+        _learn_counters(raw, start, found, tuple(inside)),
+        _learn_name(raw, start, found),
     )
 
 
@@ -128,6 +173,24 @@ def _inside(raw: bytes, start: int, end: int, kind: int) -> Where:
     if where != (start + GENL_PAYLOAD + ATTRIBUTE_HEADER, end):
         return {}
     return attributes(raw, *where)
+
+
+def _learn_name(raw: bytes, start: int, found: Where) -> NameLayout | None:
+    """Address and port come first, the family with the back; else None."""
+    begin = start + GENL_PAYLOAD
+    address, port = found[DEST_ADDR], found[DEST_PORT]
+    if DEST_ADDR_FAMILY not in found or address[0] != begin + 2 * ATTRIBUTE_HEADER:
+        return None
+    family = found[DEST_ADDR_FAMILY]
+    if port[0] != address[1] + ATTRIBUTE_HEADER or family[0] < found[DEST_PERSIST_CONNS][1]:
+        return None
+    return NameLayout(
+        Struct(f"={2 * ATTRIBUTE_HEADER}s16s{ATTRIBUTE_HEADER}s2s"),
+        (raw[begin : address[0]], raw[address[1] : port[0]]),
+        family[0] - start,
+        raw[family[0] - ATTRIBUTE_HEADER : family[0]],
+        port[1] + 2 - start,
+    )
 
 
 def _learn_counters(

@@ -16,6 +16,7 @@ from itertools import count
 from os import strerror
 from typing import Final, NoReturn
 
+from lvsguard.kernel.mailbox import Mailbox
 from lvsguard.kernel.netlink import (
     HEADER,
     NLM_F_DUMP_INTR,
@@ -76,6 +77,7 @@ class NetlinkSocket:
     ) -> None:
         """Open it; ``groups``: a mask of the multicast groups to hear. Raises KernelError."""
         self._sequences = count(FIRST_SEQUENCE)
+        self._mailbox = Mailbox.make()
         try:
             self._socket = socket.socket(
                 socket.AF_NETLINK,
@@ -141,22 +143,21 @@ class NetlinkSocket:
         self.send(request)
         datagrams: list[bytes] = []
         while len(datagrams) < DUMP_PIECES_MAX:
-            raw = self.receive_now() or await self.receive()
-            kind, flags, come = _first(raw)
-            if come != sequence:
-                continue
-            if kind >= NLMSG_MIN_TYPE:
+            for raw in self._receive_several() or (await self.receive(),):
+                kind, flags, come = _first(raw)
+                if come != sequence:
+                    continue
+                if kind < NLMSG_MIN_TYPE:
+                    answer = ack(raw, _last(raw))
+                    if answer.errno:
+                        raise Refused(*answer)
+                    return datagrams
                 if flags & NLM_F_DUMP_INTR:
                     raise Refused(EINTR, "somebody changed what was being dumped")
                 entries, done = _without_end(raw)
                 datagrams.append(entries)
                 if done:
                     return datagrams
-                continue
-            answer = ack(raw, _last(raw))
-            if answer.errno:
-                raise Refused(*answer)
-            return datagrams
         raise Malformed(f"a dump of more than {DUMP_PIECES_MAX} pieces")
 
     async def ask(
@@ -207,6 +208,17 @@ class NetlinkSocket:
         if lost is not None and len(answers) < len(sequences):
             raise AnswersLost(lost.errno, answers) from lost
         return [answers[number] for number in range(len(sequences))]
+
+    def _receive_several(self) -> list[bytes] | None:
+        if self._mailbox is None:
+            raw = self.receive_now()
+            return None if raw is None else [raw]
+        try:
+            return self._mailbox.receive(self._socket.fileno())
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            _lost(error)
 
     def _set_up(self, groups: int, receive_buffer: int) -> None:
         try:

@@ -12,6 +12,7 @@ from errno import ENOBUFS, ENOENT, EOPNOTSUPP
 import pytest
 
 from lvsguard.kernel.genl import FamilyMissing, GenericNetlink
+from lvsguard.kernel.mailbox import Mailbox
 from lvsguard.kernel.netlink import (
     GENL_PAYLOAD,
     NLM_F_ACK,
@@ -50,6 +51,28 @@ async def test_a_dump_ends_and_has_no_end_in_it(connection: NetlinkSocket) -> No
             for message in messages(raw)
         }
         assert "nlctrl" in families
+
+
+async def test_several_datagrams_come_at_once_and_in_order(connection: NetlinkSocket) -> None:
+    connection.send(
+        b"".join(
+            generic(NLCTRL, NLM_F_ACK, sequence, GET_FAMILY, name_is("lvsguard-none"))
+            for sequence in range(40)
+        )
+    )
+    mailbox = Mailbox.make()
+    if mailbox is None:
+        pytest.skip("this C library has no recvmmsg")
+    sizes: list[int] = []
+    sequences: list[int] = []
+    while len(sequences) < 40:
+        datagrams = mailbox.receive(connection.fileno())
+        sizes.append(len(datagrams))
+        sequences += [m.sequence for raw in datagrams for m in messages(raw)]
+    assert sequences == list(range(40))
+    assert sizes == [16, 16, 8]
+    with pytest.raises(BlockingIOError):
+        mailbox.receive(connection.fileno())
 
 
 async def test_a_request_is_answered_before_its_acknowledgement() -> None:
