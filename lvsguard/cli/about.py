@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 
 from lvsguard import __version__
@@ -50,6 +49,8 @@ def add(commands: Commands) -> None:
 
 def version(args: argparse.Namespace) -> int:
     """``lvsguard version``."""
+    import platform
+
     running: str | None
     try:
         with daemon(args) as client:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lvsguard.cli.arguments import Commands, add_command, add_json, add_socket, duration
@@ -61,6 +60,8 @@ def add(commands: Commands) -> None:
 
 def since(text: str) -> float:
     """Wall-clock seconds: so long ago, or an RFC 3339 time (UTC when it names no zone)."""
+    from datetime import UTC, datetime
+
     try:
         return time.time() - duration(text)
     except argparse.ArgumentTypeError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -166,6 +165,7 @@ def down(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """``lvsguard realserver check``."""
     import asyncio
+    from dataclasses import asdict
 
     from lvsguard.kernel.port import KernelError
     from lvsguard.kernel.sysctl import Sysctl
@@ -199,6 +199,8 @@ def lines(items: Sequence[CheckItem], colours: bool) -> list[str]:
 
 def _changed(args: argparse.Namespace, changes: Sequence[Change], nothing: str) -> int:
     if args.json:
+        from dataclasses import asdict
+
         document = {"changes": [asdict(change) for change in changes]}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
     elif changes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
+from typing import NamedTuple
 
 from lvsguard.cli.arguments import CONFIG, Commands, add_command
 from lvsguard.cli.exits import CommandError, Exit
@@ -17,8 +17,7 @@ STDOUT = Path("-")
 ROUTES = Path("/proc/net/route")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """Something that has to be known: its flag, how it is asked, and what an answer must be."""
 
     flag: str

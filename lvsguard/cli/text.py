@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from datetime import datetime
 from typing import IO
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "bold": 1, "dim": 2}
@@ -43,6 +42,8 @@ def complain(*lines: str) -> None:
 
 def ago(stamp: str | None, now: float | None = None) -> str:
     """How long since an RFC 3339 time, in two units at most: ``3h12m``; ``-`` for never."""
+    from datetime import datetime
+
     if stamp is None:
         return "-"
     moment = datetime.fromisoformat(stamp).timestamp()
