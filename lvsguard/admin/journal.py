@@ -21,7 +21,7 @@ from lvsguard.admin.entry import Entry, entry
 from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.operations import Kept
 from lvsguard.admin.store import Batch, Held, Store, TooNew, damaged, set_aside
-from lvsguard.core.event import Event, StateTrouble
+from lvsguard.core.event import Event, StateRestored, StateTrouble
 from lvsguard.core.model import ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target
 
@@ -217,7 +217,7 @@ class Journal:
         if self._trouble:
             self._trouble = ""
             self._pause = self._limits.retry[0]
-            self._report(StateTrouble(f"{path} is written again, nothing is missing", ok=True))
+            self._report(StateRestored(f"{path} is written again, nothing is missing"))
         return Kept(True)
 
     async def _open(self, path: Path) -> Store:

@@ -275,3 +275,11 @@ class StateTrouble(Event):
 
     def __str__(self) -> str:
         return f"state directory: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class StateRestored(StateTrouble):
+    """The state directory can be written again. ``ok`` is true."""
+
+    level: ClassVar[Level] = Level.INFO
+    ok: bool = True

@@ -18,7 +18,7 @@ from lvsguard.controller import Controller
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.view import LiveView
 from lvsguard.core.config import Config, OnStop
-from lvsguard.core.event import Event, KernelFailed, ProberDied, Stopping
+from lvsguard.core.event import Event, KernelFailed, ProberDied, StateTrouble, Stopping
 from lvsguard.core.tally import Tally
 from lvsguard.daemon import log
 from lvsguard.daemon.operations import DaemonOperations
@@ -103,6 +103,17 @@ class House:
         self._metrics.event(event)
         self._journal.append(time.time(), event)
 
+    def state(self, trouble: StateTrouble) -> None:
+        """The journal's word on its file; one that could not be read at the start may bring what
+        was kept before."""
+        self.emit(trouble)
+        if not trouble.ok:
+            return
+        known = {override.key for override in self._controller.book.overrides}
+        for override in self._journal.overrides():
+            if override.key not in known:
+                self._controller.override(override)
+
     def _look(self) -> None:
         self._controller.look()
 
@@ -131,7 +142,11 @@ class House:
     # -- running ---------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Until ``stop`` is set. Raises SocketTaken when another director answers here."""
+        """Until ``stop`` is set.
+
+        Raises SocketTaken when another director answers here, KernelError when what is owned
+        could not be taken out at the end.
+        """
         # First of all: two that write the same kernel would mend each other's work for ever.
         if self._admin is not None:
             await self._admin.open()
@@ -151,6 +166,7 @@ class House:
                 group.create_task(self._follow_addresses(), name="addresses"),
                 group.create_task(self._probers.run(), name="probers"),
                 group.create_task(self._housekeeping(), name="housekeeping"),
+                group.create_task(self._remember_owned(), name="owned"),
                 group.create_task(self._announce_ready(), name="ready"),
             ]
             if self._config.telemetry_listen is not None:
@@ -209,6 +225,12 @@ class House:
                 self._manager.alive()
                 fed = now
             self._manager.status(self._status_line())
+
+    async def _remember_owned(self) -> None:
+        """Keep on disk what is owned. Apart from housekeeping: a slow disk must not be taken for a
+        daemon that hangs."""
+        while True:
+            await asyncio.sleep(TICK_S)
             if self._controller.owned != self._journal.owned():
                 await self._journal.set_owned(self._controller.owned)
 

@@ -75,7 +75,7 @@ async def _keep_house(options: Options, config: Config) -> int:
         if house is None:
             early.append(trouble)
         else:
-            house.emit(trouble)
+            house.state(trouble)
 
     journal = Journal(config.state_directory, report)
     await journal.open()
@@ -92,7 +92,7 @@ async def _keep_house(options: Options, config: Config) -> int:
             for trouble in early:
                 house.emit(trouble)
             await house.run()
-        except SocketTaken as error:
+        except (SocketTaken, KernelError) as error:
             log.LOGGER.error("%s", error)
             return FAILED
         else:
