@@ -22,6 +22,11 @@ from lvsguard.kernel.port import (
     StepFailure,
 )
 
+LOST = (
+    "changes of addresses and links were lost (ENOBUFS: more came at once than the socket holds):"
+    " all are read again now; if this goes on, find out what changes so many (ip monitor)"
+)
+
 
 class AddressOwner:
     """Holds VIP addresses on their interfaces and mends them as the kernel's events come in."""
@@ -111,6 +116,7 @@ class AddressOwner:
                 if self._note_link(change):
                     self._changed()
             case ChangesLost():
+                self._emit(KernelFailed(LOST))
                 self._changed()
 
     async def _put_back(self, address: VipAddress) -> None:

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from lvsguard.core.event import Event, KernelFailed, LinkEvent, Repaired
 from lvsguard.core.model import VipAddress
 from lvsguard.core.step import AddAddress, RemoveAddress
-from lvsguard.vrrp.ownership import AddressOwner
+from lvsguard.vrrp.ownership import LOST, AddressOwner
 from tests.support.fake_kernel import FakeAddresses
 
 VIP = VipAddress("eth0", ip_address("10.0.0.8"), 24)
@@ -117,8 +117,9 @@ async def test_a_link_that_changes_is_told_once_each_way() -> None:
     assert ground.owner.links == {"eth0": True}
 
 
-async def test_lost_events_make_a_pass_look_again() -> None:
+async def test_lost_events_are_told_and_make_a_pass_look_again() -> None:
     ground = Ground()
     async with ground.following():
         ground.kernel.lose_changes()
     assert ground.changes == 1
+    assert ground.events == [KernelFailed(LOST)]
