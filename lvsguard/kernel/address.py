@@ -91,7 +91,12 @@ class LinuxAddresses:
         return states
 
     async def add(self, address: VipAddress) -> bool:
-        """Put an address on its interface; IPv6 without duplicate detection. False: was there."""
+        """Put an address on its interface. False: it was there.
+
+        IPv6 without duplicate detection, and deprecated (RFC 6724 section 5, rule 3): it is never
+        the source of what the director itself sends, which the realservers hold to be their own.
+        IPv4 VIPs are secondary addresses, which are no sources anyway.
+        """
         index = _index(address.interface)
         if index is None:
             raise KernelError(
@@ -99,8 +104,8 @@ class LinuxAddresses:
                 " name another in the config (ip link shows them)",
                 ENODEV,
             )
-        flags = {"flags": _IFA_F_NODAD} if address.address.version == 6 else {}
-        done = await self._change("add", address, index, harmless={EEXIST}, **flags)
+        more = {"flags": _IFA_F_NODAD, "preferred": 0} if address.address.version == 6 else {}
+        done = await self._change("add", address, index, harmless={EEXIST}, **more)
         if not done and address not in await self.read({address.interface}):
             raise KernelError(
                 f"cannot add {address}: it is there with another prefix length: remove that with"

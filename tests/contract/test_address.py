@@ -134,9 +134,11 @@ async def test_addresses_are_reported_whoever_changes_them(
     await expect(changes, AddressCame(vip))
     rig.drop(vip)
     await expect(changes, AddressGone(vip))
+    # Linux reports an IPv6 address a little later, and not at all when it is gone by then.
     await rig.addresses.add(vip)
+    await expect(changes, AddressCame(vip))
     await rig.addresses.remove(vip)
-    await expect(changes, AddressCame(vip), AddressGone(vip))
+    await expect(changes, AddressGone(vip))
 
 
 async def test_links_are_reported_when_they_change(rig: AddressRig) -> None:
@@ -213,6 +215,19 @@ async def test_an_ipv6_address_is_usable_at_once() -> None:
         (line,) = [line for line in shown.stdout.splitlines() if "2001:db8::8" in line]
         assert "nodad" in line
         assert "tentative" not in line
+
+
+@pytest.mark.kernel
+async def test_an_ipv6_vip_is_no_source_of_the_directors_own_packets() -> None:
+    """Realservers hold the VIP: an answer to a probe that came from it would never leave them."""
+    async with linux_address_rig() as rig:
+        own = ("ip", "addr", "add", "2001:db8::41/64", "dev", LINK, "nodad")
+        subprocess.run(own, check=True)
+        await rig.addresses.add(VIP6)
+        chosen = subprocess.run(
+            ("ip", "-6", "route", "get", "2001:db8::42"), capture_output=True, text=True, check=True
+        )
+        assert "src 2001:db8::41 " in chosen.stdout
 
 
 @pytest.mark.kernel
