@@ -110,7 +110,7 @@ class LinuxIpvs:
                 failures[at] = refused
         if todo:
             failures.update(await self._apply(todo))
-        again = [(at, steps[at]) for at in failures if await self._mended(failures[at])]
+        again = [(at, steps[at]) for at in await self._mended(failures)]
         if again:
             for at, _step in again:
                 del failures[at]
@@ -242,14 +242,18 @@ class LinuxIpvs:
         elif took < STRETCH and size == self._batch:
             self._batch = min(BATCH_MAX, 2 * size)
 
-    async def _mended(self, failed: StepFailure) -> bool:
-        """Whether a module that a step lacked could be loaded, so that it is worth a new try."""
-        step = failed.step
-        if failed.errno != ENOENT or not isinstance(step, AddService | EditService):
-            return False
+    async def _mended(self, failures: dict[int, StepFailure]) -> list[int]:
+        """Which failures lacked a module that could be loaded, and so are worth a new try."""
+        lacking = {
+            at: modules_of(failed.step.wanted)
+            for at, failed in failures.items()
+            if failed.errno == ENOENT and isinstance(failed.step, AddService | EditService)
+        }
         if not self._load_modules:
-            return False
-        return all([await load(module) is None for module in modules_of(step.wanted)])
+            return []
+        modules = sorted({module for needed in lacking.values() for module in needed})
+        loaded = {module for module in modules if await load(module) is None}
+        return [at for at, needed in lacking.items() if loaded.issuperset(needed)]
 
     @asynccontextmanager
     async def _asking(self, what: str) -> AsyncIterator[GenericNetlink]:

@@ -86,7 +86,12 @@ class Ipvs(Protocol):
         """Messages sent so far that change something."""
 
     async def read(self) -> Observation:
-        """Everything in the table, foreign entries included. Raises KernelError."""
+        """Everything in the table, foreign entries included. Raises KernelError.
+
+        What did not change may be the same object as last time, ``services`` itself included.
+        Linux adds the totals of the counters up every two seconds; the connections it counts as
+        active and inactive are always those of now.
+        """
 
     async def apply(self, steps: Sequence[IpvsStep]) -> tuple[StepFailure, ...]:
         """Apply steps of one phase, in batches. Returns what failed; raises KernelError when the
