@@ -29,6 +29,8 @@ from lvsguard.probes.prober import BURST_S
 
 log = logging.getLogger(__name__)
 
+COMMAND: Final = (sys.executable, "-P", "-m", "lvsguard.probes.process")
+"""Starts a prober process afresh: nothing of a big parent is copied."""
 SILENCE_MAX_S: Final = 5.0
 """A prober that says nothing for this long (seconds; it should each second) is replaced."""
 BACKOFF_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
@@ -63,6 +65,13 @@ class Load:
     trouble: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Listeners:
+    record: Record
+    tally: Count
+    died: Died
+
+
 class Probers:
     """A number of prober processes and the checks that they share.
 
@@ -71,8 +80,21 @@ class Probers:
     about each second. ``died(prober, how, checks)`` is told of each process that ended.
     """
 
-    def __init__(self, count: int, *, record: Record, tally: Count, died: Died) -> None:
-        self._workers = [_Worker(index, record, tally, died) for index in range(max(count, 1))]
+    def __init__(
+        self,
+        count: int,
+        *,
+        record: Record,
+        tally: Count,
+        died: Died,
+        command: Sequence[str] = COMMAND,
+        silence: float = SILENCE_MAX_S,
+    ) -> None:
+        """Args: command: starts a process, before its one argument; silence: seconds."""
+        listeners = _Listeners(record, tally, died)
+        self._workers = [
+            _Worker(index, listeners, command, silence) for index in range(max(count, 1))
+        ]
         self._wanted: Collection[Check] = ()
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
@@ -138,14 +160,16 @@ class Probers:
 class _Worker:
     """One place for a process, and the checks that belong to it whichever process is there."""
 
-    def __init__(self, index: int, record: Record, tally: Count, died: Died) -> None:
+    def __init__(
+        self, index: int, tell: _Listeners, command: Sequence[str], silence: float
+    ) -> None:
         self.index = index
         self.alive = False
         self.pid = 0
         self.load: Load | None = None
-        self._record = record
-        self._tally = tally
-        self._died = died
+        self._tell = tell
+        self._command = command
+        self._silence = silence
         self._numbers: dict[Check, int] = {}
         self._checks: dict[int, Check] = {}
         self._healths: dict[int, Health] = {}
@@ -195,15 +219,15 @@ class _Worker:
             started = time.monotonic()
             how = await self._live()
             lived = time.monotonic() - started
-            failures = 1 if lived > STEADY_S else failures + 1
+            failures = 0 if lived > STEADY_S else failures + 1
             log.error("prober %d ended (%s) after %.1f s: starting it anew", self.index, how, lived)
-            self._died(self.index, how, len(self._checks))
+            self._tell.died(self.index, how, len(self._checks))
 
     async def _live(self) -> str:
         """Run one process until it ends or hangs; returns how it ended."""
         ours, theirs = socket.socketpair()
         try:
-            process = _Process(theirs)
+            process = _Process(self._command, theirs)
         except OSError as error:
             ours.close()
             return f"cannot be started: {error}"
@@ -226,9 +250,9 @@ class _Worker:
         greeting = asyncio.create_task(self._greet(channel))
         try:
             while not channel.lost.done():
-                left = self._heard + SILENCE_MAX_S - time.monotonic()
+                left = self._heard + self._silence - time.monotonic()
                 if left <= 0:
-                    return f"killed, it said nothing for {SILENCE_MAX_S:g} s"
+                    return f"killed, it said nothing for {self._silence:g} s"
                 await asyncio.wait([channel.lost], timeout=left)
         finally:
             greeting.cancel()
@@ -265,7 +289,7 @@ class _Worker:
                 check = self._checks.get(number)
                 if check is not None:
                     self._healths[number] = health
-                    self._record(check, health)
+                    self._tell.record(check, health)
         elif isinstance(received, Counts):
             tallies = [
                 message.tally(counted, check)
@@ -273,7 +297,7 @@ class _Worker:
                 if (check := self._checks.get(counted.number)) is not None
             ]
             if tallies:
-                self._tally(tallies)
+                self._tell.tally(tallies)
         elif isinstance(received, Heartbeat):
             self._hear(received)
 
@@ -310,11 +334,11 @@ def _share(check: Check, count: int) -> int:
 class _Process:
     """A prober process, waited for without blocking the loop."""
 
-    def __init__(self, theirs: socket.socket) -> None:
+    def __init__(self, command: Sequence[str], theirs: socket.socket) -> None:
         """Start it; ``OSError`` where that cannot be."""
         fd = theirs.fileno()
         self._popen = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lvsguard.probes.process", str(fd)],
+            [*command, str(fd)],
             stdin=subprocess.DEVNULL,
             pass_fds=[fd],
             # asyncio's transports read 256 KiB at once; below this they need no mmap for it.

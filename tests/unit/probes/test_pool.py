@@ -7,6 +7,7 @@ import gc
 import os
 import resource
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,12 +35,21 @@ QUICK = Timing(interval=0.2, fast_interval=0.05, down_interval=0.2, timeout=1.0)
 class Watched:
     """Probers and what they said."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(
+        self, count: int, command: Sequence[str] = pool.COMMAND, silence: float = 20.0
+    ) -> None:
         self.records: list[tuple[Check, Health]] = []
         self.deaths: list[tuple[int, str, int]] = []
         self.probes: Counter[Check] = Counter()
         self.codes: Counter[str] = Counter()
-        self.probers = Probers(count, record=self._record, tally=self._tally, died=self._died)
+        self.probers = Probers(
+            count,
+            record=self._record,
+            tally=self._tally,
+            died=self._died,
+            command=command,
+            silence=silence,
+        )
         self._changed = asyncio.Event()
 
     def _record(self, check: Check, health: Health) -> None:
@@ -72,8 +82,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def running(count: int = 1) -> AsyncIterator[Watched]:
-    watched = Watched(count)
+async def running(
+    count: int = 1, command: Sequence[str] = pool.COMMAND, silence: float = 20.0
+) -> AsyncIterator[Watched]:
+    watched = Watched(count, command, silence)
     task = asyncio.create_task(watched.probers.run())
     try:
         yield watched
@@ -209,9 +221,8 @@ async def test_a_prober_ignores_the_terminals_signals() -> None:
         assert watched.probers.pids == (pid,)
 
 
-async def test_a_prober_that_hangs_is_killed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "SILENCE_MAX_S", 2.5)  # a setting, shortened for the test's sake
-    async with realserver(answers(OK)) as port, running() as watched:
+async def test_a_prober_that_hangs_is_killed_and_replaced() -> None:
+    async with realserver(answers(OK)) as port, running(silence=2.5) as watched:
         check = http(port)
         watched.probers.configure([check])
         await watched.until(lambda: watched.records)
@@ -241,47 +252,35 @@ async def test_a_prober_that_stood_still_calls_nobody_down() -> None:
         assert down == []
 
 
-async def test_probers_that_cannot_start_are_tried_again_ever_more_slowly(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
-    watched = Watched(1)
+async def test_probers_that_cannot_start_are_tried_again_ever_more_slowly() -> None:
     started = time.monotonic()
-    task = asyncio.create_task(watched.probers.run())
-    await watched.until(lambda: len(watched.deaths) == 3)
-    assert 0.55 < time.monotonic() - started < 5
-    assert watched.deaths[0][1].startswith("cannot be started: ")
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    async with running(command=["/nonexistent/python"]) as watched:
+        await watched.until(lambda: len(watched.deaths) == 3)
+        assert 0.55 < time.monotonic() - started < 5
+        assert watched.deaths[0][1].startswith("cannot be started: ")
 
 
 @pytest.mark.parametrize(
     ("says", "how"),
     [
-        (b"\0\0\0\2\x92\xa5", "killed, it sent garbage: not a message of version 1: "),
-        (
-            b"\0\0\0\x08\x92\xa5Hello\x63",
-            "killed, it sent garbage: the other side speaks version 99",
-        ),
-        (b"\xff\xff\xff\xff", "killed, it sent garbage: a frame of 4294967295 bytes"),
+        (b"\0\0\0\2\x92\xa5", "not a message of version 1: "),
+        (b"\0\0\0\x08\x92\xa5Hello\x63", "the other side speaks version 99"),
+        (b"\xff\xff\xff\xff", "a frame of 4294967295 bytes"),
     ],
 )
-async def test_a_prober_that_talks_nonsense_is_replaced(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: bytes, how: str
-) -> None:
-    fake = tmp_path / "fake-python"
-    code = f"import os,sys,time; os.write(int(sys.argv[-1]), {says!r}); time.sleep(60)"
-    fake.write_text(f'#!/bin/sh\nexec python3 -c "{code}" "$@"\n')
-    fake.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(fake))
-    watched = Watched(1)
-    task = asyncio.create_task(watched.probers.run())
-    await watched.until(lambda: watched.deaths)
-    assert watched.deaths[0][1].startswith(how), watched.deaths[0]
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+async def test_a_prober_that_talks_nonsense_is_replaced(says: bytes, how: str) -> None:
+    code = f"import os, sys, time; os.write(int(sys.argv[1]), {says!r}); time.sleep(60)"
+    async with running(command=[sys.executable, "-c", code]) as watched:
+        await watched.until(lambda: len(watched.deaths) == 2)
+        assert watched.deaths[0][1].startswith(f"killed, it sent garbage: {how}")
+
+
+async def test_a_prober_that_hangs_while_it_is_given_its_checks_is_replaced() -> None:
+    code = "import time; time.sleep(60)"
+    async with running(command=[sys.executable, "-c", code], silence=1.0) as watched:
+        watched.probers.configure([http(9, n) for n in range(1, 20_000)])
+        await watched.until(lambda: len(watched.deaths) == 2)
+        assert watched.deaths[0][1] == "killed, it said nothing for 1 s"
 
 
 async def test_a_hint_is_confirmed_in_tens_of_milliseconds() -> None:
@@ -345,11 +344,10 @@ async def test_ten_thousand_checks_do_not_hold_up_the_controllers_loop() -> None
 
     async def feel() -> None:
         nonlocal worst
-        loop = asyncio.get_running_loop()
-        while True:
-            before = loop.time()
-            await asyncio.sleep(0.001)
-            worst = max(worst, loop.time() - before - 0.001)
+        while True:  # this thread's own time: what else the machine does is not the pool's doing
+            before = time.thread_time()
+            await asyncio.sleep(0)
+            worst = max(worst, time.thread_time() - before)
 
     async with running() as watched:
         await watched.until(lambda: watched.probers.alive)
@@ -371,6 +369,5 @@ async def test_ten_thousand_checks_do_not_hold_up_the_controllers_loop() -> None
     assert {health.verdict for _, health in watched.records} == {Verdict.DOWN}
     causes = {h.cause.failure for _, h in watched.records if h.cause is not None}
     assert causes == {FailureClass.REFUSED}
-    print(f"worst stall {worst * 1000:.1f} ms, RSS {rss} kB")
-    assert worst < 0.1  # 20 ms is the aim; other work on the machine adds to it
-    assert rss < 80_000
+    assert worst < 0.02, f"{worst * 1000:.1f} ms"
+    assert rss < 60_000, f"{rss} kB"
