@@ -16,6 +16,7 @@ from lvsguard import __version__
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.report import Reporter
 from lvsguard.controller.settings import Settings
+from lvsguard.controller.sight import Sight
 from lvsguard.core.config import Check, Config
 from lvsguard.core.drift import drifts
 from lvsguard.core.event import (
@@ -27,7 +28,14 @@ from lvsguard.core.event import (
     Started,
 )
 from lvsguard.core.health import Health, Verdict
-from lvsguard.core.model import KernelState, Observation, ServiceKey, VirtualService, endpoint
+from lvsguard.core.model import (
+    KernelState,
+    Observation,
+    ServiceKey,
+    VipAddress,
+    VirtualService,
+    endpoint,
+)
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.plan import applied, held_back, in_phases, owned_part, plan
 from lvsguard.core.step import AddAddress, RemoveAddress, Step
@@ -91,6 +99,7 @@ class Controller:
         self._uncertain = False  # a pass broke off: what it left behind is not known
         self._flipped: list[float] = []
         self._quick_seconds = 0.0
+        self._sight = Sight()
         owner.watch(_interfaces(config))
 
     @property
@@ -105,7 +114,13 @@ class Controller:
     # -- facts come in ---------------------------------------------------------------------
 
     def record(self, check: Check, health: Health) -> None:
-        """Take a verdict from a prober."""
+        """Take a verdict from a prober, unless the director's own link may have caused it."""
+        now = time.monotonic()
+        self._sight.links(self._owner.links, now)
+        if self._sight.believes(check, health, now):
+            self._take(check, health)
+
+    def _take(self, check: Check, health: Health) -> None:
         before = self.book.health.get(check)
         if not self.book.record(check, health):
             return
@@ -205,6 +220,7 @@ class Controller:
         self.observation = await ipvs.read()
         addresses = await self._owner.read()
         self.pulse.read_seconds = time.monotonic() - begun
+        self._look_out(addresses, begun)
         self.report.settings(await self._settings.hold(ipvs))
         table = owned_part(self.observation.services, self.owned)
         found = KernelState(table, addresses & (self.book.config.addresses | self._owner.held))
@@ -227,6 +243,12 @@ class Controller:
         self._forget_leftovers()
         if first:
             self._emit(Started(__version__, adopted, ipvs.writes))
+
+    def _look_out(self, addresses: frozenset[VipAddress], now: float) -> None:
+        self._sight.addresses(addresses)
+        self._sight.links(self._owner.links, now)
+        for check, health in self._sight.due(now):
+            self._take(check, health)
 
     async def _quick(self) -> None:
         ipvs = await self._ready_ipvs()

@@ -38,6 +38,7 @@ HTTP = CheckSpec(CheckKind.HTTP, http=HttpSpec(path="/health"))
 
 REFUSED = Result(False, "L4CON", "connection refused", 0.001, FailureClass.REFUSED)
 WRONG = Result(False, "L7STS", "503, expected 200", 0.001, FailureClass.WRONG)
+SILENCE = Result(False, "L4TOUT", "no connection within 1 s", 1.0, FailureClass.TIMEOUT)
 OK = Result(True, "L7OK", "200", 0.001)
 
 

@@ -32,6 +32,7 @@ from lvsguard.core.model import (
     Realserver,
     RealserverKey,
     ServiceKey,
+    VipAddress,
     VirtualService,
 )
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
@@ -42,6 +43,7 @@ from tests.support.rig import (
     RS1,
     RS2,
     RS3,
+    SILENCE,
     VIP,
     WEB,
     WRONG,
@@ -193,6 +195,20 @@ async def test_an_address_whose_event_was_lost_is_put_back_by_the_resync(rig: Ri
     assert rig.addresses.held == {VIP}
     assert len(rig.told(Repaired)) == 1
     assert rig.told(Applied) == []
+
+
+async def test_a_link_that_is_down_takes_no_realserver_out(rig: Rig) -> None:
+    rig.addresses.put(VipAddress("eth0", ip_address("10.0.0.41"), 24))
+    await rig.settled()
+    rig.addresses.set_link("eth0", up=False)
+    await rig.resync()
+    rig.verdict(RS1, Verdict.DOWN, SILENCE)
+    await rig.resync()
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 1}
+    assert rig.told(HealthChanged) == []
+    rig.verdict(RS1, Verdict.DOWN, REFUSED)  # a link that carries an answer is not down
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.43": 1}
 
 
 async def test_drain_disable_and_weight_reach_the_kernel_and_end(rig: Rig) -> None:
