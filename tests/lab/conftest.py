@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.director import Seed, seed_under_lvsguard
 from tests.support.topology import Network, seed_network
 
 if TYPE_CHECKING:
@@ -22,23 +24,19 @@ _failed = pytest.StashKey[bool]()
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember for the fixtures' ends whether the test failed."""
+    """Remember for the fixtures' ends whether the test, and so one of its module, failed."""
     report = yield
-    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
+    for node in (item, item.getparent(pytest.Module)):
+        if node is not None:
+            node.stash[_failed] = node.stash.get(_failed, False) or report.failed
     return report
 
 
 @pytest.fixture
 def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A folder for logs and captures; it stays after a failure (or LVSGUARD_KEEP_ARTIFACTS=1)."""
-    kept = Path(os.environ.get("LVSGUARD_ARTIFACTS", tmp_path)) / "artifacts"
-    folder = kept / re.sub(r"[^\w.-]+", "_", request.node.nodeid.removeprefix("tests/lab/"))
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    yield folder
-    failed = request.node.stash.get(_failed, False)
-    if not failed and os.environ.get("LVSGUARD_KEEP_ARTIFACTS") != "1":
-        shutil.rmtree(folder, ignore_errors=True)
+    with _artifacts(request.node, tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -48,3 +46,42 @@ def network(request: pytest.FixtureRequest, artifacts: Path) -> Iterator[Network
         yield network
         if request.node.stash.get(_failed, False):
             network.save_tables()
+
+
+@pytest.fixture(scope="module")
+def shared_network(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Network]:
+    """One seed network for a whole file, for tests that leave it as they found it."""
+    with (
+        _artifacts(request.node, tmp_path_factory.mktemp("shared")) as folder,
+        seed_network(folder, getattr(request, "param", 2)) as network,
+    ):
+        yield network
+        if request.node.stash.get(_failed, False):
+            network.save_tables()
+
+
+@pytest.fixture(scope="module")
+def shared_seed(shared_network: Network) -> Iterator[Seed]:
+    """The seed's service under lvsguard, for a whole file; ask for `seed`."""
+    with seed_under_lvsguard(shared_network) as seed:
+        yield seed
+
+
+@pytest.fixture
+def seed(shared_seed: Seed) -> Seed:
+    """The seed's service under lvsguard, running, with both realservers in."""
+    shared_seed.settle()
+    return shared_seed
+
+
+@contextlib.contextmanager
+def _artifacts(node: pytest.Item | pytest.Collector, otherwise: Path) -> Iterator[Path]:
+    kept = Path(os.environ.get("LVSGUARD_ARTIFACTS", otherwise)) / "artifacts"
+    folder = kept / re.sub(r"[^\w.-]+", "_", node.nodeid.removeprefix("tests/lab/"))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    yield folder
+    if not node.stash.get(_failed, False) and os.environ.get("LVSGUARD_KEEP_ARTIFACTS") != "1":
+        shutil.rmtree(folder, ignore_errors=True)

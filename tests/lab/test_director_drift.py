@@ -1,0 +1,126 @@
+"""What somebody else changes is mended and told once, and what is not the director's is left."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.director import tell, wall
+from tests.support.director_observers import monitor_addresses
+from tests.support.processes import wait_until
+from tests.support.topology import VIP
+from tests.support.topology_load import failures, start_load
+from tests.support.topology_pings import start_pings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.director import Director, Seed
+
+pytestmark = [pytest.mark.kernel, pytest.mark.lab]
+
+SERVICE = f"{VIP}:80"
+MENDED_S = 1.2
+FOREIGN = """\
+-A -u 10.0.0.9:53 -s wlc
+-a -u 10.0.0.9:53 -r 10.0.0.42:53 -g -w 5
+"""
+
+
+@pytest.fixture
+def director(seed: Seed) -> Iterator[Director]:
+    """The seed's director, with a service beside it that it does not own."""
+    director = seed.director
+    director.host.run("ipvsadm", "-R", given=FOREIGN)
+    wait_until(lambda: len(director.status().foreign) == 1, 2, "the foreign service is seen")
+    yield director
+    director.host.run("ipvsadm", "-D", "-u", "10.0.0.9:53", check=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("-d -t 10.0.0.8:80 -r 10.0.0.42:80", "realserver"),
+        ("-e -t 10.0.0.8:80 -r 10.0.0.42:80 -g -w 7", "realserver"),
+        ("-e -t 10.0.0.8:80 -r 10.0.0.42:80 -m -w 1", "realserver"),
+        ("-a -t 10.0.0.8:80 -r 10.0.0.99:80 -g -w 1", "realserver"),
+        ("-E -t 10.0.0.8:80 -s wlc -p 60", "service"),
+        ("-D -t 10.0.0.8:80", "service"),
+    ],
+)
+def test_a_change_by_somebody_else_is_mended_and_told_once(
+    director: Director, command: str, what: str
+) -> None:
+    before, since, at = director.table(), wall(), time.monotonic()
+    repairs = director.metric("drift_repairs_total", kind=what)
+    director.host.run("ipvsadm", *command.split())
+    director.wait_for_drift(since)
+    wait_until(lambda: sorted(director.table()) == sorted(before), MENDED_S, "all is as before")
+    mended_s = time.monotonic() - at
+    director.wait_for_passes(2)
+    (event,) = director.events("drift", since)
+    assert event.data["what"] == what
+    assert director.metric("drift_repairs_total", kind=what) == repairs + 1
+    assert mended_s <= MENDED_S
+    assert not [e for e in director.events("", since) if e.kind not in ("drift", "foreign")]
+    tell(command, mended_s=mended_s, told=event.text)
+
+
+def test_a_cleared_table_is_mended_and_what_is_not_owned_is_not_made_again(
+    director: Director,
+) -> None:
+    before, since, at = director.host.ipvs(), wall(), time.monotonic()
+    director.host.run("ipvsadm", "-C")
+    director.wait_for_drift(since)
+    mended_s = time.monotonic() - at
+    assert director.host.ipvs() == [line for line in before if "10.0.0.9" not in line]
+    director.host.run("ipvsadm", "-R", given=FOREIGN)
+    director.wait_for_passes(2)
+    assert director.host.ipvs() == before
+    assert len(director.events("drift", since)) == 1
+    assert mended_s <= MENDED_S
+    tell("-C", mended_s=mended_s)
+
+
+def test_a_deleted_vip_is_back_within_50_ms_and_no_connection_notices(seed: Seed) -> None:
+    director, since, times = seed.director, wall(), 5
+    monitor = monitor_addresses(director.host)
+    pings = start_pings(seed.client, SERVICE, 10)
+    load = start_load(seed.client, SERVICE, per_second=50)
+    repairs = director.metric("drift_repairs_total", kind="address")
+    for _ in range(times):
+        director.host.run("ip", "address", "del", f"{VIP}/24", "dev", "eth0")
+        time.sleep(0.3)  # the next one does not come while this one is mended
+    director.wait_for_passes(2)
+    requests, connections = load.stop(), pings.stop()
+    gaps = monitor.gaps_s(f"{VIP}/24")
+    assert len(gaps) == times
+    assert max(gaps) <= 0.05
+    assert len(director.events("drift", since)) == times
+    assert director.metric("drift_repairs_total", kind="address") == repairs + times
+    assert failures(requests) == []
+    assert [c.broken for c in connections] == [""] * 10
+    stall_s = max(c.worst_s for c in connections)
+    tell("ip addr del", gone_ms=[round(gap * 1000, 1) for gap in gaps], stall_s=stall_s)
+
+
+def test_foreign_entries_and_addresses_are_never_touched(seed: Seed, director: Director) -> None:
+    host, since = director.host, wall()
+    host.run("ip", "address", "add", "10.0.0.77/24", "dev", "eth0")
+    host.run("ipvsadm", "-e", "-u", "10.0.0.9:53", "-r", "10.0.0.42:53", "-g", "-w", "9")
+    host.run("ipvsadm", "-a", "-u", "10.0.0.9:53", "-r", "10.0.0.43:53", "-m", "-w", "2")
+    host.run("ipvsadm", "-D", "-t", SERVICE)  # work beside it
+    director.wait_for_drift(since)
+    director.wait_for_passes(2)
+    assert [line for line in host.ipvs() if "10.0.0.9" in line] == [
+        "-A -u 10.0.0.9:53 -s wlc",
+        "-a -u 10.0.0.9:53 -r 10.0.0.42:53 -g -w 9",
+        "-a -u 10.0.0.9:53 -r 10.0.0.43:53 -m -w 2",
+    ]
+    assert "10.0.0.77/24" in host.addresses()
+    (foreign,) = director.status().foreign
+    assert {r.address: r.weight for r in foreign.realservers} == {"10.0.0.42": 9, "10.0.0.43": 2}
+    host.run("ip", "address", "del", "10.0.0.77/24", "dev", "eth0")
+    assert seed.client.get(VIP)[0] == 200

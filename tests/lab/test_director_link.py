@@ -1,0 +1,123 @@
+"""The director's own link goes down and comes back: that says nothing of the realservers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.director import Service, Setup, seed_under_lvsguard, tell, wall
+from tests.support.processes import wait_until
+from tests.support.topology import VIP
+from tests.support.topology_pings import start_pings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.director import Seed
+    from tests.support.topology import Network
+    from tests.support.topology_pings import Pings
+
+pytestmark = [pytest.mark.kernel, pytest.mark.lab]
+
+VIP6 = "fd00::8"
+SETUP = Setup(
+    vips=(f"{VIP}/24", f"{VIP6}/64"),
+    services=(
+        Service(),
+        Service(name="web6", address=f"[{VIP6}]:80", realservers={"fd00::42": 1, "fd00::43": 1}),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def both(shared_network: Network) -> Iterator[Seed]:
+    """The seed's service, and the same one over IPv6."""
+    for host in shared_network.realservers:
+        host.run("ip", "link", "add", "ipvs0", "type", "dummy")
+        host.run("ip", "link", "set", "ipvs0", "up")
+        host.run("ip", "address", "add", f"{VIP6}/128", "dev", "ipvs0", "nodad")
+    with seed_under_lvsguard(shared_network, SETUP) as seed:
+        wait_until(lambda: seed.director.readiness()[0], 10, "all are in")
+        yield seed
+
+
+@pytest.fixture
+def seed(both: Seed) -> Seed:
+    wait_until(lambda: len(serving(both)) == 4, 10, "all are in")
+    return both
+
+
+def serving(seed: Seed) -> list[str]:
+    """Realservers that take new connections, in both services."""
+    return [line for line in seed.director.table() if line.endswith(" 1")]
+
+
+def start_both(seed: Seed) -> tuple[Pings, Pings]:
+    return (
+        start_pings(seed.client, f"{VIP}:80", 10),
+        start_pings(seed.client, f"[{VIP6}]:80", 10),
+    )
+
+
+def holds_both(seed: Seed) -> bool:
+    host = seed.director.host
+    shown = host.run("ip", "-brief", "address", "show", "dev", "eth0").stdout.split()
+    return {f"{VIP}/24", f"{VIP6}/64"} <= set(shown)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 6.0])
+def test_a_pulled_cable_cuts_no_connection(seed: Seed, seconds: float) -> None:
+    director, since = seed.director, wall()
+    old = start_both(seed)
+    seed.network.unplug(director.host)
+    wait_until(lambda: bool(director.events("link", since)), 1, "it is told")
+    time.sleep(seconds - 0.2)
+    (trouble,) = director.health().trouble
+    assert "eth0 is down" in trouble
+    assert "ip link show eth0" in trouble
+    assert holds_both(seed)
+    seed.network.plug(director.host)
+    plugged_at = time.monotonic()
+    wait_until(lambda: len(serving(seed)) == 4, 5, "all take new connections")
+    serving_s = time.monotonic() - plugged_at
+    wait_until(lambda: director.health().trouble == [], 5, "all is well")
+    time.sleep(1)  # TCP sends again what was lost
+    connections = [c for pings in old for c in pings.stop()]
+    assert [c.broken for c in connections] == [""] * 20
+    assert seed.client.get(VIP)[0] == 200
+    assert [e.data["up"] for e in director.events("link", since)] == [False, True]
+    tell(f"no cable for {seconds:g} s", kept=len(connections), serving_s=serving_s)
+
+
+def test_a_realserver_that_is_gone_is_out_soon_after_the_cable_is_back(seed: Seed) -> None:
+    seed.network.unplug(seed.director.host)
+    seed.network.unplug(seed.network.rs1)
+    time.sleep(3.5)  # longer than it takes to count as down
+    assert len(serving(seed)) == 4
+    seed.network.plug(seed.director.host)
+    plugged_at = time.monotonic()
+    wait_until(lambda: len(serving(seed)) == 2, 5, "only rs2 takes new connections")
+    out_s = time.monotonic() - plugged_at
+    seed.network.plug(seed.network.rs1)
+    tell("a realserver lost while the cable was out", out_s=out_s)
+
+
+def test_an_interface_set_down_and_up_again_has_its_vips(seed: Seed) -> None:
+    director, since = seed.director, wall()
+    host = director.host
+    old = start_both(seed)
+    host.run("ip", "link", "set", "eth0", "down")  # the kernel forgets the IPv6 addresses
+    wait_until(lambda: bool(director.events("link", since)), 1, "it is told")
+    time.sleep(1)
+    host.run("ip", "link", "set", "eth0", "up")
+    host.run("ip", "address", "replace", f"{host.address6}/64", "dev", "eth0", "nodad")
+    up_at = time.monotonic()
+    wait_until(lambda: holds_both(seed), 1.5, "both VIPs are there")
+    held_s = time.monotonic() - up_at
+    wait_until(lambda: len(serving(seed)) == 4, 5, "all take new connections")
+    time.sleep(1)  # TCP sends again what was lost
+    connections = [c for pings in old for c in pings.stop()]
+    assert [c.broken for c in connections] == [""] * 20
+    tell("set down and up", kept=len(connections), held_s=held_s)
