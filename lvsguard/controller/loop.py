@@ -44,6 +44,8 @@ from lvsguard.vrrp.ownership import AddressOwner
 
 FLOOR_S = 0.002
 """Wait after a wake, so that the verdicts of one moment make one plan."""
+CROWD_S = 0.05
+"""Longest such wait, while one quick pass follows another."""
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Before the pass after the first, second, ... pass that could not ask the kernel."""
 
@@ -98,7 +100,7 @@ class Controller:
         self._left: KernelState | None = None
         self._uncertain = False  # a pass broke off: what it left behind is not known
         self._flipped: list[float] = []
-        self._quick_seconds = 0.0
+        self._quick_seconds = self._quick_ended = 0.0
         self._sight = Sight()
         owner.watch(_interfaces(config))
 
@@ -174,8 +176,9 @@ class Controller:
         except TimeoutError:
             self._read_next = True
             return
-        # A crowd of verdicts makes passes longer: waiting with them keeps half of the time free.
-        await asyncio.sleep(max(FLOOR_S, self._quick_seconds))
+        # A crowd of verdicts makes pass follow pass: most of the time must stay free for others.
+        recent = time.monotonic() - self._quick_ended < CROWD_S
+        await asyncio.sleep(min(4 * self._quick_seconds, CROWD_S) if recent else FLOOR_S)
 
     async def turn(self) -> float:
         """One pass; the seconds until the next one is due."""
@@ -261,7 +264,8 @@ class Controller:
         part = KernelState({k: wanted.services[k] for k in anew if k in wanted.services})
         have = KernelState({k: left.services[k] for k in part.services if k in left.services})
         await self._converge(ipvs, plan(part, have))
-        self._quick_seconds = time.monotonic() - begun
+        self._quick_ended = time.monotonic()
+        self._quick_seconds = self._quick_ended - begun
 
     async def _ready_ipvs(self) -> Ipvs:
         if self._ipvs is None:

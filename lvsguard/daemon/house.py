@@ -210,8 +210,8 @@ class House:
         except TimeoutError:
             log.LOGGER.warning("not all is in the kernel after %g s: serving anyway", READY_S)
         # What is alive by now stays; leaving it out of every collection keeps the loop on time.
-        gc.collect()
         gc.freeze()
+        gc.enable()
         self._manager.ready()
 
     async def _housekeeping(self) -> None:

@@ -7,6 +7,7 @@ status; everything else is told, retried and survived by the house.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import time
 from collections.abc import Collection
@@ -52,6 +53,9 @@ class Options:
 async def run(options: Options) -> int:
     """Run the director until it is told to stop. Exit status: 0 done, 1 failed, 2 bad config."""
     log.setup(options.log_format)
+    # Until the house is ready everything that is made stays: collecting meanwhile is for nothing.
+    gc.collect()
+    gc.disable()
     try:
         config = await _first_load(options)
     except ConfigError as error:
