@@ -170,8 +170,22 @@ def transitions(draw: st.DrawFn) -> tuple[KernelState, KernelState]:
 
 
 def any_addresses(family: Family) -> SearchStrategy[IPAddress]:
-    """Any address of a family."""
-    return st.ip_addresses(v=4) if family is Family.INET else st.ip_addresses(v=6)
+    """Any unicast address of a family: the kernel refuses others for realservers."""
+    return _UNICAST[family]
+
+
+def _unicast(address: IPAddress) -> bool:
+    if isinstance(address, IPv4Address):
+        limited = int(address) >> 24 == 0 or int(address) == 2**32 - 1
+        return not (address.is_multicast or limited)
+    special = address.is_multicast or address.is_unspecified or address.is_link_local
+    return not special and address.ipv4_mapped is None
+
+
+_UNICAST: Final[Mapping[Family, SearchStrategy[IPAddress]]] = {
+    Family.INET: st.ip_addresses(v=4).filter(_unicast),
+    Family.INET6: st.ip_addresses(v=6).filter(_unicast),
+}
 
 
 @st.composite
@@ -197,15 +211,36 @@ def any_tunnels() -> SearchStrategy[Tunnel]:
 
 @st.composite
 def any_realservers(draw: st.DrawFn) -> Realserver:
-    """Any entry that the config can ask for."""
-    forwarding = draw(st.sampled_from((Forwarding.DR, Forwarding.NAT, Forwarding.TUN)))
+    """Any entry that the config can ask for.
+
+    The kernel refuses a lower threshold above the upper one (ERANGE).
+    """
+    forwarding = draw(_FORWARDINGS)
+    upper = draw(st.integers(0, 65535))
     return Realserver(
         draw(st.integers(0, WEIGHT_MAX)),
         forwarding,
         draw(any_tunnels()) if forwarding is Forwarding.TUN else None,
-        draw(st.integers(0, 65535)),
-        draw(st.integers(0, 65535)),
+        upper,
+        draw(st.integers(0, upper)),
     )
+
+
+_FORWARDINGS: Final = st.sampled_from((Forwarding.DR, Forwarding.NAT, Forwarding.TUN))
+
+
+def any_members(
+    service: ServiceKey,
+) -> SearchStrategy[tuple[RealserverKey, Realserver]]:
+    """A realserver of this service; only with nat, or behind a mark, has it a port of its own."""
+
+    def keyed(entry: Realserver) -> SearchStrategy[tuple[RealserverKey, Realserver]]:
+        own = service.address is None or (entry.forwarding is Forwarding.NAT and service.port)
+        ports = st.integers(0 if service.port == 0 else 1, 65535) if own else st.just(service.port)
+        keys = st.builds(RealserverKey, any_addresses(service.family), ports)
+        return st.tuples(keys, st.just(entry))
+
+    return any_realservers().flatmap(keyed)
 
 
 _FLAGS: Final = {
@@ -219,7 +254,7 @@ _FLAGS: Final = {
 
 @st.composite
 def any_virtual_services(draw: st.DrawFn, key: ServiceKey | None = None) -> VirtualService:
-    """Any service with realservers that fit ``key`` (family; port 0 for a firewall mark)."""
+    """Any service with realservers that fit ``key``; without a port it is always persistent."""
     key = key or draw(any_service_keys())
     scheduler = draw(st.sampled_from(sorted(_FLAGS)))
     flags = draw(st.sets(st.sampled_from(_FLAGS[scheduler]))) if _FLAGS[scheduler] else set()
@@ -227,19 +262,15 @@ def any_virtual_services(draw: st.DrawFn, key: ServiceKey | None = None) -> Virt
     persistence = st.builds(
         Persistence, st.integers(1, 86400), st.integers(1, bits), st.sampled_from((None, "sip"))
     )
+    wild = key.address is not None and key.port == 0
+    members = draw(st.lists(any_members(key), max_size=3))
     return VirtualService(
         scheduler,
         frozenset(flags),
-        draw(st.none() | persistence),
+        draw(persistence if wild else st.none() | persistence),
         draw(st.booleans()) if key.protocol in (None, Protocol.UDP) else False,
-        draw(st.dictionaries(any_realserver_keys(key), any_realservers(), max_size=3)),
+        dict(members),
     )
-
-
-def any_realserver_keys(service: ServiceKey) -> SearchStrategy[RealserverKey]:
-    """Any key of a realserver in this service; port 0 where a service without a port has it."""
-    least = 0 if service.port == 0 else 1
-    return st.builds(RealserverKey, any_addresses(service.family), st.integers(least, 65535))
 
 
 # -- facts -------------------------------------------------------------------------------------

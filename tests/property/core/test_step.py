@@ -22,8 +22,7 @@ from lvsguard.core.step import (
 from tests.property.core.ipvsadm_syntax import Command, read
 from tests.support.strategies import (
     VIP_ADDRESSES,
-    any_realserver_keys,
-    any_realservers,
+    any_members,
     any_service_keys,
     any_virtual_services,
 )
@@ -50,11 +49,11 @@ def test_what_a_service_step_prints_reads_back_as_its_values(
 
 
 @settings(deadline=None, max_examples=150)
-@given(any_service_keys(), any_realservers(), st.data())
+@given(any_service_keys(), st.data())
 def test_what_a_realserver_step_prints_reads_back_as_its_values(
-    key: ServiceKey, entry: Realserver, data: st.DataObject
+    key: ServiceKey, data: st.DataObject
 ) -> None:
-    realserver = data.draw(any_realserver_keys(key))
+    realserver, entry = data.draw(any_members(key))
     assert read(str(AddRealserver(key, realserver, entry))) == Command(
         "-a", key, realserver=realserver, entry=entry
     )
@@ -73,11 +72,8 @@ def test_what_an_address_step_prints_reads_back_as_its_values(address: VipAddres
 
 
 @settings(deadline=None, max_examples=50)
-@given(any_service_keys(), any_realservers(), st.data())
-def test_a_shell_takes_the_command_as_it_is(
-    key: ServiceKey, entry: Realserver, data: st.DataObject
-) -> None:
-    realserver = data.draw(any_realserver_keys(key))
-    line = str(AddRealserver(key, realserver, entry))
+@given(any_service_keys(), st.data())
+def test_a_shell_takes_the_command_as_it_is(key: ServiceKey, data: st.DataObject) -> None:
+    line = str(AddRealserver(key, *data.draw(any_members(key))))
     assert shlex.split(line) == line.split(" ")
     assert not set(line) & set("*?$`\\\"'|&;<>(){}!#~\n")

@@ -22,6 +22,8 @@ from lvsguard.core.event import (
     ReloadRefused,
     Repaired,
     Started,
+    StateRestored,
+    StateTrouble,
     StepRefused,
     Stopping,
 )
@@ -95,8 +97,9 @@ def test_an_event_prints_as_one_line(happened: Event, line: str) -> None:
 EVENTS = [
     value
     for value in vars(event).values()
-    if isinstance(value, type) and issubclass(value, Event) and value is not Event
+    if isinstance(value, type) and issubclass(value, Event) and value.__base__ is Event
 ]
+"""Without those that are a milder form of another one and share its kind."""
 
 
 def test_kinds_are_unique_and_written_alike() -> None:
@@ -107,6 +110,12 @@ def test_kinds_are_unique_and_written_alike() -> None:
 
 def test_every_event_has_a_line_of_its_own() -> None:
     assert [one.__name__ for one in EVENTS if "__str__" not in vars(one)] == []
+
+
+def test_a_state_directory_that_works_again_is_no_error() -> None:
+    assert StateTrouble("disk full").level is Level.ERROR
+    assert StateRestored("overrides are kept on disk again").level is Level.INFO
+    assert StateTrouble.kind == StateRestored.kind
 
 
 def test_levels_are_those_of_the_logging_module() -> None:
