@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsguard.admin.protocol import ClearOverride, SetOverride
+from lvsguard.core.override import OverrideKind
 from tests.support.director import Setup, tell, wall
 from tests.support.processes import run, wait_until
 from tests.support.topology import VIP
@@ -93,13 +95,15 @@ def test_address_events_that_overflowed_are_made_good_at_once(seed: Seed) -> Non
 
 def overflow(director: Director) -> int:
     """Change a link until the daemon's socket, which it does not read, has overflowed; return how
-    many changes that took. Each is told, and takes some 2 kB of a buffer of 8 MiB."""
+    many changes that took. Each is told, and its many names make what is told large."""
     director.host.run("ip", "link", "add", "flood0", "type", "dummy")
-    lines = "".join(f"link set dev flood0 mtu {1000 + n % 2}\n" for n in range(500))
-    for done in range(1, 21):
+    names = [word for n in range(60) for word in ("altname", f"flood-{n}")]
+    director.host.run("ip", "link", "property", "add", "dev", "flood0", *names)
+    lines = "".join(f"link set dev flood0 mtu {1000 + n % 2}\n" for n in range(250))
+    for done in range(1, 41):
         director.host.run("ip", "-batch", "-", given=lines)
         if dropped(director.running.pid):
-            return 500 * done
+            return 250 * done
     raise AssertionError("the socket holds them all")
 
 
@@ -116,11 +120,10 @@ def test_a_full_disk_costs_durability_and_nothing_else(seed: Seed) -> None:
     run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(state)])
     try:
         director.start()
-        filler = state / "filler"
+        filler, since = state / "filler", wall()
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
-        since = wall()
         with clients_notice_nothing(seed):
             drained = director.run("drain", "10.0.0.42", "--reason", "full")
             director.wait_for_weights(1, rs1=0, rs2=1)
@@ -129,13 +132,17 @@ def test_a_full_disk_costs_durability_and_nothing_else(seed: Seed) -> None:
             (trouble,) = director.health().trouble
             assert "df" in trouble
             assert str(state) in trouble
-            director.run("undrain", "10.0.0.42")
+            undrain = ClearOverride(target="10.0.0.42", kind=OverrideKind.DRAIN)
+            assert not director.client.clear_override(undrain).durable
             director.wait_for_weights(1, rs1=1, rs2=1)
-        director.run("drain", "10.0.0.43", "--reason", "kept")
+        first = SetOverride(target="10.0.0.43", kind=OverrideKind.DRAIN, reason="kept")
+        assert not director.client.set_override(first).durable
         filler.unlink()
-        wait_until(lambda: director.health().trouble == [], 35, "it is on disk", every_s=0.1)
-        told = [(e.data["ok"], e.level) for e in director.events("state", since)]
-        assert told == [(False, "error"), (True, "error")]
+        second = SetOverride(target="10.0.0.42", kind=OverrideKind.WEIGHT, weight="2")
+        assert director.client.set_override(second).durable  # and with it the first
+        assert director.health().trouble == []
+        assert director.metric("state_writable") == 1
+        assert [e.data["ok"] for e in director.events("state", since)] == [False, True]
         director.kill()
         director.start()
         director.wait_for_passes(1)

@@ -72,8 +72,10 @@ class Service:
             lines += [f'address = "{self.address}"', f'protocol = "{self.protocol}"']
         lines += [f'scheduler = "{self.scheduler}"', f'forwarding = "{self.forwarding}"']
         lines += [f"check = {self.check}", self.more]
-        for address, weight in self.realservers.items():
+        for place, weight in self.realservers.items():
+            address, _, port = place.partition(":") if place.count(":") == 1 else (place, "", "")
             lines += ["[[service.realserver]]", f'address = "{address}"', f"weight = {weight}"]
+            lines += [f"port = {port}"] if port else []
         return "\n".join(lines)
 
 
