@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lvsguard.core.model import ServiceKey, VirtualService
 from lvsguard.core.step import AddRealserver, AddService
-from tests.property.core import ipvsadm_syntax
+from tests.support import ipvsadm_syntax
 
 Table = dict[ServiceKey, VirtualService]
 MARK = re.compile(r"-[0-9]{2,}\Z|-[1-57-9]\Z")

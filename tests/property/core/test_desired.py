@@ -15,7 +15,7 @@ from lvsguard.core.health import Health, Result, Verdict
 from lvsguard.core.model import WEIGHT_MAX, KernelState, ServiceKey
 from lvsguard.core.override import Admin
 from lvsguard.core.plan import plan
-from tests.support.strategies import adoptions, facts, health_maps, override_tuples
+from tests.support.fact_strategies import adoptions, facts, health_maps, override_tuples
 
 
 def members(facts: Facts) -> Iterator[tuple[ServiceConfig, RealserverConfig]]:

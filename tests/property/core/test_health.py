@@ -18,7 +18,7 @@ from lvsguard.core.health import (
     delay,
     step,
 )
-from tests.support.strategies import results, timings
+from tests.support.fact_strategies import results, timings
 
 Row = list[Result]
 ROWS = st.lists(results(), max_size=40)

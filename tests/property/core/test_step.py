@@ -19,7 +19,7 @@ from lvsguard.core.step import (
     EditService,
     RemoveAddress,
 )
-from tests.property.core.ipvsadm_syntax import Command, read
+from tests.support.ipvsadm_syntax import Command, read
 from tests.support.strategies import (
     VIP_ADDRESSES,
     any_members,
