@@ -228,9 +228,9 @@ class Controller:
         table = owned_part(self.observation.services, self.owned)
         found = KernelState(table, addresses & (self.book.config.addresses | self._owner.held))
         first = self._left is None
+        self._owner.adopt(found.addresses & self.book.addresses)
         if self._left is None:
             adopted = self.book.adopt(table)
-            self._owner.adopt(found.addresses & self.book.addresses)
             self._left = found
         before = {} if first or self._uncertain else self._left.services
         self.report.drifted(drifts(before, table) if before else (), len(before), len(table))
@@ -240,7 +240,7 @@ class Controller:
         self._expire()
         wanted, _ = self.book.decide()
         steps = plan(wanted, found)
-        await self._converge(ipvs, steps)
+        await self._converge(ipvs, steps, whole=True)
         if not steps:
             self.book.settle(found)
         self._forget_leftovers()
@@ -263,7 +263,7 @@ class Controller:
             return
         part = KernelState({k: wanted.services[k] for k in anew if k in wanted.services})
         have = KernelState({k: left.services[k] for k in part.services if k in left.services})
-        await self._converge(ipvs, plan(part, have))
+        await self._converge(ipvs, plan(part, have), whole=False)
         self._quick_ended = time.monotonic()
         self._quick_seconds = self._quick_ended - begun
 
@@ -274,7 +274,9 @@ class Controller:
 
     # -- steps go out ----------------------------------------------------------------------
 
-    async def _converge(self, ipvs: Ipvs, steps: tuple[Step, ...]) -> None:
+    async def _converge(self, ipvs: Ipvs, steps: tuple[Step, ...], *, whole: bool) -> bool:
+        """Apply a plan; whether nothing was refused. ``whole``: the plan is about everything that
+        is owned, so that its success says that all is well."""
         failures: list[StepFailure] = []
         done: list[Step] = []
         held: list[Step] = []
@@ -293,12 +295,15 @@ class Controller:
                 s for s in succeeded if not (isinstance(s, AddAddress) and s.address in lost)
             )
         self._note_latency()
-        self.report.applied(done, failures, held, time.monotonic())
-        self.pulse.programmed = not failures and not held
-        if self.pulse.programmed:
+        self.report.applied(done, failures, held, time.monotonic(), whole=whole)
+        well = not failures and not held
+        if whole or not well:
+            self.pulse.programmed = well
+        if whole and well:
             self.programmed.set()
         if any(f.stale for f in failures):
             self._read_next = True
+        return well
 
     async def _apply(self, ipvs: Ipvs, steps: tuple[Step, ...]) -> tuple[StepFailure, ...]:
         address_steps = [s for s in steps if isinstance(s, AddAddress | RemoveAddress)]
@@ -327,18 +332,22 @@ class Controller:
     # -- the operator ----------------------------------------------------------------------
 
     async def reload(self, config: Config) -> int:
-        """Put a checked config in force; the count of kernel steps it took."""
+        """Put a checked config in force; the count of kernel steps it took so far.
+
+        A kernel that does not answer does not undo it: the passes that follow try again.
+        """
         async with self._busy:
-            now = time.monotonic()
-            withdrawn = self.book.config.addresses - config.addresses
             self.owned |= _keys(config)
-            self.book.configure(config, now)
+            self.book.configure(config, time.monotonic())
             self._settings.configure(config.ipvs)
-            self._owner.watch(_interfaces(config) | {a.interface for a in withdrawn})
+            self._owner.watch(_interfaces(config))
             before = self.report.steps
             self._read_next = True
-            await self._pass()
-            self._owner.watch(_interfaces(config))
+            try:
+                await self._pass()
+            except KernelError as error:
+                # The config is in force; the next pass brings it to the kernel.
+                self._kernel_failed(error)
             count = self.report.steps - before
         self._emit(Reloaded(config.digest, count))
         return count
@@ -359,7 +368,7 @@ class Controller:
         return plan(wanted, found)
 
     async def release(self) -> None:
-        """Take everything that is owned out of the kernel."""
+        """Take everything that is owned out of the kernel. KernelError when something stayed."""
         async with self._busy:
             ipvs = await self._ready_ipvs()
             observation = await ipvs.read()
@@ -369,7 +378,11 @@ class Controller:
                 addresses & (self.book.config.addresses | self._owner.held),
             )
             self._left = found
-            await self._converge(ipvs, plan(KernelState(), found))
+            if not await self._converge(ipvs, plan(KernelState(), found), whole=True):
+                raise KernelError(
+                    "not everything could be taken out of the kernel: "
+                    + "; ".join(self.report.trouble())
+                )
 
     async def close(self) -> None:
         """Give the kernel's sockets back; the kernel keeps what it has."""

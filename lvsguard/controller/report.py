@@ -116,8 +116,13 @@ class Reporter:
         failures: Iterable[StepFailure],
         held: Sequence[Step],
         now: float,
+        *,
+        whole: bool,
     ) -> None:
-        """The end of a pass: what was written, what was refused, what waits."""
+        """The end of a pass: what was written, what was refused, what waits.
+
+        Only a ``whole`` pass, about everything that is owned, ends what was wrong before.
+        """
         self.steps += len(done)
         for step in self._repaired(done):
             command = str(step)
@@ -130,8 +135,10 @@ class Reporter:
                 self._emit(StepRefused(command, failure.message))
             if not failure.stale:
                 refused[command] = failure.message
-        self._refused = refused
-        self._held = tuple(held)
+        if whole:
+            self._refused, self._held = refused, tuple(held)
+        else:
+            self._refused |= refused
 
     def _repaired(self, done: Sequence[Step]) -> list[Step]:
         """Tell the drifts that these steps mended; the steps that mended nothing are left."""

@@ -68,7 +68,8 @@ class House:
             recorded=journal.owned(),
         )
         for override in journal.overrides():
-            self._controller.book.put(override)
+            if not override.expired(time.time()):
+                self._controller.book.put(override)
         self._probers = Probers(
             config.probers,
             record=self._controller.record,
@@ -109,9 +110,10 @@ class House:
         self.emit(trouble)
         if not trouble.ok:
             return
+        self._controller.owned |= self._journal.owned()
         known = {override.key for override in self._controller.book.overrides}
         for override in self._journal.overrides():
-            if override.key not in known:
+            if override.key not in known and not override.expired(time.time()):
                 self._controller.override(override)
 
     def _look(self) -> None:
@@ -129,9 +131,19 @@ class House:
         self._metrics.configure(config)
         steps = await self._controller.reload(config)
         self._probers.configure(self._controller.book.checks)
+        self._catch_up()
         if ignored := _needs_restart(before, config):
             log.LOGGER.warning("changed, and in force after a restart: %s", ", ".join(ignored))
         return steps
+
+    def _catch_up(self) -> None:
+        """Take over what the probers know already: of two reloads in a row the first may have made
+        the book forget a check that never stopped, and probers tell changes only."""
+        book = self._controller.book
+        for check in book.checks - book.health.keys():
+            health = self._probers.health(check)
+            if health is not None:
+                self._controller.record(check, health)
 
     def _reloading(self, begins: bool) -> None:
         if begins:
@@ -166,7 +178,7 @@ class House:
                 group.create_task(self._follow_addresses(), name="addresses"),
                 group.create_task(self._probers.run(), name="probers"),
                 group.create_task(self._housekeeping(), name="housekeeping"),
-                group.create_task(self._remember_owned(), name="owned"),
+                group.create_task(self._remember(), name="memory"),
                 group.create_task(self._announce_ready(), name="ready"),
             ]
             if self._config.telemetry_listen is not None:
@@ -180,6 +192,8 @@ class House:
             self.emit(Stopping(self._config.on_stop is OnStop.KEEP))
             for task in tasks:
                 task.cancel()
+        if self._admin is not None:
+            await self._admin.close()  # a reload from here on would write everything back
         if self._config.on_stop is OnStop.REMOVE:
             await self._controller.release()
 
@@ -226,13 +240,16 @@ class House:
                 fed = now
             self._manager.status(self._status_line())
 
-    async def _remember_owned(self) -> None:
-        """Keep on disk what is owned. Apart from housekeeping: a slow disk must not be taken for a
-        daemon that hangs."""
+    async def _remember(self) -> None:
+        """Keep the journal in step with what is owned and with what has expired. Apart from
+        housekeeping: a slow disk must not be taken for a daemon that hangs."""
         while True:
             await asyncio.sleep(TICK_S)
             if self._controller.owned != self._journal.owned():
                 await self._journal.set_owned(self._controller.owned)
+            live = {override.key for override in self._controller.book.overrides}
+            if over := [o.key for o in self._journal.overrides() if o.key not in live]:
+                await self._journal.drop(*over)
 
     def _status_line(self) -> str:
         loop = self._view.loop()

@@ -20,6 +20,7 @@ from lvsguard.core.config import Config
 from lvsguard.core.event import Event, ReloadRefused
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.step import Step
+from lvsguard.kernel.port import KernelError
 
 Load = Callable[[str | None], Awaitable[Config]]
 """Reads a config: the daemon's own file for None, else this TOML text. Raises ConfigError."""
@@ -77,14 +78,18 @@ class DaemonOperations:
         try:
             config = await self._load(None)
         except ConfigError as error:
-            problems = tuple(str(p) for p in error.problems)
-            self._view.reload_ok = False
-            self._emit(ReloadRefused(problems))
-            return ReloadOutcome(False, self._view.config_digest, problems=problems)
+            return self._refuse(tuple(str(p) for p in error.problems))
+        except KernelError as error:  # this host's interfaces could not be read
+            return self._refuse((str(error),))
         steps = await self._adopt(config)
         self._view.reload_ok = True
         self._view.reloaded = time.time()
         return ReloadOutcome(True, config.digest, steps)
+
+    def _refuse(self, problems: tuple[str, ...]) -> ReloadOutcome:
+        self._view.reload_ok = False
+        self._emit(ReloadRefused(problems))
+        return ReloadOutcome(False, self._view.config_digest, problems=problems)
 
     async def plan(self, config: str | None) -> tuple[Step, ...]:
         """What a config would do now."""

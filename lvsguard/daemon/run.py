@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import sqlite3
 import time
 from collections.abc import Collection
@@ -53,6 +54,8 @@ class Options:
 async def run(options: Options) -> int:
     """Run the director until it is told to stop. Exit status: 0 done, 1 failed, 2 bad config."""
     log.setup(options.log_format)
+    # Asked to reload before there is anything to reload: nothing to do, and no reason to die.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     # Until the house is ready everything that is made stays: collecting meanwhile is for nothing.
     gc.collect()
     gc.disable()

@@ -133,6 +133,11 @@ class Probers:
         for worker in self._workers:
             worker.probe_now(checks, delays)
 
+    def health(self, check: Check) -> Health | None:
+        """What was last told of a check that runs; None: nothing yet, or it does not run."""
+        told = (worker.health(check) for worker in self._workers)
+        return next((health for health in told if health is not None), None)
+
     async def run(self) -> None:
         """Start the processes and replace those that end, until cancelled; then end them."""
         async with asyncio.TaskGroup() as tasks:
@@ -203,6 +208,11 @@ class _Worker:
                     await asyncio.sleep(0)
             if self._channel is not None:
                 await self._send(self._channel, fresh, gone)
+
+    def health(self, check: Check) -> Health | None:
+        """What its process said of it last."""
+        number = self._numbers.get(check)
+        return None if number is None else self._healths.get(number)
 
     def probe_now(self, checks: Collection[Check], delays: Sequence[float]) -> None:
         """Pass a hint on for those checks that are here."""

@@ -61,9 +61,11 @@ class AddressOwner:
         self._interfaces = frozenset(interfaces)
         self._links = {n: s for n, s in self._links.items() if n in self._interfaces}
 
-    async def read(self) -> frozenset[VipAddress]:
-        """Every address on the watched interfaces, VIP or not. Raises KernelError."""
-        addresses = await self._kernel.read(self._interfaces)
+    async def read(self, also: Iterable[str] = ()) -> frozenset[VipAddress]:
+        """Every address, VIP or not, on the watched interfaces, on those of held addresses, and
+        on these. Raises KernelError."""
+        held = {address.interface for address in self._held}
+        addresses = await self._kernel.read(self._interfaces.union(held, also))
         states = await self._kernel.links(self._interfaces)
         for name in self._interfaces:
             self._note_link(LinkChanged(name, states.get(name, False), name in states))
@@ -99,7 +101,12 @@ class AddressOwner:
             case RemoveAddress(address):
                 # Let go first, or the kernel's own event would bring it back.
                 self._held.discard(address)
-                await self._kernel.remove(address)
+                try:
+                    await self._kernel.remove(address)
+                except KernelError:
+                    # Still there and still ours: the next pass must not take it for foreign.
+                    self._held.add(address)
+                    raise
 
     async def run(self) -> None:
         """Follow the kernel's events until cancelled."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from errno import ENOBUFS, ENOMEM
+from errno import EBUSY, ENOBUFS, ENOMEM
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsguard.core.config import VipConfig
 from lvsguard.core.event import (
     Applied,
     AppliedMany,
@@ -36,7 +37,14 @@ from lvsguard.core.model import (
     VirtualService,
 )
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
-from lvsguard.core.step import AddRealserver, AddService, DeleteRealserver, EditRealserver
+from lvsguard.core.step import (
+    AddRealserver,
+    AddService,
+    DeleteRealserver,
+    DeleteService,
+    EditRealserver,
+)
+from lvsguard.kernel.port import KernelError
 from tests.support.fake_kernel import FakeIpvs
 from tests.support.rig import (
     REFUSED,
@@ -392,3 +400,65 @@ async def test_verdicts_of_one_moment_make_one_plan(rig: Rig) -> None:
     loop.cancel()
     assert rig.weights() == {}
     assert all(isinstance(s, DeleteRealserver) for s in rig.ipvs.applied[-2:])
+
+
+async def test_a_quick_pass_does_not_end_what_a_whole_pass_found_wrong(rig: Rig) -> None:
+    await rig.settled()
+    other = ServiceKey.at(Protocol.TCP, VIP.address, 81)
+    rig.ipvs.fail(ENOMEM, lambda s: isinstance(s, AddService) and s.service == other, times=9)
+    await rig.controller.reload(config(service(), service(name="more", key=other)))
+    trouble = rig.controller.report.trouble()
+    assert trouble
+    rig.verdict(RS1, Verdict.DOWN, WRONG)
+    await rig.turn()
+    assert rig.controller.report.trouble() == trouble
+    assert not rig.controller.pulse.programmed
+    await rig.resync()
+    assert len(rig.told(StepRefused)) == 1
+    rig.ipvs.heal()
+    await rig.resync()
+    assert rig.controller.report.trouble() == ()
+    assert rig.controller.pulse.programmed
+
+
+async def test_a_vip_that_cannot_be_removed_keeps_its_service(rig: Rig) -> None:
+    await rig.settled()
+    rig.addresses.fail(EBUSY, VIP, times=2)
+    await rig.controller.reload(replace(config(), vips=(), services=()))
+    await rig.resync()
+    assert rig.addresses.held == {VIP}
+    assert WEB in rig.ipvs.table
+    assert rig.controller.report.trouble()
+    await rig.resync()
+    assert rig.addresses.held == set()
+    assert rig.ipvs.table == {}
+
+
+async def test_a_reload_while_the_kernel_is_silent_is_in_force_and_applied_later(
+    rig: Rig,
+) -> None:
+    await rig.settled()
+    rig.ipvs.fail_reads(ENOBUFS)
+    new = config(service(realserver(RS1, weight=4), realserver(RS2)), digest="new")
+    await rig.controller.reload(new)
+    assert rig.controller.book.config.digest == "new"
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 1}
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 4, "10.0.0.43": 1}
+    assert rig.told(Repaired) == []
+
+
+async def test_a_vip_that_stands_there_already_is_held_from_then_on(rig: Rig) -> None:
+    await rig.settled()
+    second = VipAddress("eth0", ip_address("10.0.0.9"), 24)
+    rig.addresses.put(second)
+    vips = (VipConfig("web", (VIP, second)),)
+    await rig.controller.reload(replace(config(), vips=vips))
+    assert rig.owner.held == {VIP, second}
+
+
+async def test_a_release_that_leaves_something_behind_says_so(rig: Rig) -> None:
+    await rig.settled()
+    rig.ipvs.fail(ENOMEM, lambda s: isinstance(s, DeleteService))
+    with pytest.raises(KernelError, match="not everything could be taken out"):
+        await rig.controller.release()
