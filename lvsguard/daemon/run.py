@@ -36,6 +36,10 @@ from lvsguard.kernel.port import KernelError
 
 DONE, FAILED, BAD_CONFIG = 0, 1, 2
 
+LATE_LINK_S = 10
+"""How long a start waits for interfaces that are not as the config says. The kernel forwards with
+what it has meanwhile; a VIP that came before the interface's own address would be primary."""
+
 Interfaces = dict[str, Collection[IPv4Interface | IPv6Interface]]
 
 
@@ -111,18 +115,21 @@ async def _keep_house(options: Options, config: Config) -> int:
 
 
 async def _first_load(options: Options) -> Config:
-    """The config of a start. What is wrong with this host's interfaces alone is only told: it may
-    pass (a link that comes late), and not to serve at all would be worse."""
-    try:
-        return await _load(options, None)
-    except ConfigError as error:
+    """The config of a start. What is wrong with this host's interfaces alone may pass (a link that
+    comes late): it is waited for, then told, and not to serve at all would be worse."""
+    for patience in range(LATE_LINK_S, -1, -1):
         try:
-            config = await _load(options, None, look=False)
-        except ConfigError:
-            raise error from None
-        for problem in error.problems:
-            log.LOGGER.warning("%s", problem)
-        return config
+            return await _load(options, None)
+        except ConfigError as error:
+            try:
+                config = await _load(options, None, look=False)
+            except ConfigError:
+                raise error from None
+            if patience in (LATE_LINK_S, 0):
+                for problem in error.problems:
+                    log.LOGGER.warning("%s", problem)
+        await asyncio.sleep(min(patience, 1))
+    return config
 
 
 async def _load(options: Options, text: str | None, *, look: bool = True) -> Config:
