@@ -1,4 +1,4 @@
-"""What outlives the daemon: overrides, the services it put into the kernel, and the history.
+"""What outlives the daemon: overrides, the services and VIPs it put into the kernel, the history.
 
 The truth is in memory; the file follows it. A state directory that cannot be written costs the
 daemon nothing but durability: every reply says so, one event tells it, and it is tried again.
@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from lvsguard.admin.entry import Entry, entry
@@ -22,7 +23,7 @@ from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.operations import Kept
 from lvsguard.admin.store import Batch, Held, Store, TooNew, damaged, set_aside
 from lvsguard.core.event import Event, StateRestored, StateTrouble
-from lvsguard.core.model import ServiceKey
+from lvsguard.core.model import ServiceKey, VipAddress
 from lvsguard.core.override import Override, OverrideKind, Target
 
 FILE = "journal.db"
@@ -52,12 +53,20 @@ class Limits:
     """First and longest pause between two tries while the file cannot be written, in seconds."""
 
 
+class _Part(StrEnum):
+    """What is written as a whole, when it has changed."""
+
+    OVERRIDES = "overrides"
+    OWNED = "owned"
+    ADDRESSES = "addresses"
+
+
 class Journal:
     """The journal of one state directory; None keeps everything in memory.
 
     ``report`` gets a StateTrouble when the file cannot be used, and one with ``ok`` when it can
-    again; after that one, read ``overrides()`` and ``owned()`` again: a file that could not be
-    read at the start may have brought more.
+    again; after that one, read ``overrides()``, ``owned()`` and ``addresses()`` again: a file that
+    could not be read at the start may have brought more.
     """
 
     def __init__(
@@ -76,7 +85,8 @@ class Journal:
         self._overrides: dict[_Key, Override] = {}
         self._dropped: set[_Key] = set()
         self._owned: frozenset[ServiceKey] = frozenset()
-        self._dirty_overrides = self._dirty_owned = False
+        self._addresses: frozenset[VipAddress] = frozenset()
+        self._dirty: set[_Part] = set()
         self._pending: deque[Entry] = deque(maxlen=limits.pending)
         self._last_id = 0
         self._since_prune = limits.count
@@ -113,7 +123,7 @@ class Journal:
         """Keep an override; returns when it is on disk, or cannot be for now."""
         self._overrides[override.key] = override
         self._dropped.discard(override.key)
-        self._dirty_overrides = True
+        self._dirty.add(_Part.OVERRIDES)
         return await self._written()
 
     async def drop(self, *keys: tuple[Target, OverrideKind]) -> Kept:
@@ -121,7 +131,7 @@ class Journal:
         for key in keys:
             self._overrides.pop(key, None)
             self._dropped.add(key)
-        self._dirty_overrides = True
+        self._dirty.add(_Part.OVERRIDES)
         return await self._written()
 
     def owned(self) -> frozenset[ServiceKey]:
@@ -131,10 +141,23 @@ class Journal:
     async def set_owned(self, keys: Iterable[ServiceKey]) -> Kept:
         """Keep which services are owned; costs nothing when that is known already."""
         wanted = frozenset(keys)
-        if wanted == self._owned and not self._dirty_owned:
+        if wanted == self._owned and _Part.OWNED not in self._dirty:
             return Kept(not self._trouble, self._trouble)
         self._owned = wanted
-        self._dirty_owned = True
+        self._dirty.add(_Part.OWNED)
+        return await self._written()
+
+    def addresses(self) -> frozenset[VipAddress]:
+        """VIPs that this director has put on its interfaces, now or before."""
+        return self._addresses
+
+    async def set_addresses(self, addresses: Iterable[VipAddress]) -> Kept:
+        """Keep which VIPs are owned; costs nothing when that is known already."""
+        wanted = frozenset(addresses)
+        if wanted == self._addresses and _Part.ADDRESSES not in self._dirty:
+            return Kept(not self._trouble, self._trouble)
+        self._addresses = wanted
+        self._dirty.add(_Part.ADDRESSES)
         return await self._written()
 
     def append(self, at: float, event: Event) -> Entry:
@@ -169,7 +192,7 @@ class Journal:
         self._feed.close()
         if self._writer is None:
             return
-        if self._pending or self._dirty_overrides or self._dirty_owned:
+        if self._pending or self._dirty:
             await self._written()
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
@@ -230,13 +253,14 @@ class Journal:
         """Take in what the file holds; what memory says since the start is newer."""
         if self._loaded:
             # The file may be another one by now.
-            self._dirty_overrides = self._dirty_owned = True
+            self._dirty.update(_Part)
             return
         self._loaded = True
         for override in held.overrides:
             if override.key not in self._dropped:
                 self._overrides.setdefault(override.key, override)
         self._owned |= held.owned
+        self._addresses |= held.addresses
         self._last_id += held.last_id
         for _ in range(len(self._pending)):
             line = self._pending.popleft()
@@ -264,7 +288,7 @@ class Journal:
                 message = (
                     f"{path} was damaged ({error}): now {aside.name}, a new one is begun; {saved}"
                 )
-                self._dirty_overrides = self._dirty_owned = True
+                self._dirty.update(_Part)
                 self._hurry.set()
         self._pause = (
             min(self._pause * 2, self._limits.retry[1]) if self._trouble else self._limits.retry[0]
@@ -288,18 +312,21 @@ class Journal:
 
     async def _write(self, store: Store) -> None:
         entries = tuple(self._pending)
-        overrides = self.overrides() if self._dirty_overrides else None
-        owned = self._owned if self._dirty_owned else None
-        self._dirty_overrides = self._dirty_owned = False
+        dirty, self._dirty = self._dirty, set()
+        batch = Batch(
+            self.overrides() if _Part.OVERRIDES in dirty else None,
+            self._owned if _Part.OWNED in dirty else None,
+            self._addresses if _Part.ADDRESSES in dirty else None,
+            entries,
+        )
         try:
-            await store.write(Batch(overrides, owned, entries))
+            await store.write(batch)
             self._since_prune += len(entries)
             if self._since_prune > self._limits.count // 20:
                 self._since_prune = 0
                 await store.prune(time.time() - self._limits.age, self._limits.count)
         except BaseException:
-            self._dirty_overrides |= overrides is not None
-            self._dirty_owned |= owned is not None
+            self._dirty |= dirty
             raise
         last = entries[-1].id if entries else 0
         while self._pending and self._pending[0].id <= last:

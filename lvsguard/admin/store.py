@@ -21,7 +21,7 @@ import aiosqlite
 
 from lvsguard.admin.entry import Entry
 from lvsguard.core.event import Level
-from lvsguard.core.model import Family, Protocol, ServiceKey
+from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 
 MIGRATIONS = (
@@ -41,6 +41,11 @@ MIGRATIONS = (
     );
     CREATE INDEX events_at ON events (at);
     """,
+    """
+    CREATE TABLE addresses (
+        interface TEXT NOT NULL, address TEXT NOT NULL, prefix INTEGER NOT NULL
+    );
+    """,
 )
 """Scripts that lead from one schema version to the next; the version is their number so far."""
 
@@ -49,6 +54,7 @@ BUSY_SECONDS = 2.0
 
 _OVERRIDES = "SELECT * FROM overrides"
 _OWNED = "SELECT * FROM owned"
+_ADDRESSES = "SELECT * FROM addresses"
 _LAST_ID = "SELECT max(id) FROM events"
 
 _Value = TypeVar("_Value")
@@ -66,6 +72,7 @@ class Held:
 
     overrides: tuple[Override, ...] = ()
     owned: frozenset[ServiceKey] = frozenset()
+    addresses: frozenset[VipAddress] = frozenset()
     last_id: int = 0
     """Number of the latest entry; 0: none."""
 
@@ -76,6 +83,7 @@ class Batch:
 
     overrides: tuple[Override, ...] | None
     owned: frozenset[ServiceKey] | None
+    addresses: frozenset[VipAddress] | None
     entries: tuple[Entry, ...]
 
 
@@ -108,6 +116,7 @@ class Store:
             held = _held(
                 await connection.execute_fetchall(_OVERRIDES),
                 await connection.execute_fetchall(_OWNED),
+                await connection.execute_fetchall(_ADDRESSES),
                 await _scalar(connection, _LAST_ID),
             )
             return cls(connection, held)
@@ -136,6 +145,12 @@ class Store:
                 await connection.executemany(
                     "INSERT INTO owned VALUES (?, ?, ?, ?, ?)",
                     [_service_row(key) for key in batch.owned],
+                )
+            if batch.addresses is not None:
+                await connection.execute("DELETE FROM addresses")
+                await connection.executemany(
+                    "INSERT INTO addresses VALUES (?, ?, ?)",
+                    [(vip.interface, str(vip.address), vip.prefix) for vip in batch.addresses],
                 )
             await connection.executemany(
                 "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)",
@@ -193,12 +208,17 @@ def _peek(path: Path) -> Held:
 def _salvage(uri: str) -> Held:
     with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
         overrides = connection.execute(_OVERRIDES).fetchall()
+        # Each for itself: one may be broken, and a file of an earlier schema has no addresses.
         owned: list[sqlite3.Row] = []
+        addresses: list[sqlite3.Row] = []
         last_id = 0
         with contextlib.suppress(sqlite3.Error):
             owned = connection.execute(_OWNED).fetchall()
+        with contextlib.suppress(sqlite3.Error):
+            addresses = connection.execute(_ADDRESSES).fetchall()
+        with contextlib.suppress(sqlite3.Error):
             last_id = connection.execute(_LAST_ID).fetchone()[0] or 0
-        return _held(overrides, owned, last_id)
+        return _held(overrides, owned, addresses, last_id)
 
 
 async def _migrate(connection: aiosqlite.Connection) -> None:
@@ -228,8 +248,18 @@ async def _scalar(connection: aiosqlite.Connection, query: str) -> int:
     return int(next(iter(rows))[0] or 0)
 
 
-def _held(overrides: Iterable[sqlite3.Row], owned: Iterable[sqlite3.Row], last_id: int) -> Held:
-    return Held(tuple(_valid(_override, overrides)), frozenset(_valid(_service, owned)), last_id)
+def _held(
+    overrides: Iterable[sqlite3.Row],
+    owned: Iterable[sqlite3.Row],
+    addresses: Iterable[sqlite3.Row],
+    last_id: int,
+) -> Held:
+    return Held(
+        tuple(_valid(_override, overrides)),
+        frozenset(_valid(_service, owned)),
+        frozenset(_valid(_vip_address, addresses)),
+        last_id,
+    )
 
 
 def _valid(read: Callable[[sqlite3.Row], _Value], rows: Iterable[sqlite3.Row]) -> Iterator[_Value]:
@@ -282,6 +312,14 @@ def _service(row: sqlite3.Row) -> ServiceKey:
         int(port),
         int(fwmark),
     )
+
+
+def _vip_address(row: sqlite3.Row) -> VipAddress:
+    interface, text, prefix = row
+    address = ip_address(text)
+    if not 0 <= prefix <= address.max_prefixlen:
+        raise ValueError(f"{text}/{prefix} is no prefix of its family: the row is skipped")
+    return VipAddress(str(interface), address, int(prefix))
 
 
 def _entry_row(entry: Entry) -> tuple[str | int | float, ...]:

@@ -14,7 +14,7 @@ import pytest
 from lvsguard.admin import store
 from lvsguard.admin.journal import FILE, Journal, Limits
 from lvsguard.core.event import Level, OverrideSet, StateTrouble, Stopping
-from lvsguard.core.model import Family, Protocol, ServiceKey
+from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 
 RS1, RS2 = ip_address("10.0.0.42"), ip_address("2001:db8::43")
@@ -22,6 +22,7 @@ DRAIN = Override(Target(RS1, 80, "web"), OverrideKind.DRAIN, "alice (uid 1000)",
 WEIGHT = Override(Target(RS2), OverrideKind.WEIGHT, "bob", 6.0, "", Weight(50, True), 99.0)
 WEB = ServiceKey.at(Protocol.TCP, ip_address("10.0.0.8"), 80)
 MARK = ServiceKey.marked(7, Family.INET6)
+VIP4 = VipAddress("eth0", ip_address("10.0.0.8"), 32)
 QUICK = Limits(retry=(0.05, 0.1))
 THEN = time.time() - 3600
 
@@ -216,6 +217,7 @@ async def test_a_file_that_breaks_while_it_is_used_is_replaced(
     journal = await opened()
     await journal.put(DRAIN)
     await journal.set_owned({WEB})
+    await journal.set_addresses({VIP4})
     with sqlite3.connect(tmp_path / FILE) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     other.close()
@@ -228,6 +230,7 @@ async def test_a_file_that_breaks_while_it_is_used_is_replaced(
     again = await opened()
     assert set(again.overrides()) == {DRAIN, WEIGHT}
     assert again.owned() == {WEB}
+    assert again.addresses() == {VIP4}
 
 
 async def test_a_file_of_a_later_version_is_left_alone(
