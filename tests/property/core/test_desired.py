@@ -27,7 +27,7 @@ def members(facts: Facts) -> Iterator[tuple[ServiceConfig, RealserverConfig]]:
 # -- one realserver ----------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(facts())
 def test_no_weight_is_out_of_bounds_and_each_has_a_reason_of_one_line(facts: Facts) -> None:
     for service, realserver in members(facts):
@@ -37,7 +37,7 @@ def test_no_weight_is_out_of_bounds_and_each_has_a_reason_of_one_line(facts: Fac
         assert "\n" not in placed.reason
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(facts())
 def test_new_connections_go_only_to_what_is_up_or_adopted_and_not_taken_out(facts: Facts) -> None:
     for service, realserver in members(facts):
@@ -93,7 +93,7 @@ def test_exactly_what_the_config_names_is_desired(facts: Facts) -> None:
             assert f"{service.scheduler}-fallback" in made.flags
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(facts())
 def test_a_restart_that_finds_the_kernel_as_it_was_left_writes_nothing(facts: Facts) -> None:
     left = desired(facts)
@@ -142,7 +142,7 @@ def touched(before: Facts, now: Facts) -> set[ServiceKey]:
     }
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(changes())
 def test_deciding_only_the_services_that_a_change_touches_is_deciding_all(
     change: tuple[Facts, Facts],

@@ -41,7 +41,7 @@ def run_length(row: Row) -> int:
     return len(list(takewhile(lambda r: r.ok is row[-1].ok, reversed(row))))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=150)
 @given(ROWS, timings())
 def test_a_verdict_changes_only_after_rise_or_fall_results_in_a_row(
     row: Row, timing: Timing
@@ -60,7 +60,7 @@ def test_a_verdict_changes_only_after_rise_or_fall_results_in_a_row(
             assert latest.failure in DEFINITE or length >= timing.fall
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=150)
 @given(ROWS, timings())
 def test_a_verdict_always_changes_when_it_must(row: Row, timing: Timing) -> None:
     for number, health in enumerate(healths_over(row, timing)):

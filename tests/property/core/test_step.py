@@ -34,7 +34,7 @@ def without_realservers(service: VirtualService) -> VirtualService:
     return replace(service, realservers={})
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(any_service_keys(), st.data())
 def test_what_a_service_step_prints_reads_back_as_its_values(
     key: ServiceKey, data: st.DataObject
@@ -48,7 +48,7 @@ def test_what_a_service_step_prints_reads_back_as_its_values(
     assert read(str(DeleteService(key))) == Command("-D", key)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(any_service_keys(), st.data())
 def test_what_a_realserver_step_prints_reads_back_as_its_values(
     key: ServiceKey, data: st.DataObject
