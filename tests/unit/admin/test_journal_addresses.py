@@ -157,6 +157,22 @@ async def test_addresses_whose_writing_failed_are_written_later(
     assert (await opened()).addresses() == {VIP4}
 
 
+async def test_addresses_whose_writing_failed_are_tried_once_more_at_the_end(
+    opened: Open, file: Path, reports: list[StateTrouble]
+) -> None:
+    journal = Journal(file.parent, reports.append, limits=Limits(retry=(600.0, 600.0)))
+    await journal.open()
+    with closing(sqlite3.connect(file)) as other:
+        other.execute(
+            "CREATE TRIGGER refused BEFORE INSERT ON addresses"
+            " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+        assert not (await journal.set_addresses({VIP4})).durable
+        other.execute("DROP TRIGGER refused")
+    await journal.close()
+    assert (await opened()).addresses() == {VIP4}
+
+
 async def test_without_a_state_directory_addresses_are_in_memory() -> None:
     journal = Journal(None, lambda trouble: None)
     await journal.open()
