@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from lvsguard import __version__
@@ -75,11 +75,12 @@ class Controller:
         emit: Callable[[Event], None],
         latency: Callable[[float], None] = lambda seconds: None,
         recorded: Collection[ServiceKey] = (),
+        recorded_addresses: Collection[VipAddress] = (),
     ) -> None:
         """``latency`` gets the seconds from each verdict to the kernel.
 
-        ``recorded``: services that an earlier run owned; those that the config no longer names
-        are removed by the first pass.
+        ``recorded`` and ``recorded_addresses``: what an earlier run owned; those that the config
+        no longer names are removed by the first pass.
         """
         self.book = FactBook(config)
         self.pulse = Pulse()
@@ -98,6 +99,7 @@ class Controller:
         self._read_next = True
         self._busy = asyncio.Lock()
         self._left: KernelState | None = None
+        self._recorded = frozenset(recorded_addresses)
         self._uncertain = False  # a pass broke off: what it left behind is not known
         self._flipped: list[float] = []
         self._quick_seconds = self._quick_ended = 0.0
@@ -108,6 +110,11 @@ class Controller:
     def writes(self) -> int:
         """Messages sent to IPVS so far that change something."""
         return 0 if self._ipvs is None else self._ipvs.writes
+
+    @property
+    def owned_addresses(self) -> frozenset[VipAddress]:
+        """VIPs that the config names, and those that still stand because of this director."""
+        return self.book.addresses | self._owner.held | self._recorded
 
     def left(self, key: ServiceKey) -> VirtualService | None:
         """A service as the last pass left it in the kernel."""
@@ -155,6 +162,12 @@ class Controller:
             self._emit(OverrideCleared(gone, actor))
             self._wake.set()
         return gone
+
+    def claim(self, services: Iterable[ServiceKey], addresses: Iterable[VipAddress]) -> None:
+        """Own these too: an earlier run did. What the config does not name is removed."""
+        self.owned |= frozenset(services)
+        self._recorded |= frozenset(addresses)
+        self.look()
 
     def look(self) -> None:
         """Ask for a full pass soon (an address or link changed)."""
@@ -221,7 +234,9 @@ class Controller:
         begun = time.monotonic()
         self.report.tick(begun)
         self.observation = await ipvs.read()
-        addresses = await self._owner.read()
+        addresses = await self._owner.read(a.interface for a in self._recorded)
+        self._owner.adopt(addresses & self._recorded)
+        self._recorded = frozenset()
         self.pulse.read_seconds = time.monotonic() - begun
         self._look_out(addresses, begun)
         self.report.settings(await self._settings.hold(ipvs))

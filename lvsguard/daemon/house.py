@@ -66,6 +66,7 @@ class House:
             emit=self.emit,
             latency=self._metrics.verdict_to_kernel,
             recorded=journal.owned(),
+            recorded_addresses=journal.addresses(),
         )
         for override in journal.overrides():
             if not override.expired(time.time()):
@@ -110,7 +111,7 @@ class House:
         self.emit(trouble)
         if not trouble.ok:
             return
-        self._controller.owned |= self._journal.owned()
+        self._controller.claim(self._journal.owned(), self._journal.addresses())
         known = {override.key for override in self._controller.book.overrides}
         for override in self._journal.overrides():
             if override.key not in known and not override.expired(time.time()):
@@ -129,6 +130,8 @@ class House:
         """Put an accepted config in force everywhere; the count of kernel steps."""
         before, self._config = self._config, config
         self._metrics.configure(config)
+        await self._journal.set_owned(self._controller.owned | {s.key for s in config.services})
+        await self._journal.set_addresses(self._controller.owned_addresses | config.addresses)
         steps = await self._controller.reload(config)
         self._probers.configure(self._controller.book.checks)
         self._catch_up()
@@ -170,7 +173,7 @@ class House:
             await self._controller.close()
 
     async def _run(self) -> None:
-        await self._journal.set_owned(self._controller.owned)
+        await self._remember_owned()
         self._probers.configure(self._controller.book.checks)
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -245,11 +248,15 @@ class House:
         housekeeping: a slow disk must not be taken for a daemon that hangs."""
         while True:
             await asyncio.sleep(TICK_S)
-            if self._controller.owned != self._journal.owned():
-                await self._journal.set_owned(self._controller.owned)
+            await self._remember_owned()
             live = {override.key for override in self._controller.book.overrides}
             if over := [o.key for o in self._journal.overrides() if o.key not in live]:
                 await self._journal.drop(*over)
+
+    async def _remember_owned(self) -> None:
+        """What is written to the kernel must be known as one's own by the next start."""
+        await self._journal.set_owned(self._controller.owned)
+        await self._journal.set_addresses(self._controller.owned_addresses)
 
     def _status_line(self) -> str:
         loop = self._view.loop()

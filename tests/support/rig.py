@@ -73,6 +73,7 @@ class Rig:
     events: list[Event] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     recorded: tuple[ServiceKey, ...] = ()
+    recorded_addresses: tuple[VipAddress, ...] = ()
 
     def __post_init__(self) -> None:
         self.looks = 0
@@ -85,6 +86,7 @@ class Rig:
             emit=self.events.append,
             latency=self.latencies.append,
             recorded=self.recorded,
+            recorded_addresses=self.recorded_addresses,
         )
 
     async def _open(self) -> Ipvs:

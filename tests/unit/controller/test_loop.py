@@ -45,7 +45,7 @@ from lvsguard.core.step import (
     EditRealserver,
 )
 from lvsguard.kernel.port import KernelError
-from tests.support.fake_kernel import FakeIpvs
+from tests.support.fake_kernel import FakeAddresses, FakeIpvs
 from tests.support.rig import (
     REFUSED,
     RS1,
@@ -462,3 +462,16 @@ async def test_a_release_that_leaves_something_behind_says_so(rig: Rig) -> None:
     rig.ipvs.fail(ENOMEM, lambda s: isinstance(s, DeleteService))
     with pytest.raises(KernelError, match="not everything could be taken out"):
         await rig.controller.release()
+
+
+async def test_a_vip_owned_by_an_earlier_run_is_removed_and_others_are_not(
+    tmp_path: Path,
+) -> None:
+    old = VipAddress("eth1", ip_address("10.0.1.9"), 24)
+    other = VipAddress("eth1", ip_address("10.0.1.1"), 24)
+    addresses = FakeAddresses({"eth0": True, "eth1": True}, {old, other})
+    rig = Rig(config(), tmp_path, addresses=addresses, recorded_addresses=(old,))
+    assert rig.controller.owned_addresses == {VIP, old}
+    await rig.turn()
+    assert addresses.held == {VIP, other}
+    assert rig.controller.owned_addresses == {VIP}
