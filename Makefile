@@ -8,7 +8,7 @@ LAB := tests/lab/run --out .lab
 
 OPT := /opt/lvsguard
 
-.PHONY: help venv deps check static test test-lab demo bench man clean \
+.PHONY: help venv deps check static test test-lab demo lab bench man clean \
   install-program install-director install-realserver
 
 help:  ## list the targets
@@ -51,6 +51,10 @@ demo: deps venv  ## see it work, in about a minute: the seed network under lvsgu
 	@echo "booting a kernel with IPVS ..."
 	@LVSGUARD_DEMO_BEGUN=$$(date +%s.%N) $(LAB) --limit 300 python -m tests.lab.demo
 
+lab: deps venv  ## a shell in the seed network, to try docs/tutorial.md in
+	@echo "booting a kernel with IPVS ..."
+	@$(LAB) --limit 36000 python -m tests.lab.playground
+
 bench: deps venv  ## what probes, table reads and expositions cost beside their peers: some minutes
 	@echo "== exposition, on this host"; $(BIN)/python -m tests.bench.exposition
 	@echo "== probe_cost, on this host"; $(BIN)/python -m tests.bench.probe_cost
@@ -66,7 +70,7 @@ install-program:
 	@$(PYTHON) -m venv $(OPT) || { echo "apt-get install python3-venv, then again" >&2; exit 1; }
 	@case $$(readlink -f $(OPT)/bin/python) in /home/*|/root/*) \
 	  echo "its service sees neither /home nor /root: take another PYTHON" >&2; exit 1;; esac
-	@$(OPT)/bin/pip install -q --disable-pip-version-check --force-reinstall .
+	@$(OPT)/bin/pip install -q --disable-pip-version-check .
 
 install-director: install-program  ## install on this host as a director, into /opt/lvsguard
 	@PYTHON=$(OPT)/bin/python deploy/install director
