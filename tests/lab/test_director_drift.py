@@ -53,9 +53,10 @@ def director(seed: Seed) -> Iterator[Director]:
 def test_a_change_by_somebody_else_is_mended_and_told_once(
     director: Director, command: str, what: str
 ) -> None:
-    before, since, at = director.table(), wall(), time.monotonic()
+    before, since = director.table(), wall()
     repairs = director.metric("drift_repairs_total", kind=what)
     director.host.run("ipvsadm", *command.split())
+    at = time.monotonic()
     director.wait_for_drift(since)
     wait_until(lambda: sorted(director.table()) == sorted(before), MENDED_S, "all is as before")
     mended_s = time.monotonic() - at
@@ -71,8 +72,9 @@ def test_a_change_by_somebody_else_is_mended_and_told_once(
 def test_a_cleared_table_is_mended_and_what_is_not_owned_is_not_made_again(
     director: Director,
 ) -> None:
-    before, since, at = director.host.ipvs(), wall(), time.monotonic()
+    before, since = director.host.ipvs(), wall()
     director.host.run("ipvsadm", "-C")
+    at = time.monotonic()
     director.wait_for_drift(since)
     mended_s = time.monotonic() - at
     assert director.host.ipvs() == [line for line in before if "10.0.0.9" not in line]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.support.director import tell, wall
 from tests.support.director_observers import tap_netlink
+from tests.support.processes import wait_until
 from tests.support.topology import VIP
 from tests.support.topology_load import answered_by, failures, start_load
 from tests.support.topology_pings import start_pings
@@ -48,6 +51,14 @@ def test_sigkill_of_everything_breaks_no_connection_and_the_restart_writes_nothi
     assert [c.broken for c in connections] == [""] * count
     stall_s = max(c.worst_s for c in connections)
     tell("SIGKILL", kept=count, stall_s=stall_s, writes=0, start_s=start_s)
+
+
+def test_a_prober_does_not_outlive_its_controller(seed: Seed) -> None:
+    director = seed.director
+    os.kill(director.running.pid, signal.SIGKILL)
+    director.running.wait()
+    ended_s = wait_until(lambda: not director.pids(), 2, "the prober has ended too")
+    tell("prober", ended_s=ended_s)
 
 
 def test_a_stop_leaves_vip_and_table_and_a_restart_adopts_them(seed: Seed) -> None:
