@@ -48,6 +48,7 @@ class LiveView:
         self.started = time.time()
         self.reloaded = self.started
         self.reload_ok = True
+        self._epoch = time.time() - time.monotonic()
         self._controller = controller
         self._owner = owner
         self._probers = probers
@@ -177,4 +178,4 @@ class LiveView:
     def _wall(self, monotonic: float) -> float:
         if monotonic == 0.0:
             return self.started
-        return time.time() - time.monotonic() + monotonic
+        return self._epoch + monotonic
