@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.director import Seed, seed_under_lvsguard
+from tests.support.director_seed import Seed, seed_under_lvsguard
 from tests.support.topology import Network, seed_network
 
 if TYPE_CHECKING:

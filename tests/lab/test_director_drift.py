@@ -17,7 +17,8 @@ from tests.support.topology_pings import start_pings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.director import Director, Seed
+    from tests.support.director import Director
+    from tests.support.director_seed import Seed
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 

@@ -13,7 +13,7 @@ from tests.support.topology_load import answered_by, failures, outage_s, start_l
 from tests.support.topology_pings import start_pings
 
 if TYPE_CHECKING:
-    from tests.support.director import Seed
+    from tests.support.director_seed import Seed
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 

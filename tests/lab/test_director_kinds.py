@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.director import NO_CHECK, Service, Setup, seed_under_lvsguard
+from tests.support.director_config import NO_CHECK, Service, Setup
+from tests.support.director_seed import seed_under_lvsguard
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.director import Seed
+    from tests.support.director_seed import Seed
     from tests.support.topology import Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.director import Service, Setup, seed_under_lvsguard, tell, wall
+from tests.support.director import tell, wall
+from tests.support.director_config import Service, Setup
+from tests.support.director_seed import seed_under_lvsguard
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
 from tests.support.topology_pings import start_pings
@@ -15,7 +17,7 @@ from tests.support.topology_pings import start_pings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.director import Seed
+    from tests.support.director_seed import Seed
     from tests.support.topology import Network
     from tests.support.topology_pings import Pings
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.director import Service, Setup, seed_under_lvsguard, tell
+from tests.support.director import tell
+from tests.support.director_config import Service, Setup
 from tests.support.director_observers import tap_netlink
+from tests.support.director_seed import seed_under_lvsguard
 from tests.support.topology import VIP
 from tests.support.topology_pings import start_pings
 

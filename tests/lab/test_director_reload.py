@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.director import Service, Setup, tell, wall
+from tests.support.director import tell, wall
+from tests.support.director_config import Service, Setup
 from tests.support.director_observers import monitor_addresses
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
@@ -22,7 +23,8 @@ from tests.support.topology_load import answered_by, failures, start_load
 from tests.support.topology_pings import PING, start_pings
 
 if TYPE_CHECKING:
-    from tests.support.director import Director, Seed
+    from tests.support.director import Director
+    from tests.support.director_seed import Seed
 
 pytestmark = [
     pytest.mark.kernel,

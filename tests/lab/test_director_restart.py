@@ -17,7 +17,7 @@ from tests.support.topology_load import answered_by, failures, start_load
 from tests.support.topology_pings import start_pings
 
 if TYPE_CHECKING:
-    from tests.support.director import Seed
+    from tests.support.director_seed import Seed
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 

@@ -12,7 +12,7 @@ from tests.support.director_observers import tap_netlink
 from tests.support.topology import VIP
 
 if TYPE_CHECKING:
-    from tests.support.director import Seed
+    from tests.support.director_seed import Seed
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 

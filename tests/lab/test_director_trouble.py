@@ -13,7 +13,8 @@ import pytest
 
 from lvsguard.admin.protocol import ClearOverride, SetOverride
 from lvsguard.core.override import OverrideKind
-from tests.support.director import Setup, tell, wall
+from tests.support.director import tell, wall
+from tests.support.director_config import Setup
 from tests.support.processes import run, wait_until
 from tests.support.topology import VIP
 from tests.support.topology_load import answered_by, failures, start_load
@@ -22,7 +23,8 @@ from tests.support.topology_pings import start_pings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.director import Director, Seed
+    from tests.support.director import Director
+    from tests.support.director_seed import Seed
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 

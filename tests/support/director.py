@@ -13,104 +13,27 @@ import re
 import shutil
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lvsguard.admin.client import Client, Refused, Unreachable
+from tests.support.director_config import LISTEN, Setup
 from tests.support.processes import wait_until
-from tests.support.topology import VIP
-from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from subprocess import CompletedProcess
 
     from lvsguard.admin.protocol import EventReply, HealthReply, RealserverReply, Status
     from tests.support.processes import Process
-    from tests.support.topology import Host, Network
-    from tests.support.topology_web import Web
+    from tests.support.topology import Host
 
-HTTP_CHECK = (
-    '{ kind = "http", path = "/health", interval = "1s", timeout = "1s",'
-    ' fast_interval = "200ms", rise = 2, fall = 2 }'
-)
-TCP_CHECK = '{ kind = "tcp", interval = "1s", timeout = "1s", rise = 2, fall = 2 }'
-NO_CHECK = '{ kind = "none" }'
-LOCALHOST = IPv4Address("127.0.0.1")
-METRICS_PORT = 9852
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _ENTRY = re.compile(r"^  -> (\S+) +\w+ +(\d+)")
 _COUNTERS = re.compile(r"^(  -> \S+ +\w+ +\d+) .*$")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """A `[[service]]` of the config; the seed's when nothing is given."""
-
-    name: str = "web"
-    address: str = f"{VIP}:80"
-    """`address:port`, or `fwmark 7`."""
-    protocol: str = "tcp"
-    scheduler: str = "rr"
-    forwarding: str = "dr"
-    check: str = HTTP_CHECK
-    """A TOML value."""
-    realservers: Mapping[str, int] = field(default_factory=lambda: {"10.0.0.42": 1, "10.0.0.43": 1})
-    """Weights by address, or by `address:port`."""
-    more: str = ""
-    """Further lines of TOML."""
-
-    def toml(self) -> str:
-        mark = self.address.removeprefix("fwmark ")
-        lines = ["[[service]]", f'name = "{self.name}"']
-        if mark != self.address:
-            lines += [f"fwmark = {mark}"]
-        else:
-            lines += [f'address = "{self.address}"', f'protocol = "{self.protocol}"']
-        lines += [f'scheduler = "{self.scheduler}"', f'forwarding = "{self.forwarding}"']
-        lines += [f"check = {self.check}", self.more]
-        for place, weight in self.realservers.items():
-            address, _, port = place.partition(":") if place.count(":") == 1 else (place, "", "")
-            lines += ["[[service.realserver]]", f'address = "{address}"', f"weight = {weight}"]
-            lines += [f"port = {port}"] if port else []
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """A whole config; the seed's when nothing is given. Change it by `dataclasses.replace`."""
-
-    services: tuple[Service, ...] = (Service(),)
-    vips: tuple[str, ...] = (f"{VIP}/24",)
-    director: str = ""
-    """Further lines of `[director]`."""
-    more: str = ""
-    """Further tables."""
-
-    def toml(self, host: Host, place: Path) -> str:
-        vips = ", ".join(f'"{vip}"' for vip in self.vips)
-        return "\n".join(
-            [
-                "[director]",
-                f'name = "{host.name}"',
-                'interface = "eth0"',
-                self.director,
-                *(["[[vip]]", 'name = "web"', f"addresses = [{vips}]"] if self.vips else []),
-                *(service.toml() for service in self.services),
-                "[telemetry]",
-                f'listen = "{LOCALHOST}:{METRICS_PORT}"',
-                "[admin]",
-                f'socket = "{place / "lvsguard.sock"}"',
-                'group = "root"',
-                "[state]",
-                f'directory = "{place / "state"}"',
-                self.more,
-                "",
-            ]
-        )
 
 
 @dataclass(slots=True)
@@ -235,12 +158,12 @@ class Director:
 
     def readiness(self) -> tuple[bool, list[str]]:
         """What /readyz says: whether clients are served, and else why not."""
-        status, text = self.host.get(LOCALHOST, "/readyz", port=METRICS_PORT)
+        status, text = self._ask("/readyz")
         return status == 200, json.loads(text)["reasons"]
 
     def metrics(self) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
         """Every metric: name, labels, value."""
-        status, text = self.host.get(LOCALHOST, "/metrics", port=METRICS_PORT)
+        status, text = self._ask("/metrics")
         assert status == 200, text
         found: dict[str, dict[frozenset[tuple[str, str]], float]] = {}
         for line in text.splitlines():
@@ -248,6 +171,10 @@ class Director:
                 labels = frozenset(_LABEL.findall(sample[2] or ""))
                 found.setdefault(sample[1], {})[labels] = float(sample[3])
         return found
+
+    def _ask(self, path: str) -> tuple[int, str]:
+        address, port = LISTEN
+        return self.host.get(IPv4Address(address), path, port=port)
 
     def metric(self, name: str, **labels: str) -> float:
         """One metric, named without `lvsguard_`."""
@@ -313,50 +240,6 @@ def _command(pid: int) -> bytes:
         return Path("/proc", str(pid), "cmdline").read_bytes()
     except OSError:
         return b""
-
-
-@dataclass(slots=True)
-class Seed:
-    """The seed network with nginx on its realservers, and lvsguard on director1."""
-
-    network: Network
-    director: Director
-    webs: list[Web]
-
-    @property
-    def client(self) -> Host:
-        return self.network.client
-
-    def settle(self) -> None:
-        """Be as at the start again, whatever a test before has left."""
-        for host, web in zip(self.network.realservers, self.webs, strict=True):
-            self.network.plug(host)
-            web.set_health(well=True)
-            if not web.process.running:
-                web.start()
-        self.director.configure(Setup())
-        if self.director.process is None or not self.director.process.running:
-            self.director.start()
-        else:
-            self.director.client.reload()
-        self.director.wait_for_weights(rs1=1, rs2=1)
-        self.director.wait_for_verdicts(rs1="up", rs2="up")  # and is told, where events are
-
-
-@contextlib.contextmanager
-def seed_under_lvsguard(network: Network, setup: Setup | None = None) -> Iterator[Seed]:
-    """Set up the realservers by hand and nginx on them, start lvsguard, wait until all are in."""
-    for realserver in network.realservers:
-        realserver.hold_vip()
-    seed = Seed(
-        network,
-        make_director(network.director1, setup),
-        [start_web(realserver) for realserver in network.realservers],
-    )
-    seed.director.start()
-    yield seed
-    if seed.director.running.running:
-        seed.director.kill()
 
 
 def tell(what: str, **numbers: object) -> None:
