@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WELCOME = """\
-The seed network. Each host is a command: `rs1 ip addr` runs there, `rs1` opens a shell there.
+The seed network. Each host is a command: `rs1 ip addr` runs there, `rs1` alone
+opens a shell there.
 
-  client 10.0.0.100   director1 10.0.0.41   director2 10.0.0.40   rs1 10.0.0.42   rs2 10.0.0.43
+  client 10.0.0.100   director1 10.0.0.41   director2 10.0.0.40
+  rs1 10.0.0.42       rs2 10.0.0.43         nginx answers on both
 
-nginx answers on rs1 and rs2. The VIP is to be 10.0.0.8; docs/tutorial.md goes on from here.
-All of it is gone when this shell ends (Ctrl-D).
+The VIP is to be 10.0.0.8; docs/tutorial.md goes on from here. All of it is gone
+when this shell ends (Ctrl-D).
 """
 COMMAND = """\
 #!/bin/sh

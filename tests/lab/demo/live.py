@@ -25,7 +25,7 @@ BUCKET_S = 0.25
 BUCKETS = 56
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOBODY = "·"
-STYLES = {"rs1": "cyan", "rs2": "magenta", "failed": "red"}
+STYLES = {"rs1": "cyan", "rs2": "bright_blue", "failed": "red"}
 
 
 class LiveView:
