@@ -11,6 +11,7 @@ import pytest
 
 from lvsguard.cli.main import build_parser
 from lvsguard.config.load import loads
+from lvsguard.telemetry.catalog import CATALOG
 from tests.support.documents import CHECKOUT, anchors, blocks, links, pages, typed
 
 REST = {
@@ -58,6 +59,14 @@ def test_every_command_in_it_exists(page: str) -> None:
         for match in _COMMAND.finditer(block.text):
             words = match[1].split()
             assert {" ".join(words[:1]), " ".join(words[:2])} & known, match[0]
+
+
+@pytest.mark.parametrize("page", OURS)
+def test_every_metric_in_it_exists(page: str) -> None:
+    known = {metric.name for metric in CATALOG}
+    text = (CHECKOUT / page).read_text()
+    named = set(re.findall(r"\blvsguard_[a-z_]+[a-z]\b", text))
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in named} - known == set()
 
 
 def test_every_page_of_docs_can_be_reached_from_its_index() -> None:
