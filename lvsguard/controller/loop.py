@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass
 
 from lvsguard import __version__
+from lvsguard.controller.apply import apply, begin
 from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.report import Reporter
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.sight import Sight
@@ -37,9 +38,9 @@ from lvsguard.core.model import (
     endpoint,
 )
 from lvsguard.core.override import Override, OverrideKind, Target
-from lvsguard.core.plan import applied, held_back, in_phases, owned_part, plan
-from lvsguard.core.step import AddAddress, RemoveAddress, Step
-from lvsguard.kernel.port import Ipvs, KernelError, StepFailure
+from lvsguard.core.plan import owned_part, plan
+from lvsguard.core.step import Step
+from lvsguard.kernel.port import Ipvs, KernelError
 from lvsguard.vrrp.ownership import AddressOwner
 
 FLOOR_S = 0.002
@@ -48,18 +49,6 @@ CROWD_S = 0.05
 """Longest such wait, while one quick pass follows another."""
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Before the pass after the first, second, ... pass that could not ask the kernel."""
-
-
-@dataclass(slots=True)
-class Pulse:
-    """How the loop does. Wall clock and seconds."""
-
-    passes: int = 0
-    last_pass: float = 0.0
-    pass_seconds: float = 0.0
-    read_seconds: float = 0.0
-    failed_passes: int = 0
-    programmed: bool = False
 
 
 class Controller:
@@ -292,43 +281,23 @@ class Controller:
     async def _converge(self, ipvs: Ipvs, steps: tuple[Step, ...], *, whole: bool) -> bool:
         """Apply a plan; whether nothing was refused. ``whole``: the plan is about everything that
         is owned, so that its success says that all is well."""
-        failures: list[StepFailure] = []
-        done: list[Step] = []
-        held: list[Step] = []
-        lost = self._owner.held  # whose repair the owner tells itself
-        for phase_steps in in_phases(steps).values():
-            if self._left is None:
-                raise AssertionError("steps are only made from what was read")
-            go, hold = held_back(phase_steps, (f.step for f in failures), self._left)
-            held.extend(hold)
-            refused = await self._apply(ipvs, go)
-            failures.extend(refused)
-            broken = {id(f.step) for f in refused}
-            succeeded = [s for s in go if id(s) not in broken]
-            self._left = applied(self._left, succeeded)
-            done.extend(
-                s for s in succeeded if not (isinstance(s, AddAddress) and s.address in lost)
-            )
+        if self._left is None:
+            raise AssertionError("steps are only made from what was read")
+        progress = begin(self._left)
+        try:
+            await apply(steps, progress, ipvs, self._owner)
+        finally:
+            self._left = progress.left
         self._note_latency()
-        self.report.applied(done, failures, held, time.monotonic(), whole=whole)
-        well = not failures and not held
-        if whole or not well:
-            self.pulse.programmed = well
-        if whole and well:
+        now = time.monotonic()
+        self.report.applied(progress.done, progress.failures, progress.held, now, whole=whole)
+        if whole or not progress.well:
+            self.pulse.programmed = progress.well
+        if whole and progress.well:
             self.programmed.set()
-        if any(f.stale for f in failures):
+        if progress.stale:
             self._read_next = True
-        return well
-
-    async def _apply(self, ipvs: Ipvs, steps: tuple[Step, ...]) -> tuple[StepFailure, ...]:
-        address_steps = [s for s in steps if isinstance(s, AddAddress | RemoveAddress)]
-        ipvs_steps = [s for s in steps if not isinstance(s, AddAddress | RemoveAddress)]
-        failures: tuple[StepFailure, ...] = ()
-        if ipvs_steps:
-            failures += await ipvs.apply(ipvs_steps)
-        if address_steps:
-            failures += await self._owner.apply(address_steps)
-        return failures
+        return progress.well
 
     def _note_latency(self) -> None:
         now = time.monotonic()
