@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from lvsguard.config.check_rules import listed
 from lvsguard.config.check_schema import CheckTable
 from lvsguard.config.ipvs_schema import SYSCTLS
+from lvsguard.config.own_address import OwnAddresses
+from lvsguard.config.review import Interfaces
 from lvsguard.config.schema import Document, RealserverTable, ServiceTable, VipTable
 from lvsguard.config.service_key import (
     forwarding_of,
@@ -38,16 +41,24 @@ FAST_INTERVAL: Final = 0.2
 T = TypeVar("T")
 
 
-def build(document: Document, director: str, digest: str) -> Config:
-    """The config of ``director`` from a document in which nothing is wrong."""
-    return _Builder(director).config(document, digest)
+def build(
+    document: Document, director: str, digest: str, interfaces: Interfaces | None = None
+) -> Config:
+    """The config of ``director`` from a document in which nothing is wrong.
+
+    ``interfaces``: addresses of this host, of which each check gets the one to ask from.
+    """
+    vips = {prefixed.address for vip in document.vip for prefixed in vip.addresses}
+    return _Builder(director, OwnAddresses(interfaces, vips)).config(document, digest)
 
 
 class _Builder:
     """Resolves values that differ by director, for one of them."""
 
-    def __init__(self, director: str) -> None:
+    def __init__(self, director: str, own: OwnAddresses) -> None:
         self._director = director
+        self._own = own
+        self._owned: dict[tuple[CheckSpec, IPAddress], CheckSpec] = {}
 
     def config(self, document: Document, digest: str) -> Config:
         own = document.director
@@ -115,11 +126,18 @@ class _Builder:
             tunnel=tunnel_of(realserver, service),
             upper_threshold=self._pick(realserver.upper_threshold),
             lower_threshold=self._pick(realserver.lower_threshold),
-            checks=tuple(
-                Check(realserver.address, key.port if spec.port is None else spec.port, spec)
-                for spec in specs
-            ),
+            checks=tuple(self._check(spec, key) for spec in specs),
         )
+
+    def _check(self, spec: CheckSpec, key: RealserverKey) -> Check:
+        own = self._own.facing(key.address) if spec.source is None else None
+        if own is not None:
+            # One object for all realservers of a network: there may be a hundred thousand.
+            owned = self._owned.get((spec, own))
+            if owned is None:
+                owned = self._owned[spec, own] = replace(spec, own=own)
+            spec = owned
+        return Check(key.address, key.port if spec.port is None else spec.port, spec)
 
     def _specs(self, checks: CheckTable | list[CheckTable] | None) -> tuple[CheckSpec, ...]:
         return tuple(

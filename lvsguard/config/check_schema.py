@@ -53,8 +53,8 @@ class CheckTable(Table):
     )
     source: PerDirector[Annotated[IPAddress, ADDRESS]] | None = Field(
         None,
-        description="Address of this director to ask from. Default: the kernel's choice."
-        " A VIP cannot be one: the realserver holds it too.",
+        description="Address of this director to ask from. Default: the director's own"
+        " address in the realserver's network. A VIP cannot be one: the realserver holds it too.",
     )
     path: Annotated[str, HTTP_PATH] = Field("/", description="http, https: path, with any query.")
     method: Annotated[

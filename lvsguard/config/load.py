@@ -34,7 +34,8 @@ def load(
     """Read a config file. Raises ConfigError with every problem in it.
 
     ``director``: name of this director, over the file's and the host's. ``interfaces``: addresses
-    of this host's interfaces by name; None judges the file by its text alone, as for another host.
+    of this host's interfaces by name, to judge the file by and to find the address that each check
+    asks from; None judges the file by its text alone, as for another host.
     """
     name = str(path)
     try:
@@ -72,7 +73,7 @@ def loads(
             faults += trouble
         faults += review(validated.document, name, interfaces, validated.doubtful)
         if not faults:
-            return build(validated.document, name, _digest(values))
+            return build(validated.document, name, _digest(values), interfaces)
     raise ConfigError(_located(faults, text, file))
 
 

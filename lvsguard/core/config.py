@@ -96,7 +96,10 @@ class CheckSpec:
     port: int | None = None
     """Default: the realserver's port."""
     source: IPAddress | None = None
-    """Own address to bind to."""
+    """Own address to bind to; where this host lacks it the probe fails."""
+    own: IPAddress | None = None
+    """Own address of the director in the realserver's network, preferred as source while this
+    host has it. Without effect beside ``source``."""
     http: HttpSpec | None = None
     tls: TlsSpec | None = None
     tcp: TcpSpec | None = None

@@ -27,7 +27,7 @@ from socket import (
 )
 from typing import Final
 
-from lvsguard.core.config import Check
+from lvsguard.core.config import Check, CheckSpec
 from lvsguard.core.health import Result
 from lvsguard.probes import outcome
 from lvsguard.probes.engine import Engine
@@ -42,6 +42,11 @@ READS_MAX: Final = 16
 
 IP_BIND_ADDRESS_NO_PORT: Final = 24
 """ip(7): choose the local port at connect(), not at bind(). Not in Python's socket module."""
+
+GONE: Final = frozenset({errno.EINVAL, errno.ENETUNREACH})
+"""What connect() says at once where bind() took an address that is gone, as it does with
+net.ipv4.ip_nonlocal_bind (ip_route_output_key_hash_rcu() in net/ipv4/route.c; it depends on the
+kernel's version). The second is said where there is no route, too."""
 
 _NODELAY_ABOVE: Final = 1200  # a request of one segment is never held back by Nagle
 _ABORT: Final = struct.pack("ii", 1, 0)
@@ -59,17 +64,50 @@ class Target:
     family: int
     address: tuple[str, int]
     source: tuple[str, int] | None
+    """To bind to, or fail."""
+    own: tuple[str, int] | None
+    """To bind to while this host has it; None beside ``source``."""
     timeout: float
 
     @classmethod
     def of(cls, check: Check) -> Target:
         """Make a check's target ready."""
+        source, own = bindings(check.spec)
         return cls(
             AF_INET6 if check.address.version == 6 else AF_INET,
             (str(check.address), check.port),
-            None if check.spec.source is None else (str(check.spec.source), 0),
+            source,
+            own,
             check.spec.timing.timeout,
         )
+
+
+def bindings(spec: CheckSpec) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+    """What to bind to or fail, and what to prefer; never both."""
+    source = None if spec.source is None else (str(spec.source), 0)
+    own = None if spec.own is None or source is not None else (str(spec.own), 0)
+    return source, own
+
+
+def leave_port_open(sock: RawSocket) -> None:
+    """Have bind() take no port, whatever the address.
+
+    Without this each probe would hold one of the 28000 ephemeral ports of its address alone, for
+    every destination: a crowd of slow realservers could use them up, for the rest of the director
+    as well, though none is left in TIME_WAIT. Chosen at connect() a port serves once for each
+    destination; the system call for it takes less than a microsecond.
+    """
+    sock.setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+
+
+def prefer(sock: RawSocket, own: tuple[str, int]) -> None:
+    """Bind to the director's own address; unbound where this host has it no more."""
+    leave_port_open(sock)
+    try:
+        sock.bind(own)
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
 
 
 class Connection:
@@ -106,15 +144,12 @@ class Connection:
 
     def start(self) -> None:
         """Connect. What fails at once is the director's own fault, and is done with at once."""
-        target = self._target
+        own = self._target.own
         try:
-            sock = self._socket = RawSocket(target.family, _TYPE, 0)
-            if target.source is not None:
-                sock.setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-                sock.bind(target.source)
-            if len(self._unsent) > _NODELAY_ABOVE:
-                sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-            number = sock.connect_ex(target.address)
+            sock, number = self._dial(own)
+            if number in GONE and own is not None:
+                sock.close()
+                sock, number = self._dial(None)
             if number not in (0, errno.EINPROGRESS):
                 # Refused at once is the loopback's way; all else did not leave this host.
                 refused = number == errno.ECONNREFUSED
@@ -157,6 +192,18 @@ class Connection:
             self._finish(outcome.connect_expired(timeout))
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _dial(self, own: tuple[str, int] | None) -> tuple[RawSocket, int]:
+        target = self._target
+        sock = self._socket = RawSocket(target.family, _TYPE, 0)
+        if own is not None:
+            prefer(sock, own)
+        elif target.source is not None:
+            leave_port_open(sock)
+            sock.bind(target.source)
+        if len(self._unsent) > _NODELAY_ABOVE:
+            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        return sock, sock.connect_ex(target.address)
 
     def _connect(self, sock: RawSocket, events: int) -> Outcome | None:
         if events & _BROKEN:

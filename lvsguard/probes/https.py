@@ -28,7 +28,7 @@ from lvsguard.core.health import FailureClass, Result
 from lvsguard.core.model import endpoint
 from lvsguard.probes import outcome
 from lvsguard.probes.answer import expecting, wrong
-from lvsguard.probes.connection import IP_BIND_ADDRESS_NO_PORT, Done
+from lvsguard.probes.connection import GONE, Done, bindings, leave_port_open, prefer
 from lvsguard.probes.engine import Engine
 from lvsguard.probes.http import headers, host_header
 from lvsguard.probes.outcome import Outcome, plain, seconds
@@ -56,7 +56,7 @@ class HttpsCheck:
         self.name = self.tls.server_name or _name(spec.host) or str(check.address)
         self.timeout = check.spec.timing.timeout
         self.address = (str(check.address), check.port)
-        self.source = None if check.spec.source is None else (str(check.spec.source), 0)
+        self.source, self.own = bindings(check.spec)
         self._queue = _queue(engine)
         _context(self.tls)  # reading certificates takes milliseconds: before the first probe
 
@@ -99,6 +99,7 @@ class HttpsProbe:
     def __init__(self, check: HttpsCheck, done: Done) -> None:
         self.deadline = math.inf
         self._check = check
+        self._own = check.own
         self._done = done
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
@@ -168,7 +169,10 @@ class HttpsProbe:
         except aiohttp.ServerDisconnectedError:
             return wrong("closed before an answer")
         except Exception as error:  # noqa: BLE001 - a stranger's parser met a hostile peer
-            return self._failed(error)
+            if not self._lost_own(error):
+                return self._failed(error)
+        self._own = None
+        return await self._ask()
 
     def _session(self, context: ssl.SSLContext) -> aiohttp.ClientSession:
         async def secured(*_: object) -> None:
@@ -223,8 +227,10 @@ class HttpsProbe:
         family, kind, protocol = info[:3]
         made = self._socket = socket.socket(family, kind, protocol)
         made.setblocking(False)
-        if self._check.source is not None:
-            made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        if self._own is not None:
+            prefer(made, self._own)
+        elif self._check.source is not None:
+            leave_port_open(made)
         return made
 
     def _is_connected(self) -> bool:
@@ -252,12 +258,23 @@ class HttpsProbe:
 
     def _unconnected(self, number: int) -> Outcome:
         """No connection: tell what came from outside from what never left this host."""
-        if number in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-            family = socket.AF_INET6 if ":" in self._check.address[0] else socket.AF_INET
-            with socket.socket(family, socket.SOCK_DGRAM) as asked:
-                if asked.connect_ex(self._check.address):  # looks the route up, sends nothing
-                    return outcome.local(number)
+        if number in (errno.ENETUNREACH, errno.EHOSTUNREACH) and not self._has_route(None):
+            return outcome.local(number)
         return outcome.connect_failed(number)
+
+    def _lost_own(self, error: Exception) -> bool:
+        """Tell whether it failed because the director's own address is gone."""
+        own = self._own
+        if own is None or self._secured or getattr(error, "errno", None) not in GONE:
+            return False
+        return not self._has_route(own)
+
+    def _has_route(self, own: tuple[str, int] | None) -> bool:
+        family = socket.AF_INET6 if ":" in self._check.address[0] else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as asked:
+            if own is not None:
+                prefer(asked, own)
+            return asked.connect_ex(self._check.address) == 0  # looks it up, sends nothing
 
 
 def _surface(task: asyncio.Task[None]) -> None:

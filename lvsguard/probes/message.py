@@ -17,7 +17,7 @@ from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TcpSpec,
 from lvsguard.core.health import Health, Timing
 from lvsguard.core.tally import BUCKETS, Tally
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it with every change here; the two sides always come from one installation."""
 FRAME_MAX: Final = 1 << 24
 """Bytes of a frame."""
@@ -44,6 +44,7 @@ class Spec(msgspec.Struct, frozen=True, array_like=True):
     timing: Timing
     port: int | None
     source: str | None
+    own: str | None
     http: HttpSpec | None
     tls: TlsSpec | None
     tcp: TcpSpec | None
@@ -211,9 +212,11 @@ def _decode(decoder: msgspec.msgpack.Decoder[_T], frame: bytes) -> _T:
 
 def _spec(spec: CheckSpec) -> Spec:
     source = None if spec.source is None else str(spec.source)
-    return Spec(spec.kind, spec.timing, spec.port, source, spec.http, spec.tls, spec.tcp)
+    own = None if spec.own is None else str(spec.own)
+    return Spec(spec.kind, spec.timing, spec.port, source, own, spec.http, spec.tls, spec.tcp)
 
 
 def _check_spec(spec: Spec) -> CheckSpec:
     source = None if spec.source is None else ip_address(spec.source)
-    return CheckSpec(spec.kind, spec.timing, spec.port, source, spec.http, spec.tls, spec.tcp)
+    own = None if spec.own is None else ip_address(spec.own)
+    return CheckSpec(spec.kind, spec.timing, spec.port, source, own, spec.http, spec.tls, spec.tcp)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import re
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,13 @@ from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TcpSpec
 from lvsguard.core.health import FailureClass, Result, Timing
 from lvsguard.probes.engine import Engine, Loop
 from tests.support.processes import run, wait_until
-from tests.support.topology import Capture, Host, Network, seed_network
+from tests.support.topology import VIP, Capture, Host, Network, seed_network
 from tests.support.topology_web import start_web
 from tests.unit.probes.realserver import probe
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
+PORT, NUMBERS = 83, itertools.count()
 HOST_DEAD, LOCAL = FailureClass.HOST_DEAD, FailureClass.LOCAL
 
 
@@ -37,12 +40,14 @@ def ask(
     *,
     timeout: float = 2.0,
     source: str | None = None,
+    own: IPv4Address | IPv6Address | None = None,
 ) -> Result:
     """Probe once from a director."""
     spec = CheckSpec(
         kind,
         Timing(timeout=timeout),
         source=None if source is None else ip_address(source),
+        own=own,
         http=HttpSpec(expect_body="rs"),
         tcp=TcpSpec(),
     )
@@ -139,6 +144,64 @@ def test_a_probe_comes_from_the_source_address(network: Network) -> None:
     packets = capture.stop()
     assert any("10.0.0.99." in packet and "10.0.0.42.82" in packet for packet in packets)
     assert not any("10.0.0.41." in packet for packet in packets)
+
+
+def sources(network: Network, kind: CheckKind, own: IPv4Address) -> set[str]:
+    """Probe rs2, where nobody listens; the addresses that its connections come from."""
+    name = f"own-{next(NUMBERS)}"  # of its own: the log and the file of another would mislead
+    capture = network.rs2.capture(name, f"dst port {PORT} and tcp[tcpflags] == tcp-syn")
+    before = capture.file.stat().st_size
+    ask(network.director2, str(network.rs2.address), PORT, kind, own=own, timeout=1.0)
+    wait_until(lambda: capture.file.stat().st_size > before, 5, "the packets are captured")
+    return set(re.findall(r"([\d.]+)\.\d+ > ", "\n".join(capture.stop())))
+
+
+@pytest.fixture
+def vip_first(network: Network) -> Iterator[Host]:
+    """The second director after an address flush: its VIP came back before its own address."""
+    director = network.director2
+    director.run("ip", "-4", "address", "flush", "dev", "eth0")
+    director.run("ip", "address", "add", f"{VIP}/24", "dev", "eth0")
+    director.run("ip", "address", "add", f"{director.address}/24", "dev", "eth0")
+    network.rs2.hold_vip()
+    yield director
+    network.rs2.run("ip", "link", "delete", "ipvs0")
+    director.sysctl("net.ipv4.ip_nonlocal_bind", 0)
+    director.run("ip", "-4", "address", "flush", "dev", "eth0")
+    director.run("ip", "address", "add", f"{director.address}/24", "dev", "eth0")
+
+
+KINDS = pytest.mark.parametrize("kind", [CheckKind.TCP, CheckKind.HTTP, CheckKind.HTTPS])
+
+
+@KINDS
+def test_a_probe_comes_from_the_own_address_though_the_vip_is_the_primary_one(
+    network: Network, vip_first: Host, kind: CheckKind
+) -> None:
+    assert vip_first.addresses() == [f"{VIP}/24", f"{vip_first.address}/24"]
+    chosen = vip_first.run("ip", "route", "get", str(network.rs2.address)).stdout
+    assert f"src {VIP} " in chosen
+    assert sources(network, kind, vip_first.address) == {str(vip_first.address)}
+    # The realserver holds the VIP as well: it answers nothing, not even ARP, that comes from there.
+    own = ask(vip_first, str(network.rs2.address), PORT, kind, own=vip_first.address)
+    assert of(own) == ("L4CON", FailureClass.REFUSED)
+    assert of(ask(vip_first, str(network.rs2.address), PORT, kind, timeout=0.5)) == (
+        "L4TOUT",
+        FailureClass.TIMEOUT,
+    )
+
+
+@KINDS
+@pytest.mark.parametrize("nonlocal_bind", [0, 1])
+def test_a_probe_goes_on_from_another_address_when_the_own_one_is_gone(
+    network: Network, vip_first: Host, kind: CheckKind, nonlocal_bind: int
+) -> None:
+    vip_first.sysctl("net.ipv4.ip_nonlocal_bind", nonlocal_bind)
+    vip_first.run("ip", "-4", "address", "flush", "dev", "eth0")
+    vip_first.run("ip", "address", "add", "10.0.0.39/24", "dev", "eth0")
+    result = ask(vip_first, str(network.rs2.address), PORT, kind, own=vip_first.address)
+    assert of(result) == ("L4CON", FailureClass.REFUSED), result
+    assert sources(network, kind, vip_first.address) == {"10.0.0.39"}
 
 
 def test_a_probe_costs_few_packets_and_leaves_no_time_wait(network: Network) -> None:

@@ -46,6 +46,7 @@ specs = st.builds(
     timings,
     st.none() | st.integers(1, 65535),
     st.none() | addresses,
+    st.none() | addresses,
     st.none() | http,
     st.none() | tls,
     st.none() | tcp,

@@ -51,6 +51,7 @@ def test_the_example_is_the_seed_network() -> None:
     spec = CheckSpec(
         CheckKind.HTTP,
         Timing(1.0, 0.2, 1.0, 1.0, 2, 2),
+        own=ip_address("10.0.0.41"),
         http=HttpSpec(path="/health", expect_status=frozenset({200})),
     )
     config = load(EXAMPLE, interfaces=HOST)
@@ -225,6 +226,7 @@ def test_every_key_of_a_check_arrives() -> None:
         Timing(5.0, 0.1, 10.0, 3.0, 3, 4),
         8443,
         ip_address("10.0.0.41"),
+        None,
         HttpSpec(
             "POST",
             "/health?full=1",

@@ -24,7 +24,7 @@ SEED = Answers(
 def test_the_seed_s_answers_make_the_seed_network(golden: Golden) -> None:
     text = scaffold(SEED)
     golden.check("config/scaffold.toml", text)
-    made, example = loads(text, interfaces=HOST), load(EXAMPLE)
+    made, example = loads(text, interfaces=HOST), load(EXAMPLE, interfaces=HOST)
     assert made.vips == example.vips
     assert [service.key for service in made.services] == [s.key for s in example.services]
     assert [(rs.key, rs.checks, rs.weight) for rs in made.services[0].realservers] == [

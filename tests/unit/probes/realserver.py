@@ -147,6 +147,7 @@ def http_check(
     address: IPAddress = LOCALHOST,
     timeout: float = 5.0,
     source: str | None = None,
+    own: str | None = None,
 ) -> Check:
     """An http check."""
     return Check(
@@ -156,6 +157,7 @@ def http_check(
             CheckKind.HTTP,
             Timing(timeout=timeout),
             source=None if source is None else ip_address(source),
+            own=None if own is None else ip_address(own),
             http=spec or HttpSpec(),
         ),
     )

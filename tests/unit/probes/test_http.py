@@ -259,3 +259,20 @@ async def test_a_source_address_that_is_not_here_is_the_directors_own_fault() ->
     result = await probe(http_check(await free_port(), source="192.0.2.1"))
     assert (result.code, result.failure) == ("SOCKERR", FailureClass.LOCAL)
     assert "source address is not on this director" in result.reason
+
+
+@on_engine
+async def test_the_own_address_is_taken_while_it_is_here_and_source_wins_over_it() -> None:
+    peers: list[str] = []
+
+    async def manner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer.get_extra_info("peername")[0])
+        await answers(OK)(reader, writer)
+
+    async with realserver(manner) as port:
+        assert (await probe(http_check(port, own="127.0.0.7"))).ok
+        assert (await probe(http_check(port, own="192.0.2.1"))).ok
+        assert (await probe(http_check(port, own="127.0.0.7", source="127.0.0.8"))).ok
+    assert peers == ["127.0.0.7", "127.0.0.1", "127.0.0.8"]
+    result = await probe(http_check(port, own="127.0.0.7", source="192.0.2.1"))
+    assert (result.code, result.failure) == ("SOCKERR", FailureClass.LOCAL)

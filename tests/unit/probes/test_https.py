@@ -7,6 +7,7 @@ import datetime
 import gc
 import os
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ def https_check(
     *,
     timeout: float = 5.0,
     source: str | None = None,
+    own: str | None = None,
 ) -> Check:
     return Check(
         LOCALHOST,
@@ -68,7 +70,8 @@ def https_check(
         CheckSpec(
             CheckKind.HTTPS,
             Timing(timeout=timeout),
-            source=None if source is None else LOCALHOST + 6,
+            source=None if source is None else ip_address(source),
+            own=None if own is None else ip_address(own),
             http=http,
             tls=tls,
         ),
@@ -288,6 +291,27 @@ async def test_request_source_and_body_go_out_as_configured(
     assert {"Host: www.example", "X-Probe: 1", "User-Agent: mine"} <= set(seen)
     assert {"Content-Length: 3", "Accept-Encoding: identity"} <= set(seen)
     assert seen[-2:] == ["127.0.0.7", "hi!"]
+
+
+@on_engine
+async def test_the_own_address_is_taken_while_it_is_here(
+    authority: trustme.CA, ca_file: str
+) -> None:
+    peers: list[str] = []
+
+    async def manner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer.get_extra_info("peername")[0])
+        await answers(OK)(reader, writer)
+
+    spec = TlsSpec(ca_file=ca_file)
+    async with realserver(manner, tls=server_side(authority, "www.example")) as port:
+        for own in ("127.0.0.7", "192.0.2.1"):
+            result = await probe(https_check(port, spec, own=own))
+            assert result.ok, result
+        assert (await probe(https_check(port, spec, own="127.0.0.7", source="127.0.0.8"))).ok
+    assert peers == ["127.0.0.7", "127.0.0.1", "127.0.0.8"]
+    result = await probe(https_check(port, spec, own="127.0.0.7", source="192.0.2.1"))
+    assert of(result) == ("SOCKERR", FailureClass.LOCAL)
 
 
 @on_engine

@@ -23,6 +23,7 @@ from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TlsSpec
 from lvsguard.core.health import FailureClass, Health, Timing, Verdict
 from lvsguard.core.tally import Tally
 from lvsguard.probes import pool
+from lvsguard.probes.message import VERSION
 from lvsguard.probes.pool import Probers
 from tests.unit.probes.realserver import answers, realserver
 from tests.unit.probes.test_https import server_side
@@ -263,7 +264,7 @@ async def test_probers_that_cannot_start_are_tried_again_ever_more_slowly() -> N
 @pytest.mark.parametrize(
     ("says", "how"),
     [
-        (b"\0\0\0\2\x92\xa5", "not a message of version 1: "),
+        (b"\0\0\0\2\x92\xa5", f"not a message of version {VERSION}: "),
         (b"\0\0\0\x08\x92\xa5Hello\x63", "the other side speaks version 99"),
         (b"\xff\xff\xff\xff", "a frame of 4294967295 bytes"),
     ],

@@ -49,9 +49,9 @@ def test_it_ends_when_the_controller_is_gone() -> None:
 @pytest.mark.parametrize(
     ("says", "error"),
     [
-        (encode(Hello(99)), "prober: the other side speaks version 99, this one 1"),
+        (encode(Hello(99)), f"prober: the other side speaks version 99, this one {VERSION}"),
         (encode(ProbeNow([1], [0.0])), "prober: expected hello, got ProbeNow"),
-        (b"\0\0\0\3abc", "prober: not a message of version 1"),
+        (b"\0\0\0\3abc", f"prober: not a message of version {VERSION}"),
     ],
 )
 def test_it_ends_with_an_error_at_nonsense(says: bytes, error: str) -> None:
