@@ -124,7 +124,7 @@ class LiveView:
         have = sum(
             r.weight
             for r in realservers
-            if r.weight and r.verdict is Verdict.UP and r.admin is Admin.READY
+            if r.weight and r.verdict is not Verdict.DOWN and r.admin is Admin.READY
         )
         return ServiceStatus(
             service.name,

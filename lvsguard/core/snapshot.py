@@ -70,7 +70,8 @@ class ServiceStatus:
     present: bool
     """Whether the kernel has it."""
     quorum_have: int
-    """Live weight: the sum of the weights of realservers that are up and not drained."""
+    """Live weight: the sum of the weights in the kernel of realservers that are not down and not
+    drained; one that was adopted and has no verdict yet serves, and counts."""
     quorum_need: int
     counters: Counters
     realservers: tuple[RealserverStatus, ...]

@@ -1,0 +1,75 @@
+"""What is published is what is: weights of the kernel, reasons of the decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lvsguard.controller.view import LiveView
+from lvsguard.core.health import Verdict
+from lvsguard.core.override import Admin, Override, OverrideKind, Target
+from lvsguard.core.snapshot import Role, ServiceStatus
+from tests.support.rig import REFUSED, RS1, RS2, VIP, WRONG, Rig, config
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(config(), tmp_path)
+
+
+def seen(rig: Rig) -> ServiceStatus:
+    (service,) = view(rig).services()
+    return service
+
+
+def view(rig: Rig) -> LiveView:
+    return LiveView(rig.controller, rig.owner, config_path="config.toml", probers=lambda: (1, 1))
+
+
+async def test_a_realserver_has_its_verdict_weight_and_reason(rig: Rig) -> None:
+    await rig.settled()
+    rig.verdict(RS1, Verdict.DOWN, WRONG)
+    rig.verdict(RS2, Verdict.DOWN, REFUSED)
+    await rig.turn()
+    one, two = seen(rig).realservers
+    assert (one.verdict, one.weight) == (Verdict.DOWN, 0)
+    assert one.reason == "down: L7STS 503, expected 200"
+    assert (two.verdict, two.weight) == (Verdict.DOWN, None)
+    assert two.reason == "down, removed: L4CON connection refused"
+    assert seen(rig).quorum_have == 0
+
+
+async def test_drained_weight_does_not_count_for_the_quorum(rig: Rig) -> None:
+    await rig.settled()
+    assert seen(rig).quorum_have == 2
+    rig.controller.override(Override(Target(RS1.address), OverrideKind.DRAIN, "alice", 0.0, "disk"))
+    await rig.turn()
+    assert seen(rig).quorum_have == 1
+    assert seen(rig).realservers[0].admin is Admin.DRAIN
+    assert seen(rig).realservers[0].reason == "drained by alice: disk"
+
+
+async def test_adopted_weight_counts_before_the_first_verdict(tmp_path: Path, rig: Rig) -> None:
+    await rig.turn()
+    assert seen(rig).quorum_have == 0
+    rig.up(RS1, RS2)
+    await rig.turn()
+    again = Rig(config(), tmp_path, rig.ipvs, rig.addresses)
+    await again.turn()
+    assert seen(again).quorum_have == 2
+
+
+async def test_a_lone_director_is_master_of_the_vips_that_it_holds(rig: Rig) -> None:
+    (vip,) = view(rig).vips()
+    assert (vip.role, vip.held) == (Role.INIT, frozenset())
+    await rig.turn()
+    (vip,) = view(rig).vips()
+    assert (vip.role, vip.held, vip.master) == (Role.MASTER, frozenset({VIP}), "director1")
+
+
+async def test_a_link_that_is_down_is_trouble_with_what_to_do(rig: Rig) -> None:
+    rig.addresses.set_link("eth0", up=False)
+    await rig.turn()
+    (trouble,) = view(rig).loop().trouble
+    assert trouble.startswith("interface eth0 is down: look at")
