@@ -104,6 +104,8 @@ def endless(head: bytes, part: bytes) -> Manner:
         while True:
             writer.write(many)
             await writer.drain()
+            # Over TLS drain() does not wait once sending fails: the loss would never be heard of.
+            await asyncio.sleep(0)
 
     return manner
 
