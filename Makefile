@@ -38,7 +38,7 @@ static: venv
 	@$(BIN)/lint-imports >.lab/imports.log 2>&1 || { cat .lab/imports.log; exit 1; }
 
 check: static  ## the fast gate: format, lint, types, arrows, unit and property tests
-	@$(BIN)/pytest -q tests/unit tests/property
+	@$(BIN)/pytest -q -n 2 -m 'not slow' tests/unit tests/property
 
 test: deps static  ## everything; kernel tests run on a kernel with IPVS (user-mode Linux if need be)
 	@$(BIN)/python -m tests.lab.suite

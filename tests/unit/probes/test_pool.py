@@ -28,6 +28,8 @@ from lvsguard.probes.pool import Probers
 from tests.unit.probes.realserver import answers, realserver
 from tests.unit.probes.test_https import server_side
 
+pytestmark = pytest.mark.slow
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 QUICK = Timing(interval=0.2, fast_interval=0.05, down_interval=0.2, timeout=1.0)
