@@ -126,10 +126,9 @@ def problem() -> str:
 
 
 def python() -> Path:
-    """An interpreter that ProtectHome does not hide."""
-    if not sys.base_prefix.startswith(("/root", "/home")):
-        return Path(sys.executable)
-    return Path(f"/usr/bin/python3.{sys.version_info.minor}")
+    """An interpreter that neither ProtectHome nor PrivateTmp hides."""
+    system = Path(f"/usr/bin/python3.{sys.version_info.minor}")
+    return system if system.exists() else Path(sys.executable)
 
 
 pytestmark = [
@@ -171,14 +170,17 @@ def install() -> None:
     for name in ("sysusers.d", "tmpfiles.d"):
         shutil.copy(DEPLOY / name / "lvsguard.conf", Path("/usr/lib") / name)
     subprocess.run(("systemd-sysusers",), check=True, capture_output=True)
-    packages = ":".join(path for path in sys.path if path.endswith("site-packages"))
+    # Debian's tmpfiles.d empties /tmp at boot, and the checkout may be there.
+    Path("/etc/tmpfiles.d").mkdir(exist_ok=True)
+    Path("/etc/tmpfiles.d/tmp.conf").unlink(missing_ok=True)
+    Path("/etc/tmpfiles.d/tmp.conf").symlink_to("/dev/null")
+    sources = [str(CHECKOUT), *(path for path in sys.path if path.endswith("site-packages"))]
+    packages = ":".join(str(visible(Path(source), n)) for n, source in enumerate(sources))
     program = Path("/usr/bin/lvsguard")
     program.write_text(
-        f'#!/bin/sh\nexport PYTHONPATH={CHECKOUT}:{packages}\nexec {python()} -m lvsguard "$@"\n'
+        f'#!/bin/sh\nexport PYTHONPATH={packages}\nexec {python()} -m lvsguard "$@"\n'
     )
     program.chmod(0o755)
-    for folder in (CHECKOUT, *CHECKOUT.parents):
-        folder.chmod(folder.stat().st_mode | 0o555)
     folder = Path("/opt/lvsguard-test")
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("steps", STEPS), ("start", START), ("config.toml", CONFIG)):
@@ -187,6 +189,14 @@ def install() -> None:
     shutil.copy(folder / "config.toml", "/etc/lvsguard/config.toml")
     (units / "lvsguard-test.target").write_text(TARGET)
     (units / "steps.service").write_text(STEPS_UNIT)
+
+
+def visible(source: Path, number: int) -> Path:
+    """The same folder where the units' sandbox does not hide it."""
+    place = Path(f"/opt/lvsguard-test/sources/{number}")
+    place.mkdir(parents=True, exist_ok=True)
+    subprocess.run(("mount", "--bind", str(source), str(place)), check=True)
+    return place
 
 
 def test_the_realserver_unit_holds_the_configured_vip_quietly(shown: dict[str, str]) -> None:

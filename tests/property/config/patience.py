@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
