@@ -45,8 +45,11 @@ from lvsguard.vrrp.ownership import AddressOwner
 
 FLOOR_S = 0.002
 """Wait after a wake, so that the verdicts of one moment make one plan."""
-CROWD_S = 0.05
+CROWD_S = 0.1
 """Longest such wait, while one quick pass follows another."""
+CROWD, PUT_OFF_S = 50, 4.0
+"""So many services decided anew in one quick pass put the next read off, by so many seconds: the
+first verdicts of a large table come before somebody else's changes."""
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Before the pass after the first, second, ... pass that could not ask the kernel."""
 
@@ -91,7 +94,8 @@ class Controller:
         self._recorded = frozenset(recorded_addresses)
         self._uncertain = False  # a pass broke off: what it left behind is not known
         self._flipped: list[float] = []
-        self._quick_seconds = self._quick_ended = 0.0
+        self._quick_seconds = self._quick_ended = self._read_due = 0.0
+        self._crowded = False
         self._sight = Sight()
         owner.watch(_interfaces(config))
 
@@ -168,8 +172,7 @@ class Controller:
     async def run(self) -> None:
         """Pass after pass until cancelled."""
         while True:
-            seconds = await self.turn()
-            await self._sleep(seconds)
+            await self._sleep(await self.turn())
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -183,7 +186,7 @@ class Controller:
         await asyncio.sleep(min(4 * self._quick_seconds, CROWD_S) if recent else FLOOR_S)
 
     async def turn(self) -> float:
-        """One pass; the seconds until the next one is due."""
+        """One pass; the seconds until the next reading one is due, however many quick ones come."""
         try:
             async with self._busy:
                 self._wake.clear()
@@ -196,7 +199,8 @@ class Controller:
             return 0.0
         self.report.recovered(self.pulse.failed_passes)
         self.pulse.failed_passes = 0
-        return self.book.config.resync
+        put_off = PUT_OFF_S if self._crowded else 0.0
+        return max(self._read_due + put_off - time.monotonic(), 0.0)
 
     def _kernel_failed(self, error: KernelError) -> None:
         self.pulse.failed_passes += 1
@@ -219,7 +223,7 @@ class Controller:
 
     async def _full(self) -> None:
         ipvs = await self._ready_ipvs()
-        self._read_next = False
+        self._read_next = self._crowded = False
         begun = time.monotonic()
         self.report.tick(begun)
         self.observation = await ipvs.read()
@@ -227,6 +231,9 @@ class Controller:
         self._owner.adopt(addresses & self._recorded)
         self._recorded = frozenset()
         self.pulse.read_seconds = time.monotonic() - begun
+        # A table so large that reading it takes long is read less often: a fifth of the time.
+        pause = max(self.book.config.resync, 4 * self.pulse.read_seconds)
+        self._read_due = begun + self.pulse.read_seconds + pause
         self._look_out(addresses, begun)
         self.report.settings(await self._settings.hold(ipvs))
         table = owned_part(self.observation.services, self.owned)
@@ -262,6 +269,7 @@ class Controller:
         self._expire()
         begun = time.monotonic()
         wanted, anew = self.book.decide()
+        self._crowded = len(anew) >= CROWD
         left = self._left
         if left is None or not anew:
             return

@@ -47,6 +47,7 @@ from lvsguard.core.step import (
 from lvsguard.kernel.port import KernelError
 from tests.support.fake_kernel import FakeAddresses, FakeIpvs
 from tests.support.rig import (
+    OK,
     REFUSED,
     RS1,
     RS2,
@@ -475,3 +476,18 @@ async def test_a_vip_owned_by_an_earlier_run_is_removed_and_others_are_not(
     await rig.turn()
     assert addresses.held == {VIP, other}
     assert rig.controller.owned_addresses == {VIP}
+
+
+async def test_verdicts_that_keep_coming_do_not_put_off_the_next_read(tmp_path: Path) -> None:
+    rig = Rig(replace(config(), resync=0.05), tmp_path)
+    await rig.settled()
+    loop = asyncio.create_task(rig.controller.run())
+    reads = rig.ipvs.reads
+    until = time.monotonic() + 1
+    well = True
+    while rig.ipvs.reads < reads + 3 and time.monotonic() < until:
+        well = not well
+        rig.verdict(RS1, Verdict.UP if well else Verdict.DOWN, OK if well else WRONG)
+        await asyncio.sleep(0.005)
+    loop.cancel()
+    assert rig.ipvs.reads >= reads + 3
