@@ -97,7 +97,9 @@ def test_a_removed_realserver_finishes_the_handshakes_under_way(seed: Seed) -> N
         assert half_open(director) == len(connections)
         seed.client.run("tc", "qdisc", "del", "dev", "eth0", "root")
         answers = Counter(answer(connection) for connection in connections)
-    assert answers == {"rs1": 10, "rs2": 10}
+    # Nobody is lost; how rr shared them out is not what this is about.
+    assert answers.total() == len(connections)
+    assert set(answers) == {"rs1", "rs2"}
     gone_s = director.wait_for_weights(5, rs1=1, rs2=None)
     tell("handshakes", answers=dict(answers), removed_after_s=gone_s)
 
