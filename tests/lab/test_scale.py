@@ -179,7 +179,7 @@ def test_ten_thousand_realservers_cost_ten_times_what_a_thousand_do(
         network.director1.run("ipvsadm", "-C")
         print(found[-1])
     few, many = found
-    # Promised are 15 s; 16 to 19 s were found (docs/benchmarks.md), so that bound is still owed.
+    # Promised are 15 s; more was found (docs/benchmarks.md): the bound is owed, put it back.
     assert many.start_s <= 30
     assert many.controller_share <= 0.30
     assert many.rss_mib <= 200
