@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-IPAddress = IPv4Address | IPv6Address
+from lvsguard.core.model import IPAddress
 
 PROTOCOL: Final = 112
 """IP protocol number of VRRP."""
@@ -63,13 +63,14 @@ class HmacMode(StrEnum):
 class HmacAuth:
     """Keys of the authentication trailer (keepalived's ``auth_hmac``)."""
 
-    keys: Mapping[int, bytes]
-    """Key by its id, 0 to 255; each 32 to 64 octets. Any of them is believed."""
+    keys: Mapping[int, bytes] = field(repr=False)
+    """Key by its id, 1 to 255; each 32 to 64 octets. Any of them is believed."""
     send_key: int
-    """Id of the key to sign with."""
+    """Id of the key to sign with (``active_key``)."""
     mode: HmacMode = HmacMode.ENFORCE
-    window: float | None = None
-    """Seconds that a sender's clock may differ; None: clocks are not compared, only order is."""
+    window: int | None = None
+    """Seconds, 1 to 300, that a sender's wall clock may differ (``anti_replay time``); None:
+    clocks are not compared, only order is (``anti_replay monotonic``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,13 @@ class Advert:
     """One VRRP advertisement, whatever it looked like on the wire."""
 
     vrid: int
+    """1 to 255; IPv4 and IPv6 count for themselves."""
     priority: int
     """0 (resigns) to 255 (owns the addresses)."""
     interval: float
     """Seconds between adverts: steps of 0.01 up to 40.95 in version 3, of 1 up to 255 in 2."""
     addresses: tuple[IPAddress, ...]
-    """Of one family; at most 255."""
+    """Of one family; 1 to 255."""
     version: Version = Version.V3
 
 
@@ -93,15 +95,18 @@ class Wire:
     version: Version = Version.V3
     checksum: Checksum = Checksum.RFC5798
     """The form that is sent; both are believed. Only version 3 over IPv4 has a choice."""
-    password: bytes | None = None
-    """Version 2 only: simple text password, 1 to 8 octets (longer ones are cut, as keepalived
-    does)."""
+    password: bytes | None = field(default=None, repr=False)
+    """Version 2 only: simple text password, from 1 octet on; what is beyond 8 is cut off, as
+    keepalived does."""
     auth: HmacAuth | None = None
-    peers: frozenset[IPAddress] = field(default_factory=frozenset)
+    peers: frozenset[IPAddress] = frozenset()
     """Unicast peers; empty means multicast."""
     unicast_ttl: int | None = None
     """Least TTL or hop limit of a unicast advert; None: not looked at, as keepalived does (its
     IPv6 unicast leaves with the kernel's default of 64)."""
+    strict: bool = False
+    """Also drop what RFC 9568 forbids but running peers do: IPv6 adverts whose first address is
+    not link-local."""
 
     @property
     def unicast(self) -> bool:
