@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(240)]
 
 MEMBERS = 10
 WINDOW_S = 15.0
+CALL_S = 20e-6
 _TICK = os.sysconf("SC_CLK_TCK")
 _BUCKET = re.compile(r'lvsguard_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)')
 
@@ -37,10 +38,21 @@ ENVIRONMENT = {
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """Seconds from the start of the program, and what its main process had used by then."""
+
+    table_s: float
+    weights_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What one size cost."""
 
     realservers: int
+    table_s: float
+    """From the start of the program to the last realserver in the table."""
     start_s: float
     """From the start of the program to the last realserver at its weight."""
     start_cpu_s: float
@@ -51,15 +63,19 @@ class Figures:
     read_s: float
     late: tuple[int, int]
     """Timers of the controller's loop in the window, and those late by more than 50 ms."""
+    idle_late: int
+    """Those of a process that does nothing else, in the same window on the same CPU."""
     rss_mib: float
 
     def __str__(self) -> str:
         return (
-            f"{self.realservers} realservers: complete after {self.start_s:.1f} s"
+            f"{self.realservers} realservers: all in the table after {self.table_s:.1f} s,"
+            f" at their weight after {self.start_s:.1f} s"
             f" ({self.start_cpu_s:.1f} s of the controller's CPU); then controller"
             f" {self.controller_share:.1%}, prober {self.prober_share:.1%} of the core at"
             f" {self.checks_per_s:.0f} checks/s, the last read {self.read_s * 1000:.0f} ms;"
-            f" {self.late[1]} of {self.late[0]} timers late by more than 50 ms;"
+            f" {self.late[1]} of {self.late[0]} timers late by more than 50 ms"
+            f" (of an idle process: {self.idle_late});"
             f" RSS {self.rss_mib:.0f} MiB"
         )
 
@@ -105,29 +121,31 @@ def figures(network: Network, place: Path, services: int) -> Figures:
     begun = time.monotonic()
     process = director.launch("--log-format", "json", environment=ENVIRONMENT)
 
-    def complete() -> bool:
+    def complete(entry: str) -> bool:
         assert process.running, process.text()[-2000:]
         with network.director1.entered():
             table = Path("/proc/thread-self/net/ip_vs").read_text()
-        return len(re.findall(r"Route +1 ", table)) == count
+        return len(re.findall(entry, table)) == count
 
     try:
-        wait_until(complete, 90, f"{count} realservers at their weight", every_s=1)
-        start_s, start_cpu_s = time.monotonic() - begun, cpu_s(process.pid)
+        wait_until(lambda: complete(r"Route +\d"), 90, f"{count} realservers", every_s=0.5)
+        table_s = time.monotonic() - begun
+        wait_until(lambda: complete(r"Route +1 "), 90, f"{count} at their weight", every_s=1)
+        start = Start(table_s, time.monotonic() - begun, cpu_s(process.pid))
         time.sleep(5)
-        return _steady(director, count, start_s, start_cpu_s)
+        return _steady(director, count, start)
     finally:
         director.running.stop()
 
 
-def _steady(director: Director, count: int, start_s: float, start_cpu_s: float) -> Figures:
+def _steady(director: Director, count: int, start: Start) -> Figures:
     main = director.running.pid
     probers = [pid for pid in director.pids() if pid != main]
     samples(director)
     time.sleep(3)
     lag, checks, _ = samples(director)
     begun, own, theirs = time.monotonic(), cpu_s(main), sum(map(cpu_s, probers))
-    time.sleep(WINDOW_S)
+    idle_late = late_timers(WINDOW_S)
     passed = time.monotonic() - begun
     own, theirs = cpu_s(main) - own, sum(map(cpu_s, probers)) - theirs
     rss = sum(map(rss_mib, [main, *probers]))
@@ -137,15 +155,42 @@ def _steady(director: Director, count: int, start_s: float, start_cpu_s: float) 
     well = lag_after["0.05"] - lag["0.05"]
     return Figures(
         count,
-        start_s,
-        start_cpu_s,
+        start.table_s,
+        start.weights_s,
+        start.cpu_s,
         own / passed,
         theirs / passed,
         (checks_after - checks) / (passed + time.monotonic() - between),
         read_s,
         (total, total - well),
+        idle_late,
         rss,
     )
+
+
+def slowness() -> float:
+    """How much dearer a system call is than where the bounds were found to hold; at least 1.
+
+    The same guest on the same host was seen at 16 us a call on one day and at 30 on another.
+    """
+
+    def call_s() -> float:
+        begun = time.perf_counter()
+        for _ in range(2000):
+            os.getppid()
+        return (time.perf_counter() - begun) / 2000
+
+    return max(min(call_s() for _ in range(5)) / CALL_S, 1.0)
+
+
+def late_timers(seconds: float) -> int:
+    """Sleep in steps as long as the daemon's own; how many ended more than 50 ms late."""
+    late = 0
+    end = time.monotonic() + seconds
+    while (begun := time.monotonic()) < end:
+        time.sleep(0.25)
+        late += time.monotonic() - begun > 0.3
+    return late
 
 
 def samples(director: Director) -> tuple[dict[str, int], float, float]:
@@ -179,10 +224,10 @@ def test_ten_thousand_realservers_cost_ten_times_what_a_thousand_do(
         network.director1.run("ipvsadm", "-C")
         print(found[-1])
     few, many = found
-    # Promised are 15 s; more was found (docs/benchmarks.md): the bound is owed, put it back.
-    assert many.start_s <= 30
+    assert many.table_s <= 15
+    assert many.start_s <= 15 * slowness()
     assert many.controller_share <= 0.30
     assert many.rss_mib <= 200
-    assert many.late[1] <= 1 + many.late[0] // 20  # one in twenty: a guest's CPU is not its own
+    assert many.late[1] <= many.idle_late  # a guest's CPU is not its own
     assert many.controller_share <= 15 * max(few.controller_share, 0.01)
     assert many.start_cpu_s <= 15 * few.start_cpu_s
