@@ -89,7 +89,7 @@ class DirectorTable(Table):
         description="Prober processes. One runs some thousand checks a second on one core.",
     )
     on_stop: Annotated[OnStop, choice("a way to stop", OnStop)] = Field(
-        OnStop.KEEP,
+        OnStop.AUTO,
         description="What a stop leaves in the kernel. keep: the VIPs and the IPVS table go on"
         " serving. remove: all that this file names is taken out.",
     )

@@ -21,6 +21,7 @@ from lvsguard.core.model import (
     VipAddress,
     endpoint,
 )
+from lvsguard.core.vrrp import ConnectionSync, VrrpConfig
 
 
 class CheckKind(StrEnum):
@@ -42,9 +43,13 @@ class OnFailure(StrEnum):
 
 
 class OnStop(StrEnum):
-    """What the daemon leaves behind when it stops."""
+    """What the daemon leaves behind when it stops. The IPVS table stays, unless removed."""
 
+    AUTO = "auto"
+    """A lone director keeps its VIPs. One with an election hands them over, and lets go of them
+    after one master-down interval when nobody takes them."""
     KEEP = "keep"
+    """As ``auto``, but a VIP that nobody takes stays."""
     REMOVE = "remove"
 
 
@@ -161,10 +166,12 @@ class ServiceConfig:
 
 @dataclass(frozen=True, slots=True)
 class VipConfig:
-    """Addresses that move together. ``vrrp`` joins them with the election."""
+    """Addresses that move together."""
 
     name: str
     addresses: tuple[VipAddress, ...]
+    vrrp: VrrpConfig | None = None
+    """None: this director always owns the addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +200,22 @@ class Config:
     """Seconds that a realserver dropped by a reload may finish its connections at weight 0."""
     probers: int = 1
     """Prober processes."""
-    on_stop: OnStop = OnStop.KEEP
+    on_stop: OnStop = OnStop.AUTO
     ipvs: IpvsSettings = IpvsSettings()
     telemetry_listen: tuple[str, int] | None = ("127.0.0.1", 9852)
     admin_socket: Path | None = None
     admin_group: str = "lvsguard"
     state_directory: Path | None = None
+    sync: ConnectionSync | None = None
+    vrrp_grace: float = 30.0
+    """Seconds that the VRRP process goes on without a controller before it hands over."""
 
     @property
     def addresses(self) -> frozenset[VipAddress]:
         """Every VIP address that this director may own."""
         return frozenset(a for vip in self.vips for a in vip.addresses)
+
+    @property
+    def lone_addresses(self) -> frozenset[VipAddress]:
+        """Those of VIPs without an election: this director always owns them."""
+        return frozenset(a for vip in self.vips if vip.vrrp is None for a in vip.addresses)

@@ -192,7 +192,7 @@ class House:
             self._hear_signals(group)
             await self.stop.wait()
             self._manager.stopping()
-            self.emit(Stopping(self._config.on_stop is OnStop.KEEP))
+            self.emit(Stopping(self._config.on_stop is not OnStop.REMOVE))
             for task in tasks:
                 task.cancel()
         if self._admin is not None:

@@ -6,13 +6,14 @@ writes, keeps time or decides. Octets are the codec's business alone: intervals 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from lvsguard.core.model import IPAddress
+from lvsguard.core.vrrp import Checksum, HmacAuth, HmacMode, Version
+
+__all__ = ["Advert", "Checksum", "HmacAuth", "HmacMode", "Version", "Wire"]
 
 PROTOCOL: Final = 112
 """IP protocol number of VRRP."""
@@ -26,51 +27,6 @@ RESIGN: Final = 0
 """Priority of a master that stops: a backup takes over after its skew time alone."""
 ADDRESSES_MAX: Final = 255
 """The count of addresses is one octet."""
-
-
-class Version(IntEnum):
-    """VRRP version: 2 (RFC 3768, IPv4 only) or 3 (RFC 5798, RFC 9568)."""
-
-    V2 = 2
-    V3 = 3
-
-
-class Checksum(StrEnum):
-    """What the checksum of version 3 over IPv4 covers; the other three cases have one form each."""
-
-    RFC5798 = "rfc5798"
-    """IPv4 pseudo-header and message: what keepalived speaks by default."""
-    RFC9568 = "rfc9568"
-    """The message alone."""
-
-
-class HmacMode(StrEnum):
-    """How firmly an instance asks for the authentication trailer of keepalived 2.4.
-
-    The three steps of bringing it to running directors: all to ``receive-only``, all to
-    ``permissive``, all to ``enforce``.
-    """
-
-    RECEIVE_ONLY = "receive-only"
-    """Sends none. A trailer that is there is verified; adverts without one are believed."""
-    PERMISSIVE = "permissive"
-    """Sends one. A trailer that is there is verified; adverts without one are believed."""
-    ENFORCE = "enforce"
-    """Sends one. Adverts without one are dropped."""
-
-
-@dataclass(frozen=True, slots=True)
-class HmacAuth:
-    """Keys of the authentication trailer (keepalived's ``auth_hmac``)."""
-
-    keys: Mapping[int, bytes] = field(repr=False)
-    """Key by its id, 1 to 255; each 32 to 64 octets. Any of them is believed."""
-    send_key: int
-    """Id of the key to sign with (``active_key``)."""
-    mode: HmacMode = HmacMode.ENFORCE
-    window: int | None = None
-    """Seconds, 1 to 300, that a sender's wall clock may differ (``anti_replay time``); None:
-    clocks are not compared, only order is (``anti_replay monotonic``)."""
 
 
 @dataclass(frozen=True, slots=True)
