@@ -66,8 +66,8 @@ class ReplayWindow:
         """The window once an advert with this sequence was believed."""
         marks = {sender: mark for sender, mark in self.marks.items() if sender != source}
         marks[source] = sequence
-        for sender in list(marks)[: len(marks) - SENDERS_MAX]:
-            del marks[sender]
+        if len(marks) > SENDERS_MAX:
+            del marks[next(iter(marks))]
         return ReplayWindow(MappingProxyType(marks))
 
 
