@@ -1,0 +1,235 @@
+"""Which packets the kernel hands to a VRRP socket: a classic BPF program, and its rule in words.
+
+Everybody on the network may send protocol 112 as fast as the wire takes it. A packet that cannot
+concern this director is dropped by the kernel, before it costs a system call. So that it can still
+be counted and named, a random one in ``SAMPLE`` of them is let through; ``judge`` is the same rule
+in Python, tells what such a packet is, and ``tests`` hold the two against each other. Pure.
+
+include/uapi/linux/filter.h, Documentation/networking/filter.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from struct import Struct
+from typing import Final, Literal
+
+from lvsguard.core.model import IPAddress
+from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, TTL
+
+SAMPLE: Final = 256
+"""One of so many packets that the filter throws away is let through, to be counted."""
+PRESSED_SAMPLE: Final = 64
+"""Under pressure, one of so many packets of senders not known yet is let through."""
+HEADER_MIN: Final = 8
+"""Octets of a VRRP message without addresses."""
+ADVERTISEMENTS: Final = frozenset({0x21, 0x31})
+"""First octet of a message: version 2 or 3, type 1 (the only one there is)."""
+KEEP: Final = 0xFFFF
+TRUSTED_MAX: Final = 32
+"""Known senders that a filter holds at most."""
+PROGRAM_MAX: Final = 4096
+"""BPF_MAXINSNS."""
+
+
+class Discard(StrEnum):
+    """Why a packet was thrown away before anybody tried to decode it."""
+
+    SHORT = "short"
+    """Too short for a VRRP message, or its own lengths contradict each other."""
+    VERSION = "version"
+    """Neither an advertisement of version 2 nor of 3."""
+    TTL = "ttl"
+    """Multicast that a router forwarded (RFC 9568 section 5.1.1.3)."""
+    VRID = "vrid"
+    """Of a virtual router that is not configured here."""
+    OWN = "own"
+    """From this director's own address: a loop in the network, or its address is taken."""
+    PRESSURE = "pressure"
+    """Of a sender not known yet, in a flood."""
+    OVERFLOW = "overflow"
+    """The socket's buffer was full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is let through to one family's socket.
+
+    ``pressed``: a flood of packets that look right is on; those of ``trusted`` senders are let
+    through, of the others a sample.
+    """
+
+    family: Literal[4, 6]
+    vrids: frozenset[int]
+    trusted: frozenset[IPAddress] = field(default=frozenset())
+    pressed: bool = False
+
+
+def judge(
+    vrids: Set[int], destination: IPAddress, ttl: int, first: int, vrid: int, length: int
+) -> Discard | None:
+    """Why a message is thrown away, None when it is let through; the filter's rule in Python.
+
+    ``first``, ``vrid``: its first two octets; ``length``: its octets.
+    """
+    if length < HEADER_MIN:
+        return Discard.SHORT
+    if first not in ADVERTISEMENTS:
+        return Discard.VERSION
+    if ttl != TTL and destination in (GROUP_V4, GROUP_V6):
+        return Discard.TTL
+    if vrid not in vrids:
+        return Discard.VRID
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One BPF instruction (struct sock_filter): code, jumps when true and false, operand."""
+
+    code: int
+    jt: int
+    jf: int
+    k: int
+
+
+_SOCK_FILTER: Final = Struct("=HBBI")
+_LD_W_ABS, _LD_B_ABS, _LD_LEN = 0x20, 0x30, 0x80
+_LDX_B_MSH, _LD_B_IND = 0xB1, 0x50
+_SUB_X, _JA, _JEQ, _JGE, _JSET, _RET = 0x1C, 0x05, 0x15, 0x35, 0x45, 0x06
+_NET: Final = 0xFFF0_0000
+"""SKF_NET_OFF: offsets from the network header, where the data begins behind it."""
+_RANDOM: Final = 0xFFFF_F000 + 56
+"""SKF_AD_OFF + SKF_AD_RANDOM: a random number."""
+
+
+def wire(program: Iterable[Instruction]) -> bytes:
+    """A program as the kernel's array of struct sock_filter."""
+    return b"".join(_SOCK_FILTER.pack(one.code, one.jt, one.jf, one.k) for one in program)
+
+
+DROP_ALL: Final = (Instruction(_RET, 0, 0, 0),)
+"""Lets nothing through: for a socket that is not set up yet."""
+
+
+def program(rule: Rule) -> tuple[Instruction, ...]:
+    """The BPF program of a rule. A raw IPv4 socket's data begin with the IP header, a raw IPv6
+    socket's with the message."""
+    code = _Assembler()
+    if rule.family == 4:
+        _begin_v4(code)
+    else:
+        _begin_v6(code)
+    for vrid in sorted(rule.vrids):
+        code.go_if(_JEQ, vrid, "ours")
+    code.go("sample")
+    code.label("ours")
+    if rule.pressed:
+        for address in sorted(rule.trusted, key=int)[:TRUSTED_MAX]:
+            if address.version == rule.family:
+                _if_from(code, address, "keep")
+        code.emit(_LD_W_ABS, _RANDOM)
+        code.go_if(_JSET, PRESSED_SAMPLE - 1, "drop")
+    code.label("keep")
+    code.emit(_RET, KEEP)
+    code.label("sample")
+    code.emit(_LD_W_ABS, _RANDOM)
+    code.go_if(_JSET, SAMPLE - 1, "drop")
+    code.emit(_RET, KEEP)
+    code.label("drop")
+    code.emit(_RET, 0)
+    return code.program()
+
+
+def _begin_v4(code: _Assembler) -> None:
+    """Test length, version and TTL of a packet; leaves its VRID in the accumulator."""
+    code.emit(_LDX_B_MSH, 0)
+    code.emit(_LD_LEN, 0)
+    code.emit(_SUB_X, 0)
+    # Unsigned: a header longer than the packet is a large number, and the load after it drops.
+    code.go_unless(_JGE, HEADER_MIN, "sample")
+    code.emit(_LD_B_IND, 0)
+    _if_advertisement(code)
+    code.emit(_LD_W_ABS, 16)
+    code.go_unless(_JEQ, int(GROUP_V4), "near")
+    code.emit(_LD_B_ABS, 8)
+    code.go_unless(_JEQ, TTL, "sample")
+    code.label("near")
+    code.emit(_LD_B_IND, 1)
+
+
+def _begin_v6(code: _Assembler) -> None:
+    code.emit(_LD_LEN, 0)
+    code.go_unless(_JGE, HEADER_MIN, "sample")
+    code.emit(_LD_B_ABS, 0)
+    _if_advertisement(code)
+    for number, word in enumerate(_words(GROUP_V6)):
+        code.emit(_LD_W_ABS, _NET + 24 + 4 * number)
+        code.go_unless(_JEQ, word, "near")
+    code.emit(_LD_B_ABS, _NET + 7)
+    code.go_unless(_JEQ, TTL, "sample")
+    code.label("near")
+    code.emit(_LD_B_ABS, 1)
+
+
+def _if_advertisement(code: _Assembler) -> None:
+    for first in sorted(ADVERTISEMENTS):
+        code.go_if(_JEQ, first, "advertisement")
+    code.go("sample")
+    code.label("advertisement")
+
+
+def _if_from(code: _Assembler, address: IPAddress, label: str) -> None:
+    """Go to a label when the packet is from this address."""
+    if isinstance(address, IPv4Address):
+        code.emit(_LD_W_ABS, 12)
+        code.go_if(_JEQ, int(address), label)
+        return
+    other = f"not {address}"
+    for number, word in enumerate(_words(address)):
+        code.emit(_LD_W_ABS, _NET + 8 + 4 * number)
+        code.go_unless(_JEQ, word, other)
+    code.go(label)
+    code.label(other)
+
+
+def _words(address: IPv6Address) -> tuple[int, ...]:
+    packed = address.packed
+    return tuple(int.from_bytes(packed[at : at + 4], "big") for at in range(0, 16, 4))
+
+
+class _Assembler:
+    """Instructions with jumps to labels further down. A conditional jump reaches 255 instructions,
+    too few for a long list of VRIDs, so every one steps over or onto an unconditional jump."""
+
+    def __init__(self) -> None:
+        self._code: list[tuple[int, int, int, int | str]] = []
+        self._labels: dict[str, int] = {}
+
+    def emit(self, code: int, k: int) -> None:
+        self._code.append((code, 0, 0, k))
+
+    def go(self, label: str) -> None:
+        self._code.append((_JA, 0, 0, label))
+
+    def go_if(self, code: int, k: int, label: str) -> None:
+        self._code.append((code, 0, 1, k))
+        self.go(label)
+
+    def go_unless(self, code: int, k: int, label: str) -> None:
+        self._code.append((code, 1, 0, k))
+        self.go(label)
+
+    def label(self, name: str) -> None:
+        self._labels[name] = len(self._code)
+
+    def program(self) -> tuple[Instruction, ...]:
+        if len(self._code) > PROGRAM_MAX:
+            raise ValueError(f"a BPF program of {len(self._code)} instructions")
+        return tuple(
+            Instruction(code, jt, jf, k if isinstance(k, int) else self._labels[k] - at - 1)
+            for at, (code, jt, jf, k) in enumerate(self._code)
+        )
