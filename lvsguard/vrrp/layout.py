@@ -11,7 +11,7 @@ from typing import Final
 
 from lvsguard.vrrp.advert import Advert, Version
 from lvsguard.vrrp.auth import TRAILER
-from lvsguard.vrrp.reception import Datagram, Reason, Rejected
+from lvsguard.vrrp.reception import Heard, Reason, Rejected
 
 ADVERTISEMENT: Final = 1
 """The only type of message."""
@@ -45,7 +45,7 @@ class Parts:
     padded: bool
 
 
-def take_apart(datagram: Datagram) -> Parts | Rejected:
+def take_apart(datagram: Heard) -> Parts | Rejected:
     """Split a payload by the lengths that it states itself."""
     payload = datagram.payload
     if len(payload) < HEADER.size:
@@ -64,7 +64,7 @@ def take_apart(datagram: Datagram) -> Parts | Rejected:
     return Parts(version, first & 0x0F, vrid, priority, count, word, message, trailer, padded)
 
 
-def _is_padding(datagram: Datagram) -> bool:
+def _is_padding(datagram: Heard) -> bool:
     """Whether octets after the message can come from Ethernet.
 
     A frame is padded to 46 octets of payload, or to 4 less for each VLAN tag that was taken off.

@@ -32,7 +32,7 @@ from lvsguard.vrrp.layout import (
     take_apart,
     ticks,
 )
-from lvsguard.vrrp.reception import Datagram, Note, Reason, Received, Rejected
+from lvsguard.vrrp.reception import Datagram, Heard, Note, Reason, Received, Rejected
 
 _INTERVALS: Final = {
     Version.V2: "version 2 has whole seconds, 1 to 255",
@@ -128,7 +128,7 @@ def _password(wire: Wire) -> bytes:
 
 
 def decode(
-    datagram: Datagram,
+    datagram: Heard,
     wire: Wire,
     expected: Advert,
     replay: auth.ReplayWindow | None = None,
@@ -168,7 +168,7 @@ def decode(
     return Received(advert, form, frozenset(notes), sequence)
 
 
-def _for_us(parts: Parts, datagram: Datagram, wire: Wire, expected: Advert) -> Rejected | None:
+def _for_us(parts: Parts, datagram: Heard, wire: Wire, expected: Advert) -> Rejected | None:
     """Virtual router, hop limit and version."""
     family = datagram.source.version
     if parts.vrid != expected.vrid or any(a.version != family for a in expected.addresses[:1]):
@@ -182,7 +182,7 @@ def _for_us(parts: Parts, datagram: Datagram, wire: Wire, expected: Advert) -> R
 
 def _signature(
     parts: Parts,
-    datagram: Datagram,
+    datagram: Heard,
     wire: Wire,
     replay: auth.ReplayWindow,
     clock: float,
@@ -232,9 +232,7 @@ def _password_and_times(
     return None
 
 
-def _sum(
-    parts: Parts, datagram: Datagram, wire: Wire, notes: set[Note]
-) -> Checksum | Rejected | None:
+def _sum(parts: Parts, datagram: Heard, wire: Wire, notes: set[Note]) -> Checksum | Rejected | None:
     """The form of the checksum."""
     source, destination = datagram.source, datagram.destination
     covered = parts.message + parts.trailer if source.version == 6 else parts.message
@@ -248,7 +246,7 @@ def _sum(
     return form.checksum
 
 
-def _advert(parts: Parts, datagram: Datagram) -> Advert:
+def _advert(parts: Parts, datagram: Heard) -> Advert:
     size, kind = (16, IPv6Address) if datagram.source.version == 6 else (4, IPv4Address)
     ends = range(HEADER.size, HEADER.size + parts.count * size, size)
     addresses = tuple(kind(parts.message[end : end + size]) for end in ends)
@@ -260,7 +258,7 @@ def _advert(parts: Parts, datagram: Datagram) -> Advert:
 
 
 def _names(
-    advert: Advert, datagram: Datagram, wire: Wire, expected: Advert, notes: set[Note]
+    advert: Advert, datagram: Heard, wire: Wire, expected: Advert, notes: set[Note]
 ) -> Rejected | None:
     """Multicast or unicast, the addresses, and who sent it."""
     if datagram.destination.is_multicast == wire.unicast:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import Advert, Checksum
@@ -105,17 +105,34 @@ class Note(StrEnum):
     """Its clock is off by more than half of the window: mend NTP before adverts are dropped."""
 
 
+class Heard(Protocol):
+    """One IP packet of protocol 112 without its IP header, whoever received it."""
+
+    @property
+    def payload(self) -> bytes:
+        """What follows the IP header."""
+
+    @property
+    def source(self) -> IPAddress:
+        """Who sent it; without a scope: the interface is known to whoever listens on it."""
+
+    @property
+    def destination(self) -> IPAddress:
+        """The group, or the own address that a unicast came to. Of the source's family."""
+
+    @property
+    def ttl(self) -> int:
+        """TTL or hop limit as received."""
+
+
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """One IP packet of protocol 112 without its IP header."""
+    """A ``Heard`` that came from nowhere in particular: a simulation, a capture, a raw packet."""
 
     payload: bytes
     source: IPAddress
-    """Without a scope: the interface is known to whoever listens on it."""
     destination: IPAddress
-    """The group, or the own address that a unicast came to. Of the source's family."""
     ttl: int
-    """TTL or hop limit as received."""
 
 
 @dataclass(frozen=True, slots=True)

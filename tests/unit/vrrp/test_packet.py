@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
+from lvsguard.vrrp import link
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, Advert, Checksum, HmacAuth, Version, Wire
 from lvsguard.vrrp.checksum import checksum_of
 from lvsguard.vrrp.packet import decode, encode, open_ipv4, problem, vrid_of
@@ -231,6 +232,11 @@ def test_the_order_of_addresses_does_not_matter() -> None:
 def test_the_old_unicast_checksum_is_believed_and_noted() -> None:
     message = Datagram(encode(ADVERT, V3, SOURCE, GROUP_V4), SOURCE, PEER, 255)
     assert notes(message, UNICAST) == {Note.CHECKSUM_OLD_UNICAST}
+
+
+def test_what_the_link_hands_over_is_read_as_it_is() -> None:
+    message = link.Datagram("eth0", SOURCE, GROUP_V4, 255, sent(ADVERT))
+    assert isinstance(decode(message, V3, ADVERT), Received)
 
 
 def test_the_virtual_router_can_be_read_before_anything_is_believed() -> None:
