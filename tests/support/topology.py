@@ -89,7 +89,7 @@ class Host:
             answer = connection.getresponse()
             return answer.status, answer.read().decode().strip()
 
-    def sysctl(self, name: str, value: int) -> None:
+    def sysctl(self, name: str, value: int | str) -> None:
         """Write a kernel setting of this host, named as in `net.ipv4.ip_forward`."""
         with self.entered():
             Path("/proc/sys", *name.split(".")).write_text(str(value))
