@@ -65,10 +65,15 @@ def own_settings_v6(name: str) -> tuple[SettingValue, ...]:
 
 
 def parent_settings(parent: str) -> tuple[SettingValue, ...]:
-    """What the interface below needs: not to answer ARP for the VIPs with its own MAC address."""
+    """What the interface below needs: not to teach its own MAC address for the VIPs.
+
+    arp_ignore and arp_filter as keepalived: it does not answer for them. arp_announce: what it asks
+    when the director answers a client from the VIP must not name the VIP as the asker.
+    """
     return (
         SettingValue(conf("ipv4", parent, "arp_ignore"), "1"),
         SettingValue(conf("ipv4", parent, "arp_filter"), "1"),
+        SettingValue(conf("ipv4", parent, "arp_announce"), "2"),
     )
 
 

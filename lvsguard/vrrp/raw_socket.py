@@ -245,7 +245,8 @@ _HINTS: Final = {
     ENODEV: _GONE,
     ENXIO: _GONE,
     ENETDOWN: _GONE,
-    ENETUNREACH: "there is no route to it: give the interface an address, or add a route",
+    ENETUNREACH: "the source is no address of this host any more, or there is no route to it: put"
+    " the address back (ip addr), or add a route",
     EINVAL: _NO_SOURCE,
     EADDRNOTAVAIL: _NO_SOURCE,
 }
