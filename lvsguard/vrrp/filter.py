@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, TTL
@@ -23,14 +22,14 @@ from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, TTL
 SAMPLE: Final = 256
 """One of so many packets that the filter throws away is let through, to be counted."""
 PRESSED_SAMPLE: Final = 64
-"""Under pressure, one of so many packets of senders not known yet is let through."""
+"""Under pressure, one of so many packets that are not a known voice is let through."""
 HEADER_MIN: Final = 8
 """Octets of a VRRP message without addresses."""
 ADVERTISEMENTS: Final = frozenset({0x21, 0x31})
 """First octet of a message: version 2 or 3, type 1 (the only one there is)."""
 KEEP: Final = 0xFFFF
-TRUSTED_MAX: Final = 32
-"""Known senders that a filter holds at most."""
+TRUSTED_MAX: Final = 128
+"""Known voices that a filter holds at most."""
 PROGRAM_MAX: Final = 4096
 """BPF_MAXINSNS."""
 
@@ -49,22 +48,31 @@ class Discard(StrEnum):
     OWN = "own"
     """From this director's own address: a loop in the network, or its address is taken."""
     PRESSURE = "pressure"
-    """Of a sender not known yet, in a flood."""
+    """No known voice, in a flood."""
     OVERFLOW = "overflow"
     """The socket's buffer was full."""
+
+
+class Voice(NamedTuple):
+    """How a master sounds: its address, and the first eight octets of its adverts, which are the
+    same each time (version, vrid, priority, count, interval, checksum). Who forges them forges
+    just the advert that was believed already."""
+
+    source: IPAddress
+    header: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is let through to one family's socket.
 
-    ``pressed``: a flood of packets that look right is on; those of ``trusted`` senders are let
-    through, of the others a sample.
+    ``pressed``: a flood of packets that look right is on; ``trusted`` voices are let through, of
+    the others a sample.
     """
 
     family: Literal[4, 6]
     vrids: frozenset[int]
-    trusted: frozenset[IPAddress] = field(default=frozenset())
+    trusted: frozenset[Voice] = field(default=frozenset())
     pressed: bool = False
 
 
@@ -98,7 +106,7 @@ class Instruction:
 
 _SOCK_FILTER: Final = Struct("=HBBI")
 _LD_W_ABS, _LD_B_ABS, _LD_LEN = 0x20, 0x30, 0x80
-_LDX_B_MSH, _LD_B_IND = 0xB1, 0x50
+_LDX_B_MSH, _LD_B_IND, _LD_W_IND = 0xB1, 0x50, 0x40
 _SUB_X, _JA, _JEQ, _JGE, _JSET, _RET = 0x1C, 0x05, 0x15, 0x35, 0x45, 0x06
 _NET: Final = 0xFFF0_0000
 """SKF_NET_OFF: offsets from the network header, where the data begins behind it."""
@@ -128,9 +136,10 @@ def program(rule: Rule) -> tuple[Instruction, ...]:
     code.go("sample")
     code.label("ours")
     if rule.pressed:
-        for address in sorted(rule.trusted, key=int)[:TRUSTED_MAX]:
-            if address.version == rule.family:
-                _if_from(code, address, "keep")
+        known = sorted(rule.trusted, key=lambda one: (one.source.packed, one.header))
+        for voice in known[:TRUSTED_MAX]:
+            if voice.source.version == rule.family:
+                _if_voice(code, voice, "keep")
         code.emit(_LD_W_ABS, _RANDOM)
         code.go_if(_JSET, PRESSED_SAMPLE - 1, "drop")
     code.label("keep")
@@ -166,7 +175,7 @@ def _begin_v6(code: _Assembler) -> None:
     code.go_unless(_JGE, HEADER_MIN, "sample")
     code.emit(_LD_B_ABS, 0)
     _if_advertisement(code)
-    for number, word in enumerate(_words(GROUP_V6)):
+    for number, word in enumerate(_words(GROUP_V6.packed)):
         code.emit(_LD_W_ABS, _NET + 24 + 4 * number)
         code.go_unless(_JEQ, word, "near")
     code.emit(_LD_B_ABS, _NET + 7)
@@ -182,23 +191,25 @@ def _if_advertisement(code: _Assembler) -> None:
     code.label("advertisement")
 
 
-def _if_from(code: _Assembler, address: IPAddress, label: str) -> None:
-    """Go to a label when the packet is from this address."""
-    if isinstance(address, IPv4Address):
-        code.emit(_LD_W_ABS, 12)
-        code.go_if(_JEQ, int(address), label)
-        return
-    other = f"not {address}"
-    for number, word in enumerate(_words(address)):
-        code.emit(_LD_W_ABS, _NET + 8 + 4 * number)
+def _if_voice(code: _Assembler, voice: Voice, label: str) -> None:
+    """Go to a label when the packet sounds like this one."""
+    source, header = _words(voice.source.packed), _words(voice.header)
+    v4 = voice.source.version == 4
+    at = 12 if v4 else _NET + 8
+    other = f"not {voice}"
+    # The checksum first: it differs soonest.
+    for number, word in reversed(tuple(enumerate(header))):
+        code.emit(_LD_W_IND if v4 else _LD_W_ABS, 4 * number)
+        code.go_unless(_JEQ, word, other)
+    for number, word in enumerate(source):
+        code.emit(_LD_W_ABS, at + 4 * number)
         code.go_unless(_JEQ, word, other)
     code.go(label)
     code.label(other)
 
 
-def _words(address: IPv6Address) -> tuple[int, ...]:
-    packed = address.packed
-    return tuple(int.from_bytes(packed[at : at + 4], "big") for at in range(0, 16, 4))
+def _words(packed: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(packed[at : at + 4], "big") for at in range(0, len(packed), 4))
 
 
 class _Assembler:

@@ -18,11 +18,13 @@ from lvsguard.core.model import IPAddress
 from lvsguard.kernel.interface_watch import InterfaceState
 from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp.filter import (
+    HEADER_MIN,
     PRESSED_SAMPLE,
     SAMPLE,
     TRUSTED_MAX,
     Discard,
     Rule,
+    Voice,
     judge,
 )
 from lvsguard.vrrp.pressure import Pressure
@@ -83,7 +85,7 @@ class Link:
         self._state: InterfaceState | None = None
         self._chosen: dict[tuple[FamilyNumber, bool], IPAddress | None] = {}
         self._own: frozenset[IPAddress] = frozenset()
-        self._trusted: dict[IPAddress, None] = {}
+        self._trusted: dict[Voice, None] = {}
         self._pressure = Pressure(sum(map(len, self._vrids.values())))
         self._pressed = False
         self._retry_at: float | None = None
@@ -157,13 +159,15 @@ class Link:
             raise KernelError(f"cannot send VRRP to {destination}: {why}")
         sock.send(payload, source, destination)
 
-    def trust(self, source: IPAddress) -> None:
-        """A message of this sender was believed: in a flood it is heard before unknown ones."""
-        if next(reversed(self._trusted), None) == source:
+    def trust(self, datagram: Datagram) -> None:
+        """This is an advert of the present master, and believed: in a flood its like is heard
+        before all others."""
+        voice = Voice(datagram.source, datagram.payload[:HEADER_MIN])
+        if next(reversed(self._trusted), None) == voice:
             return
-        new = source not in self._trusted
-        self._trusted.pop(source, None)
-        self._trusted[source] = None
+        new = voice not in self._trusted
+        self._trusted.pop(voice, None)
+        self._trusted[voice] = None
         if len(self._trusted) > TRUSTED_MAX:
             del self._trusted[next(iter(self._trusted))]
         if new and self._pressed:
@@ -244,7 +248,8 @@ class Link:
         return Discard.OWN if why is None and one.source in self._own else why
 
     def _sampled(self, one: Packet) -> bool:
-        return self._pressed and one.source not in self._trusted
+        """Whether the filter under pressure let it through by chance."""
+        return self._pressed and Voice(one.source, one.payload[:HEADER_MIN]) not in self._trusted
 
     def _keep_pressure(self) -> None:
         """Set the filters and the pause as the pressure says."""
@@ -263,7 +268,7 @@ class Link:
             sock.set_rule(self._rule(family))
 
     def _rule(self, family: FamilyNumber) -> Rule:
-        trusted = frozenset(one for one in self._trusted if one.version == family)
+        trusted = frozenset(one for one in self._trusted if one.source.version == family)
         return Rule(family, self._vrids[family], trusted, self._pressed)
 
     def _open_missing(self, now: float) -> None:

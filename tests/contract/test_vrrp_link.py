@@ -13,6 +13,7 @@ import pytest
 
 from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp.filter import Discard
+from tests.bench.vrrp_flood import flood
 from tests.contract.vrrp_ends import ADVERT, End, end, group
 from tests.support.processes import wait_until
 from tests.support.wire_pair import Pair, address, connect, namespaces_problem, pair
@@ -207,3 +208,35 @@ def test_packets_from_the_own_address_are_counted_not_heard(left: End, right: En
     wait_until(lambda: bool(select.select([right.link], [], [], 0)[0]), 5, "it arrives")
     assert right.link.read(time.monotonic()) == []
     assert right.link.discarded[Discard.OWN] == 1
+
+
+@pytest.mark.parametrize("kind", ["vrid", "noise", "forged", "spoofed"])
+def test_in_a_flood_the_master_is_heard_and_little_is_looked_at(
+    hosts: Pair, left: End, right: End, kind: str
+) -> None:
+    result = flood(hosts, right, left, kind, 1.5)
+    assert result.sent > 20_000
+    assert result.heard >= result.adverts - 2
+    assert result.cpu < 0.3 * result.seconds
+    counted = sum(left.link.discarded.values())
+    assert 0.5 < counted / result.sent < 1.5, left.link.discarded
+
+
+def test_a_flood_of_the_masters_own_advert_costs_a_bounded_part_of_a_cpu(
+    hosts: Pair, left: End, right: End
+) -> None:
+    result = flood(hosts, right, left, "replayed", 1.5)
+    assert result.cpu < 0.3 * result.seconds
+    # What is read is bounded by the budget; the buffer takes no more than it holds.
+    assert result.heard < 20_000
+    left.link.count_overflow()
+    assert left.link.discarded[Discard.OVERFLOW] + result.heard > 0.5 * result.sent
+
+
+def test_before_a_takeover_all_that_waits_is_read_whatever_the_budget(
+    hosts: Pair, left: End, right: End
+) -> None:
+    flood(hosts, right, left, "replayed", 0.5)
+    for _ in range(100):
+        right.send(group(4))
+    assert len(left.link.read(time.monotonic(), urgent=True)) >= 100

@@ -40,12 +40,12 @@ def run(
                 if not data:
                     return 0
                 x = (data[one.k] & 0xF) * 4
-            case 0x20 | 0x30 | 0x50:
+            case 0x20 | 0x30 | 0x40 | 0x50:
                 if one.k == _RANDOM:
                     a = random
                     continue
-                size = 4 if one.code == 0x20 else 1
-                loaded = _load(data, network, one.k + (x if one.code == 0x50 else 0), size)
+                size = 4 if one.code in (0x20, 0x40) else 1
+                loaded = _load(data, network, one.k + (x if one.code in (0x40, 0x50) else 0), size)
                 if loaded is None:
                     return 0
                 a = loaded

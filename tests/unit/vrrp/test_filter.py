@@ -13,6 +13,7 @@ from lvsguard.vrrp.filter import (
     TRUSTED_MAX,
     Discard,
     Rule,
+    Voice,
     judge,
     program,
 )
@@ -79,26 +80,41 @@ def test_a_sample_of_the_rest_is_let_through() -> None:
     assert kept == 4
 
 
-def test_under_pressure_known_senders_are_heard_and_a_sample_of_the_others() -> None:
-    pressed = Rule(4, frozenset({51}), frozenset({PEER}), pressed=True)
+def voice(source: IPv4Address | IPv6Address, payload: bytes = ADVERT) -> Voice:
+    return Voice(source, payload[:8])
+
+
+def test_under_pressure_known_voices_are_heard_and_a_sample_of_the_others() -> None:
+    pressed = Rule(4, frozenset({51}), frozenset({voice(PEER)}), pressed=True)
     assert keeps(pressed, packet())
+    assert keeps(pressed, packet(options=bytes(8)))
     kept = sum(keeps(pressed, packet(source=STRANGER), random=n) for n in range(PRESSED_SAMPLE))
     assert kept == 1
-    pressed6 = Rule(6, frozenset({51}), frozenset({PEER6, PEER}), pressed=True)
+    pressed6 = Rule(6, frozenset({51}), frozenset({voice(PEER6), voice(PEER)}), pressed=True)
     assert keeps(pressed6, ADVERT, network=header6())
     assert not keeps(pressed6, ADVERT, network=header6(STRANGER6))
 
 
-def test_a_program_fits_the_kernel_with_every_vrid_and_the_most_senders() -> None:
-    senders = frozenset(IPv6Address(int(PEER6) + n) for n in range(2 * TRUSTED_MAX))
-    everything = Rule(6, frozenset(range(1, 256)), senders, pressed=True)
+def test_who_forges_a_known_sender_must_say_just_what_it_said() -> None:
+    pressed = Rule(4, frozenset({51}), frozenset({voice(PEER)}), pressed=True)
+    for at in range(2, 8):
+        forged = bytearray(ADVERT)
+        forged[at] ^= 1
+        assert not keeps(pressed, packet(bytes(forged))), at
+
+
+def test_a_program_fits_the_kernel_with_every_vrid_and_the_most_voices() -> None:
+    voices = frozenset(voice(IPv6Address(int(PEER6) + n)) for n in range(2 * TRUSTED_MAX))
+    everything = Rule(6, frozenset(range(1, 256)), voices, pressed=True)
     code = program(everything)
     assert len(code) <= PROGRAM_MAX
     assert all(0 <= one.jt <= 255 and 0 <= one.jf <= 255 for one in code)
+    unpressed = Rule(6, frozenset(range(1, 256)))
     for vrid in (1, 128, 255):
         advert = bytes([0x31, vrid]) + ADVERT[2:]
-        assert keeps(everything, advert, network=header6())
-    assert not keeps(everything, b"\x31\x00" + ADVERT[2:], network=header6())
+        assert keeps(unpressed, advert, network=header6())
+    assert keeps(everything, ADVERT, network=header6())
+    assert not keeps(unpressed, b"\x31\x00" + ADVERT[2:], network=header6())
 
 
 def test_a_socket_that_is_not_set_up_gets_nothing() -> None:
