@@ -8,7 +8,7 @@ LAB := tests/lab/run --out .lab
 
 OPT := /opt/lvsguard
 
-.PHONY: help venv deps check static test test-lab demo lab bench man clean \
+.PHONY: help venv deps check static test test-lab sim demo lab bench man clean \
   install-program install-director install-realserver
 
 help:  ## list the targets
@@ -46,6 +46,9 @@ test: deps static  ## everything; kernel tests run on a kernel with IPVS (user-m
 test-lab: deps venv  ## the kernel tests alone; make test-lab K=expr picks by name
 	@LVSGUARD_REQUIRE_KERNEL=1 $(LAB) python -m pytest -q \
 	  -m '(kernel or lab) and not without_ipvs' $(if $(K),-k '$(K)')
+
+sim: venv  ## 1,000 simulated hours of VRRP elections (a quarter of an hour); make sim HOURS=n
+	@$(BIN)/python -m tests.sim --hours $(or $(HOURS),1000)
 
 demo: deps venv  ## see it work, in about a minute: the seed network under lvsguard, live
 	@echo "booting a kernel with IPVS ..."

@@ -1,0 +1,147 @@
+"""The invariants: looks at the world whenever something changes, and holds it to the bounds.
+
+None: a director that could be master, with no master that could serve in its part of the network,
+is in that situation for no longer than ``Bounds.none``. A part is what the cuts leave connected in
+at least one direction; nothing is heard from outside of it.
+
+Two: directors that both hold the addresses, run, and hear each other, do so for no longer than
+``Bounds.two``. The clock starts again when one of them changes its state or priority, or begins to
+run or to hear: that is a new election. A link that lost more than ``LOSSES`` adverts in a row
+counts as cut until one gets through.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from lvsguard.vrrp.transitions import State
+
+if TYPE_CHECKING:
+    from tests.sim.host import Host
+    from tests.sim.world import World
+
+OFFERING = (State.YIELDING, State.STOPPING)
+Situation = tuple[State, int, State, int]
+"""States and priorities of two holders."""
+
+
+class Watch:
+    """What was found, and the longest times that were seen."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._bounds = world.scenario.bounds
+        self._none_since: dict[int, float] = {}
+        self._two_since: dict[tuple[int, int], tuple[float, Situation]] = {}
+        self._parts: list[frozenset[int]] = [frozenset(range(len(world.hosts)))]
+        self._served_since = 0.0
+        self.violations: list[str] = []
+        self.none_longest = 0.0
+        self.two_longest = 0.0
+        self.unserved = 0.0
+        """Seconds in all without anybody who served, after the first master."""
+        self._led = False
+        self._gap_since: float | None = None
+
+    def look(self) -> None:
+        """See what is the case now and since when; judge what has ended."""
+        self._look_for_none()
+        self._look_for_two()
+        self._look_for_gaps()
+
+    def network_changed(self) -> None:
+        """Cuts have come or gone: both clocks start again with the parts that there are now."""
+        self._end_none(set(self._none_since))
+        self._end_two(set(self._two_since))
+        self._parts = self._connected()
+        self.look()
+
+    # Nobody.
+
+    def _look_for_none(self) -> None:
+        hosts, now = self._world.hosts, self._world.now
+        left = set()
+        for part in self._parts:
+            if not any(hosts[index].leads for index in part):
+                left |= {index for index in part if hosts[index].eligible}
+        self._end_none(set(self._none_since) - left)
+        for index in left:
+            since = self._none_since.setdefault(index, now)
+            if now - since > self._bounds.none:
+                self._violate(f"nobody leads for {now - since:.4f} s, director {index} could")
+                self._none_since[index] = now
+
+    def _end_none(self, indices: set[int]) -> None:
+        for index in indices:
+            seconds = self._world.now - self._none_since.pop(index)
+            self.none_longest = max(self.none_longest, seconds / self._bounds.none)
+            if seconds > self._bounds.none:
+                self._violate(f"nobody led for {seconds:.4f} s, director {index} could")
+
+    def _connected(self) -> list[frozenset[int]]:
+        cuts = self._world.cuts
+        parts: list[frozenset[int]] = []
+        rest = set(range(len(self._world.hosts)))
+        while rest:
+            part, edge = set[int](), {rest.pop()}
+            while edge:
+                part |= edge
+                edge = {b for a in edge for b in rest if not cuts[a, b] or not cuts[b, a]}
+                rest -= edge
+            parts.append(frozenset(part))
+        return parts
+
+    # Two.
+
+    def _look_for_two(self) -> None:
+        cuts, now = self._world.cuts, self._world.now
+        leading = [host for host in self._world.hosts if host.leads]
+        pairs: dict[tuple[int, int], Situation] = {}
+        for one, other in combinations(leading, 2):
+            pair = (one.index, other.index)
+            if one.linked and other.linked and not cuts[pair] and not cuts[pair[::-1]]:
+                pairs[pair] = (one.state, _priority(one), other.state, _priority(other))
+        ended = {pair for pair, (_, was) in self._two_since.items() if pairs.get(pair) != was}
+        self._end_two(ended)
+        for pair, situation in pairs.items():
+            self._two_since.setdefault(pair, (now, situation))
+
+    def _end_two(self, pairs: set[tuple[int, int]]) -> None:
+        for pair in pairs:
+            since, situation = self._two_since.pop(pair)
+            burst = self._world.burst
+            since = max(since, burst.get(pair, 0.0), burst.get(pair[::-1], 0.0))
+            seconds = self._world.now - since
+            leave = situation[0] in OFFERING and situation[2] in OFFERING
+            bound = self._bounds.leaving if leave else self._bounds.two
+            self.two_longest = max(self.two_longest, seconds / bound)
+            if seconds > bound:
+                self._violate(f"directors {pair} both lead for {seconds:.4f} s: {situation}")
+
+    # Anybody at all.
+
+    def _look_for_gaps(self) -> None:
+        now = self._world.now
+        leads = any(host.leads for host in self._world.hosts)
+        self._led = self._led or leads
+        if leads and self._gap_since is not None:
+            self.unserved += now - self._gap_since
+            self._gap_since = None
+        elif self._led and not leads and self._gap_since is None:
+            self._gap_since = now
+
+    def finish(self) -> None:
+        """Judge what is still the case at the end."""
+        self.look()
+        self._end_none(set(self._none_since))
+        self._end_two(set(self._two_since))
+
+    def _violate(self, what: str) -> None:
+        world = self._world
+        self.violations.append(f"seed {world.scenario.seed} at {world.now:.4f} s: {what}")
+        world.tell(None, f"VIOLATION {what}")
+
+
+def _priority(host: Host) -> int:
+    return host.election.priority if host.election else 0
