@@ -88,6 +88,8 @@ class Link:
         self._trusted: dict[Voice, None] = {}
         self._pressure = Pressure(sum(map(len, self._vrids.values())))
         self._pressed = False
+        # Families whose buffer was read empty since the filter became another.
+        self._filtered: set[FamilyNumber] = set()
         self._retry_at: float | None = None
         self._paused = False
         self.discarded: Counter[Discard] = Counter()
@@ -191,6 +193,8 @@ class Link:
             except KernelError as error:
                 self._fail(family, str(error), now)
                 continue
+            if len(packets) + malformed < room:
+                self._filtered.add(family)
             self._pressure.note(malformed, malformed)
             self.discarded[Discard.SHORT] += malformed
             datagrams += self._kept(family, packets)
@@ -231,7 +235,7 @@ class Link:
                 self.discarded[why] += SAMPLE
                 offered += 1
                 continue
-            stands_for = PRESSED_SAMPLE if self._sampled(one) else 1
+            stands_for = PRESSED_SAMPLE if self._sampled(family, one) else 1
             self.discarded[Discard.PRESSURE] += stands_for - 1
             offered += stands_for
             if why is Discard.OWN:
@@ -247,14 +251,17 @@ class Link:
         why = judge(self._vrids[family], one.destination, one.ttl, first, vrid, len(payload))
         return Discard.OWN if why is None and one.source in self._own else why
 
-    def _sampled(self, one: Packet) -> bool:
+    def _sampled(self, family: FamilyNumber, one: Packet) -> bool:
         """Whether the filter under pressure let it through by chance."""
-        return self._pressed and Voice(one.source, one.payload[:HEADER_MIN]) not in self._trusted
+        if not self._pressed or family not in self._filtered:
+            return False
+        return Voice(one.source, one.payload[:HEADER_MIN]) not in self._trusted
 
     def _keep_pressure(self) -> None:
         """Set the filters and the pause as the pressure says."""
         if self._pressure.pressed != self._pressed:
             self._pressed = self._pressure.pressed
+            self._filtered.clear()
             self._set_filters()
         pause = self._pressure.resume() is not None
         if pause != self._paused:
