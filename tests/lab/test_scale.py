@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(240)]
 
 MEMBERS = 10
 WINDOW_S = 15.0
-CALL_S = 20e-6
+CALL_S = 16e-6
 _TICK = os.sysconf("SC_CLK_TCK")
 _BUCKET = re.compile(r'lvsguard_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)')
 
@@ -171,16 +171,14 @@ def _steady(director: Director, count: int, start: Start) -> Figures:
 def slowness() -> float:
     """How much dearer a system call is than where the bounds were found to hold; at least 1.
 
-    The same guest on the same host was seen at 16 us a call on one day and at 30 on another.
+    To be asked while the guest is idle. The same guest on the same host was seen at 16 us a call on
+    one day and at 30 on another; and what else runs on the host takes its share.
     """
-
-    def call_s() -> float:
-        begun = time.perf_counter()
-        for _ in range(2000):
-            os.getppid()
-        return (time.perf_counter() - begun) / 2000
-
-    return max(min(call_s() for _ in range(5)) / CALL_S, 1.0)
+    calls = 30_000
+    begun = time.perf_counter()
+    for _ in range(calls):
+        os.getppid()
+    return max((time.perf_counter() - begun) / calls / CALL_S, 1.0)
 
 
 def late_timers(seconds: float) -> int:
@@ -216,16 +214,18 @@ def test_ten_thousand_realservers_cost_ten_times_what_a_thousand_do(
     host.run("ip", "route", "add", "local", "10.1.0.0/16", "dev", "lo")
     network.director1.run("ip", "route", "add", "10.1.0.0/16", "via", str(host.address))
     start_web(host)
-    found = []
+    found, slow = [], [slowness()]
     for services in (100, 1000):
         place = tmp_path / str(services)
         place.mkdir()
         found.append(figures(network, place, services))
         network.director1.run("ipvsadm", "-C")
+        slow.append(slowness())
         print(found[-1])
+    print(f"slowness of the guest: {slow}")
     few, many = found
     assert many.table_s <= 15
-    assert many.start_s <= 15 * slowness()
+    assert many.start_s <= 15 * max(slow)
     assert many.controller_share <= 0.30
     assert many.rss_mib <= 200
     assert many.late[1] <= many.idle_late  # a guest's CPU is not its own
