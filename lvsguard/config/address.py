@@ -35,7 +35,7 @@ class Prefixed(NamedTuple):
 _HOW_IP: Final = 'write an address such as "10.0.0.8" or "2001:db8::8"'
 
 
-def _ip(value: object, written: object | None = None) -> IPAddress:
+def one_address(value: object, written: object | None = None) -> IPAddress:
     """A unicast address; ``written`` is what messages repeat. Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError(f"{show(value)} is not an IP address; {_HOW_IP}")
@@ -88,11 +88,11 @@ def _endpoint(value: object) -> Endpoint:
     elif value.count(":") == 1:
         host, _, port = value.partition(":")
     elif value.count(":") == 0 or _is_v6(value):
-        return Endpoint(_ip(value), 0)
+        return Endpoint(one_address(value), 0)
     if not _PORT.fullmatch(port) or int(port) > 65535:
         raise ValueError(f"{show(port)} in {show(value)} is not a port; 0 to 65535")
     try:
-        return Endpoint(_ip(host), int(port))
+        return Endpoint(one_address(host), int(port))
     except ValueError as error:
         raise ValueError(f"{show(value)}: {error}") from None
 
@@ -109,7 +109,7 @@ def _prefixed(value: object) -> Prefixed:
     if not isinstance(value, str):
         raise ValueError(f"{show(value)} is not a VIP; {how}")
     host, slash, length = value.partition("/")
-    address = _ip(host, value)
+    address = one_address(host, value)
     if not slash:
         return Prefixed(address, address.max_prefixlen)
     if not re.fullmatch(r"[0-9]{1,3}", length, re.ASCII) or int(length) > address.max_prefixlen:
@@ -248,7 +248,7 @@ def _string(**more: object) -> Mapping[str, object]:
     return {"type": "string", **more}
 
 
-ADDRESS: Final = Leaf(_ip, "an IPv4 or IPv6 address", _string())
+ADDRESS: Final = Leaf(one_address, "an IPv4 or IPv6 address", _string())
 ENDPOINT: Final = Leaf(_endpoint, '"10.0.0.8:80" or "[2001:db8::8]:80"', _string())
 PREFIXED: Final = Leaf(
     _prefixed, '"10.0.0.8/24" or "2001:db8::8/64"; without a prefix length /32 or /128', _string()

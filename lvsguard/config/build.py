@@ -20,6 +20,7 @@ from lvsguard.config.service_key import (
     service_key,
     tunnel_of,
 )
+from lvsguard.config.vrrp_build import build_sync, build_vrrp
 from lvsguard.core.config import (
     Check,
     CheckKind,
@@ -42,21 +43,27 @@ T = TypeVar("T")
 
 
 def build(
-    document: Document, director: str, digest: str, interfaces: Interfaces | None = None
+    document: Document,
+    director: str,
+    digest: str,
+    interfaces: Interfaces | None = None,
+    keys: Mapping[Path, bytes] | None = None,
 ) -> Config:
     """The config of ``director`` from a document in which nothing is wrong.
 
     ``interfaces``: addresses of this host, of which each check gets the one to ask from.
+    ``keys``: what the key files hold.
     """
     vips = {prefixed.address for vip in document.vip for prefixed in vip.addresses}
-    return _Builder(director, OwnAddresses(interfaces, vips)).config(document, digest)
+    return _Builder(director, OwnAddresses(interfaces, vips), keys or {}).config(document, digest)
 
 
 class _Builder:
     """Resolves values that differ by director, for one of them."""
 
-    def __init__(self, director: str, own: OwnAddresses) -> None:
+    def __init__(self, director: str, own: OwnAddresses, keys: Mapping[Path, bytes]) -> None:
         self._director = director
+        self._keys = keys
         self._own = own
         self._owned: dict[tuple[CheckSpec, IPAddress], CheckSpec] = {}
 
@@ -78,6 +85,8 @@ class _Builder:
             admin_socket=Path(document.admin.socket),
             admin_group=document.admin.group,
             state_directory=Path(document.state.directory),
+            sync=build_sync(document.sync, self._director, interface),
+            vrrp_grace=self._pick(own.vrrp_grace),
         )
 
     def _pick(self, value: T | dict[str, T]) -> T:
@@ -86,7 +95,9 @@ class _Builder:
     def _vip(self, vip: VipTable, default: str) -> VipConfig:
         interface = default if vip.interface is None else self._pick(vip.interface)
         addresses = tuple(VipAddress(interface, *prefixed) for prefixed in vip.addresses)
-        return VipConfig(vip.name, addresses)
+        if vip.vrrp is None:
+            return VipConfig(vip.name, addresses)
+        return VipConfig(vip.name, addresses, build_vrrp(vip.vrrp, self._director, self._keys))
 
     def _service(self, service: ServiceTable) -> ServiceConfig:
         specs = self._specs(service.check)

@@ -1,4 +1,4 @@
-"""From a file to a Config, or to every problem at once. The only place of this room that reads.
+"""From a file to a Config, or to every problem at once.
 
 Nothing is asked of the kernel here: what this host's interfaces hold is an argument.
 """
@@ -20,7 +20,9 @@ from lvsguard.config.locate import Lines
 from lvsguard.config.problem import ConfigError, Problem, spell
 from lvsguard.config.review import Interfaces
 from lvsguard.config.rules import review
+from lvsguard.config.secret import without_secrets
 from lvsguard.config.validate import VALUES, Fault, bounded, size, validate
+from lvsguard.config.vrrp_keys import read_keys
 from lvsguard.core.config import Config
 
 FILE_MAX: Final = 8 * 1024 * 1024
@@ -29,13 +31,18 @@ _NAME: Final = re.compile(r"(?=.*[A-Za-z_-])[A-Za-z0-9._-]{1,63}")
 
 
 def load(
-    path: Path, *, director: str | None = None, interfaces: Interfaces | None = None
+    path: Path,
+    *,
+    director: str | None = None,
+    interfaces: Interfaces | None = None,
+    elsewhere: bool = False,
 ) -> Config:
     """Read a config file. Raises ConfigError with every problem in it.
 
     ``director``: name of this director, over the file's and the host's. ``interfaces``: addresses
     of this host's interfaces by name, to judge the file by and to find the address that each check
-    asks from; None judges the file by its text alone, as for another host.
+    asks from; None judges the file without them. ``elsewhere``: as for another host, so the key
+    files that it names are not read, and their keys are missing in what comes back.
     """
     name = str(path)
     try:
@@ -52,7 +59,7 @@ def load(
         raise _refuse(name, "cannot be read; give the lvsguard user read access") from None
     except (OSError, ValueError) as error:
         raise _refuse(name, f"cannot be read: {getattr(error, 'strerror', error)}") from None
-    return loads(data, file=name, director=director, interfaces=interfaces)
+    return loads(data, file=name, director=director, interfaces=interfaces, elsewhere=elsewhere)
 
 
 def loads(
@@ -61,6 +68,7 @@ def loads(
     file: str = "config.toml",
     director: str | None = None,
     interfaces: Interfaces | None = None,
+    elsewhere: bool = False,
 ) -> Config:
     """Read the text of a config. ``file`` is its name in messages. Otherwise as ``load``."""
     text = _text(data, file)
@@ -72,8 +80,10 @@ def loads(
         if ("director", "name") not in validated.doubtful:
             faults += trouble
         faults += review(validated.document, name, interfaces, validated.doubtful)
+        keys, unread = ({}, []) if elsewhere else read_keys(validated.document)
+        faults += unread
         if not faults:
-            return build(validated.document, name, _digest(values), interfaces)
+            return build(validated.document, name, _digest(values), interfaces, keys)
     raise ConfigError(_located(faults, text, file))
 
 
@@ -128,8 +138,13 @@ def _director(given: str | None, written: str | None) -> tuple[str, list[Fault]]
 
 
 def _digest(values: Mapping[str, object]) -> str:
-    """What the file means, whatever its comments, its layout and the order of its keys."""
-    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), default=str)
+    """What the file means, whatever its comments, its layout and the order of its keys.
+
+    Without its secrets: the digest is shown, and a short password could be guessed from it.
+    """
+    canonical = json.dumps(
+        without_secrets(values), sort_keys=True, separators=(",", ":"), default=str
+    )
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lvsguard.config.election_rules import check_elections
 from lvsguard.config.leaf import near, show
 from lvsguard.config.problem import KeyPath, spell
 from lvsguard.config.review import Interfaces, Review
@@ -26,6 +27,7 @@ def review(
     _check_vips(sheet)
     if interfaces is not None:
         _check_interfaces(sheet, interfaces)
+    check_elections(sheet)
     check_services(sheet)
     return sheet.faults
 

@@ -28,6 +28,7 @@ from lvsguard.config.check_schema import PORT_MAX, Checks
 from lvsguard.config.ipvs_schema import TIMEOUT_MAX, IpvsTable
 from lvsguard.config.leaf import FLAG, choice, seconds, whole
 from lvsguard.config.table import ONE, TABLE, PerDirector, Table, table_or_one
+from lvsguard.config.vrrp_schema import SyncTable, VrrpTable
 from lvsguard.core.config import OnFailure, OnStop
 from lvsguard.core.model import (
     WEIGHT_MAX,
@@ -90,8 +91,14 @@ class DirectorTable(Table):
     )
     on_stop: Annotated[OnStop, choice("a way to stop", OnStop)] = Field(
         OnStop.AUTO,
-        description="What a stop leaves in the kernel. keep: the VIPs and the IPVS table go on"
-        " serving. remove: all that this file names is taken out.",
+        description="What a stop leaves in the kernel. auto: the IPVS table, and VIPs without an"
+        " election; those with one are handed over, and let go of if nobody takes them. keep: the"
+        " same, but VIPs that nobody takes stay. remove: all that this file names is taken out.",
+    )
+    vrrp_grace: PerDirector[Annotated[float, seconds(0, 3600)]] = Field(
+        30.0,
+        description="How long VIPs with an election stay when the controller is gone, before they"
+        " are handed over.",
     )
 
 
@@ -113,6 +120,7 @@ class VipTable(Table):
         description="The addresses are routed to this director and lie in none of the interface's"
         " networks. Without it such an address is refused as a mistake.",
     )
+    vrrp: VrrpTable | None = Field(None, description="Its election among several directors.")
 
 
 class TunnelTable(Table):
@@ -283,6 +291,7 @@ class Document(Table):
     director: DirectorTable
     vip: list[VipTable] = Field([], description="Addresses that move together.")
     service: list[ServiceTable] = Field([], description="Virtual services, at least one.")
+    sync: SyncTable | None = None
     ipvs: IpvsTable = IpvsTable()
     telemetry: TelemetryTable = TelemetryTable()
     admin: AdminTable = AdminTable()

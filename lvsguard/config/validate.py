@@ -30,7 +30,15 @@ from lvsguard.config.schema import (
     TunnelTable,
     VipTable,
 )
+from lvsguard.config.secret import SECRETS
 from lvsguard.config.table import LIST, ONE, TABLE, Table
+from lvsguard.config.vrrp_schema import (
+    AnnounceTable,
+    AuthTable,
+    SyncTable,
+    TrackTable,
+    VrrpTable,
+)
 
 VALUES: Final = 500_000
 """Values in a file at most; each may become a problem of its own, and memory is bounded."""
@@ -41,6 +49,10 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     (): Document,
     ("director",): DirectorTable,
     ("vip",): VipTable,
+    ("vip", "vrrp"): VrrpTable,
+    ("vip", "vrrp", "track"): TrackTable,
+    ("vip", "vrrp", "announce"): AnnounceTable,
+    ("vip", "vrrp", "auth"): AuthTable,
     ("service",): ServiceTable,
     ("service", "check"): CheckTable,
     ("service", "tunnel"): TunnelTable,
@@ -48,6 +60,7 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     ("service", "realserver"): RealserverTable,
     ("service", "realserver", "check"): CheckTable,
     ("service", "realserver", "tunnel"): TunnelTable,
+    ("sync",): SyncTable,
     ("ipvs",): IpvsTable,
     ("telemetry",): TelemetryTable,
     ("admin",): AdminTable,
@@ -57,12 +70,7 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
 
 _UNWRITTEN: Final = frozenset({ONE, TABLE, LIST, "[key]"})
 """Tags of alternatives, and pydantic's word for a key that is wrong as a key."""
-_LISTS: Final = frozenset({"vip", "service", "realserver"})
-_LATER: Final[Mapping[KeyPath, str]] = {
-    ("vip", "vrrp"): "VRRP comes with the next release and this one cannot elect a master;"
-    " leave [vip.vrrp] out: this director then always owns the addresses",
-}
-"""Keys that another release knows."""
+_LISTS: Final = frozenset({"vip", "track", "service", "realserver"})
 
 T = TypeVar("T", bound=Table)
 
@@ -176,15 +184,13 @@ def _meant(path: KeyPath) -> str | None:
     """The key that an unknown one was probably meant to be."""
     names = _names(path)
     table = TABLES.get(names[:-1])
-    if table is None or names in _LATER:
+    if table is None:
         return None
     return near(names[-1], table.model_fields)
 
 
 def _unknown(path: KeyPath, meant: str | None) -> str:
     names = _names(path)
-    if names in _LATER:
-        return _LATER[names]
     if meant is not None:
         return f"unknown key; did you mean {meant}?"
     homes = [home for home, table in TABLES.items() if names[-1] in table.model_fields]
@@ -204,20 +210,27 @@ def _header(home: KeyPath) -> str:
 
 def _message(detail: ErrorDetails, path: KeyPath) -> str:
     names = _names(path)
-    value = detail["input"]
+    told = _told(detail["input"], names)
     match detail["type"]:
         case "value_error":
             return str(detail["ctx"]["error"])
         case "missing":
             return f"missing: {_purpose(names)}"
         case "list_type" if names[-1] in _LISTS:
-            return f"{show(value)} where a list of tables is wanted; write [[{'.'.join(names)}]]"
+            return f"{told} where a list of tables is wanted; write [[{'.'.join(names)}]]"
         case "list_type":
-            return f"{show(value)} where a list is wanted; write [ ... ]"
+            return f"{told} where a list is wanted; write [ ... ]"
         case "model_type" | "dict_type":
-            return f"{show(value)} where a table is wanted; write {{ key = value }}"
+            return f"{told} where a table is wanted; write {{ key = value }}"
         case _:
-            return f"{show(value)}: {detail['msg']}"
+            return f"{told}: {detail['msg']}"
+
+
+def _told(value: object, names: tuple[str, ...]) -> str:
+    """A wrong value as messages repeat it; of a secret not even that."""
+    if names[:2] == ("vip", "vrrp") and not SECRETS.isdisjoint(names):
+        return "a value"
+    return show(value)
 
 
 def _purpose(names: tuple[str, ...]) -> str:
@@ -231,6 +244,8 @@ def _purpose(names: tuple[str, ...]) -> str:
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_toml(one)}' for key, one in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(show, value))}]"
     return show(value)

@@ -123,7 +123,8 @@ class VrrpConfig:
     peers: tuple[IPAddress, ...] = ()
     """Of this director: unicast to these; empty: multicast."""
     source: IPAddress | None = None
-    """Address to speak from; None: the interface's first that is not a VIP."""
+    """Address to speak from; None: the interface's first that is not a VIP. Of a group of both
+    families that of IPv4."""
     unicast_ttl: int | None = None
     """Least TTL of a unicast advert; None: not looked at."""
     strict: bool = False
@@ -139,6 +140,8 @@ class VrrpConfig:
     """How much the priority drops while this director cannot serve; None: it stands back."""
     track: tuple[Track, ...] = ()
     announcing: Announcing = Announcing()
+    source6: IPAddress | None = None
+    """Of a group of both families the IPv6 address to speak from."""
 
 
 @dataclass(frozen=True, slots=True)

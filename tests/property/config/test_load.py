@@ -79,6 +79,9 @@ WORDS = [
     "address",
     "weight",
     "vrrp",
+    "track",
+    "auth",
+    "keys",
     "=one",
     "[key]",
     '"10.0.0.8/24"',
@@ -143,6 +146,7 @@ KEYS = [
     "director",
     "vip",
     "service",
+    "sync",
     "ipvs",
     "telemetry",
     "admin",
@@ -161,7 +165,35 @@ def seed() -> dict[str, Any]:
     check = {"kind": "https", "path": "/", "expect_status": [200], "headers": {"X": "1"}}
     return {
         "director": {"name": "director1", "interface": "eth0", "resync": "1s"},
-        "vip": [{"name": "web", "addresses": ["10.0.0.8/24"], "routed": False}],
+        "vip": [
+            {
+                "name": "web",
+                "addresses": ["10.0.0.8/24"],
+                "routed": False,
+                "vrrp": {
+                    "vrid": 51,
+                    "priority": {"director1": 150, "director2": 100},
+                    "version": 2,
+                    "password": "secret",
+                    "peers": {"director1": "10.0.0.41", "director2": "10.0.0.40"},
+                    "heartbeat": {"director1": ["eth1"], "director2": ["eth2"]},
+                    "sync_group": "all",
+                    "track": [{"service": "web", "drop": 60}, {"file": "/run/off"}],
+                    "announce": {"repeat": 3, "refresh": "1m"},
+                },
+            },
+            {
+                "name": "more",
+                "addresses": ["10.0.0.9/24", "2001:db8::9/64"],
+                "vrrp": {
+                    "vrid": 52,
+                    "priority": {"director1": 150, "director2": 100},
+                    "sync_group": "all",
+                    "auth": {"keys": {"1": "ab" * 32, "2": "cd" * 64}, "send_key": 2},
+                },
+            },
+        ],
+        "sync": {"interface": "eth1", "sync_id": 7, "group": "224.0.0.82"},
         "service": [
             {
                 "name": "web",

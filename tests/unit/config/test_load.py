@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -194,14 +195,16 @@ def test_findings_of_rules_are_bounded_too() -> None:
 
 def test_the_example_and_its_commented_settings_load() -> None:
     lines = EXAMPLE.read_text().splitlines()
-    # "#key" without a blank is a setting that is switched off; "# text" is for people.
-    switched_on = [
-        line[1:] if line.startswith("#") and line[1:2].isalpha() else line for line in lines
-    ]
+    # "#key" or "#[table]" is a setting that is switched off; "# text" is for people.
+    switched_on = [line[1:] if re.match(r"#[a-z\[]", line) else line for line in lines]
     assert switched_on != lines
     config = loads("\n".join(switched_on), interfaces=HOST)
     assert config.services[0].realservers[1].checks[0].spec.kind == "tcp"
     assert config.ipvs.tcp_timeout == 900
+    (vrrp,) = (vip.vrrp for vip in config.vips)
+    assert vrrp is not None
+    assert (vrrp.vrid, vrrp.priority) == (51, 150)
+    assert config.sync is not None
 
 
 def test_service_tables_may_be_written_in_any_of_toml_s_ways() -> None:
