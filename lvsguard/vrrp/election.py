@@ -39,7 +39,7 @@ from lvsguard.vrrp.listening import Listening
 from lvsguard.vrrp.settings import Settings
 from lvsguard.vrrp.speaking import Speaking
 from lvsguard.vrrp.timing import longest_master_down
-from lvsguard.vrrp.transitions import ROLES, TABLE, Effect, State, Trigger
+from lvsguard.vrrp.transitions import HOLDING, ROLES, TABLE, Effect, State, Trigger
 
 LAST_RESORT: Final = 1
 """The priority of a master that is not ready and found no successor: anybody else is better."""
@@ -387,10 +387,10 @@ class Election:
             self._actions.append(Handover(Stage.BEGUN, trigger))
         if transition.after is State.MASTER:
             self._aside = False
-        elif transition.after not in _LEAVING:
-            self._voice.due = inf
         for effect in transition.effects:
             self._do(effect, now)
+        if transition.after not in HOLDING:
+            self._voice.due = inf
         if ROLES[before] is not self.role:
             self._actions.append(RoleChanged(ROLES[before], self.role, trigger))
         if self._state is State.INIT:

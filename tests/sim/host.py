@@ -183,6 +183,9 @@ class Host:
         # By the rounding between the clocks it may seem not yet due.
         if due is not None and due <= now + 1e-7:
             one.expire(max(due, now))
+            again = one.timer()
+            if again is not None and again <= due:
+                self.world.watch.violate(f"director {self.index}'s timer stays at {again}")
         self.settle()
 
     def settle(self) -> None:

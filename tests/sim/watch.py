@@ -69,7 +69,7 @@ class Watch:
         for index in left:
             since = self._none_since.setdefault(index, now)
             if now - since > self._bounds.none:
-                self._violate(f"nobody leads for {now - since:.4f} s, director {index} could")
+                self.violate(f"nobody leads for {now - since:.4f} s, director {index} could")
                 self._none_since[index] = now
 
     def _end_none(self, indices: set[int]) -> None:
@@ -77,7 +77,7 @@ class Watch:
             seconds = self._world.now - self._none_since.pop(index)
             self.none_longest = max(self.none_longest, seconds / self._bounds.none)
             if seconds > self._bounds.none:
-                self._violate(f"nobody led for {seconds:.4f} s, director {index} could")
+                self.violate(f"nobody led for {seconds:.4f} s, director {index} could")
 
     def _connected(self) -> list[frozenset[int]]:
         cuts = self._world.cuts
@@ -117,7 +117,7 @@ class Watch:
             bound = self._bounds.leaving if leave else self._bounds.two
             self.two_longest = max(self.two_longest, seconds / bound)
             if seconds > bound:
-                self._violate(f"directors {pair} both lead for {seconds:.4f} s: {situation}")
+                self.violate(f"directors {pair} both lead for {seconds:.4f} s: {situation}")
 
     # Anybody at all.
 
@@ -137,7 +137,8 @@ class Watch:
         self._end_none(set(self._none_since))
         self._end_two(set(self._two_since))
 
-    def _violate(self, what: str) -> None:
+    def violate(self, what: str) -> None:
+        """Write down what must not be."""
         world = self._world
         self.violations.append(f"seed {world.scenario.seed} at {world.now:.4f} s: {what}")
         world.tell(None, f"VIOLATION {what}")

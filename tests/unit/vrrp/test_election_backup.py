@@ -216,6 +216,15 @@ def test_after_a_stall_without_adverts_it_listens_for_two_more_intervals() -> No
     assert one.run(3.5) == []
 
 
+def test_also_when_the_stall_began_at_the_end_of_the_master_down_interval() -> None:
+    """Another backup may have taken over while it did not run."""
+    one = backup(settings(100))
+    one.run(3.5)
+    assert [type(action) for action in one.stall(10.0)] == [Stalled]
+    assert one.run(2.5) == []
+    assert causes(one.run(0.2)) == [Trigger.MASTER_SILENT]
+
+
 def test_after_a_stall_a_dead_master_is_still_replaced() -> None:
     one = backup(settings(100))
     one.stall(10.0)

@@ -321,6 +321,7 @@ def test_without_a_link_it_resigns_on_the_paths_it_has_and_drops_the_addresses()
         RemoveAddresses(),
         RoleChanged(Role.MASTER, Role.FAULT, Trigger.LINK_LOST),
     ]
+    assert one.election.timer() is None
 
 
 def test_a_director_that_leaves_and_slept_meanwhile_steps_back() -> None:
