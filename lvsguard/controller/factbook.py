@@ -31,7 +31,7 @@ class FactBook:
         self.config = config
         self.health: dict[Check, Health] = {}
         self.adopted: dict[ServiceKey, dict[RealserverKey, int]] = {}
-        self.addresses: frozenset[VipAddress] = config.addresses
+        self.addresses: frozenset[VipAddress] = config.lone_addresses
         self._overrides: dict[tuple[Target, OverrideKind], Override] = {}
         self._by_check: dict[Check, list[ServiceConfig]] = {}
         self._by_key: dict[ServiceKey, ServiceConfig] = {}
@@ -133,7 +133,7 @@ class FactBook:
                 else:
                     self._leaving.pop((service.key, key), None)
         self.config = config
-        self.addresses = config.addresses
+        self.addresses = config.lone_addresses
         self.adopted = adopted
         self._index()
         self.health = {c: h for c, h in self.health.items() if c in self._by_check}

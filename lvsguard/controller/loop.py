@@ -91,7 +91,7 @@ class Controller:
         self._read_next = True
         self._busy = asyncio.Lock()
         self._left: KernelState | None = None
-        self._recorded = frozenset(recorded_addresses)
+        self._recorded = frozenset(recorded_addresses) - _elected(config)
         self._uncertain = False  # a pass broke off: what it left behind is not known
         self._flipped: list[float] = []
         self._quick_seconds = self._quick_ended = self._read_due = 0.0
@@ -159,7 +159,7 @@ class Controller:
     def claim(self, services: Iterable[ServiceKey], addresses: Iterable[VipAddress]) -> None:
         """Own these too: an earlier run did. What the config does not name is removed."""
         self.owned |= frozenset(services)
-        self._recorded |= frozenset(addresses)
+        self._recorded |= frozenset(addresses) - _elected(self.book.config)
         self.look()
 
     def look(self) -> None:
@@ -237,7 +237,7 @@ class Controller:
         self._look_out(addresses, begun)
         self.report.settings(await self._settings.hold(ipvs))
         table = owned_part(self.observation.services, self.owned)
-        found = KernelState(table, addresses & (self.book.config.addresses | self._owner.held))
+        found = KernelState(table, addresses & (self.book.addresses | self._owner.held))
         first = self._left is None
         self._owner.adopt(found.addresses & self.book.addresses)
         if self._left is None:
@@ -332,6 +332,7 @@ class Controller:
             self.owned |= _keys(config)
             self.book.configure(config, time.monotonic())
             self._settings.configure(config.ipvs)
+            self._owner.let_go(_elected(config))
             self._owner.watch(_interfaces(config))
             before = self.report.steps
             self._read_next = True
@@ -355,7 +356,7 @@ class Controller:
         owned = self.owned | _keys(config)
         found = KernelState(
             owned_part(observation.services, owned),
-            addresses & (config.addresses | self._owner.held),
+            addresses & (config.lone_addresses | self._owner.held),
         )
         return plan(wanted, found)
 
@@ -367,7 +368,7 @@ class Controller:
             addresses = await self._owner.read()
             found = KernelState(
                 owned_part(observation.services, self.owned),
-                addresses & (self.book.config.addresses | self._owner.held),
+                addresses & (self.book.addresses | self._owner.held),
             )
             self._left = found
             if not await self._converge(ipvs, plan(KernelState(), found), whole=True):
@@ -384,6 +385,11 @@ class Controller:
 
 def _keys(config: Config) -> frozenset[ServiceKey]:
     return frozenset(service.key for service in config.services)
+
+
+def _elected(config: Config) -> frozenset[VipAddress]:
+    """VIP addresses that the VRRP process owns."""
+    return config.addresses - config.lone_addresses
 
 
 def _interfaces(config: Config) -> frozenset[str]:

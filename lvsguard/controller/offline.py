@@ -28,4 +28,4 @@ async def offline_plan(
     table = owned_part(observation.services, [s.key for s in config.services])
     book.adopt(table)
     wanted, _ = book.decide()
-    return plan(wanted, KernelState(table, present & config.addresses))
+    return plan(wanted, KernelState(table, present & config.lone_addresses))

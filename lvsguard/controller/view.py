@@ -6,11 +6,11 @@ Made on demand and service by service, so that nobody pays for what nobody reads
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from lvsguard import __version__
 from lvsguard.controller.loop import Controller
-from lvsguard.core.config import Check, RealserverConfig, ServiceConfig
+from lvsguard.core.config import Check, RealserverConfig, ServiceConfig, VipConfig
 from lvsguard.core.desired import UNCHECKED, Facts, placement
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import Counters, RealserverKey, VirtualService
@@ -24,6 +24,8 @@ from lvsguard.core.snapshot import (
     ServiceStatus,
     VipStatus,
 )
+from lvsguard.core.vrrp import VrrpConfig
+from lvsguard.vrrp.message import State, vip_address
 from lvsguard.vrrp.ownership import AddressOwner
 
 NOTHING = Counters()
@@ -40,8 +42,10 @@ class LiveView:
         config_path: str,
         probers: Callable[[], tuple[int, int]],
         troubles: Callable[[], tuple[str, ...]] = tuple,
+        elections: Callable[[], Mapping[str, State]] = dict,
     ) -> None:
-        """``probers`` gives (alive, wanted); ``troubles`` what others than the controller know."""
+        """``probers`` gives (alive, wanted); ``troubles`` what others than the controller know;
+        ``elections`` what the VRRP process said last of each VIP group."""
         self.director = controller.book.config.director
         self.version = __version__
         self.config_path = config_path
@@ -53,6 +57,7 @@ class LiveView:
         self._owner = owner
         self._probers = probers
         self._troubles = troubles
+        self._elections = elections
 
     @property
     def config_digest(self) -> str:
@@ -82,17 +87,22 @@ class LiveView:
 
     def vips(self) -> tuple[VipStatus, ...]:
         """VIP groups; without VRRP this director is master of all that it holds."""
-        held = self._owner.held
+        states = self._elections()
         return tuple(
-            VipStatus(
-                vip.name,
-                vip.addresses,
-                held & frozenset(vip.addresses),
-                Role.MASTER if held.issuperset(vip.addresses) else Role.INIT,
-                self.started,
-                master=self.director if held.issuperset(vip.addresses) else None,
-            )
+            self._lone(vip) if vip.vrrp is None else _elected(vip, vip.vrrp, states.get(vip.name))
             for vip in self._controller.book.config.vips
+        )
+
+    def _lone(self, vip: VipConfig) -> VipStatus:
+        held = self._owner.held
+        whole = held.issuperset(vip.addresses)
+        return VipStatus(
+            vip.name,
+            vip.addresses,
+            held & frozenset(vip.addresses),
+            Role.MASTER if whole else Role.INIT,
+            self.started,
+            master=self.director if whole else None,
         )
 
     def services(self) -> Iterator[ServiceStatus]:
@@ -179,3 +189,22 @@ class LiveView:
         if monotonic == 0.0:
             return self.started
         return self._epoch + monotonic
+
+
+def _elected(vip: VipConfig, vrrp: VrrpConfig, state: State | None) -> VipStatus:
+    """A VIP group as the VRRP process said last; init as long as it has not spoken."""
+    if state is None:
+        return VipStatus(
+            vip.name, vip.addresses, frozenset(), Role.INIT, 0.0, vrrp.vrid, vrrp.priority
+        )
+    held = {vip_address(one).address for one in state.held}
+    return VipStatus(
+        vip.name,
+        vip.addresses,
+        frozenset(one for one in vip.addresses if one.address in held),
+        Role(state.role),
+        state.since,
+        vrrp.vrid,
+        state.priority,
+        state.master or None,
+    )

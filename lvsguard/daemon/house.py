@@ -16,11 +16,13 @@ from lvsguard.admin.journal import Journal
 from lvsguard.admin.server import AdminServer
 from lvsguard.controller import Controller
 from lvsguard.controller.settings import Settings
+from lvsguard.controller.standing import Standings
 from lvsguard.controller.view import LiveView
 from lvsguard.core.config import Config, OnStop
 from lvsguard.core.event import Event, KernelFailed, ProberDied, StateTrouble, Stopping
 from lvsguard.core.tally import Tally
 from lvsguard.daemon import log
+from lvsguard.daemon.elections import Elections
 from lvsguard.daemon.operations import DaemonOperations
 from lvsguard.daemon.systemd import ServiceManager
 from lvsguard.kernel.address import LinuxAddresses
@@ -71,6 +73,9 @@ class House:
         for override in journal.overrides():
             if not override.expired(time.time()):
                 self._controller.book.put(override)
+        pulse = self._controller.pulse
+        standings = Standings(config, programmed=lambda: pulse.programmed)
+        self._elections = Elections(config, standings, emit=self.emit)
         self._probers = Probers(
             config.probers,
             record=self._controller.record,
@@ -83,6 +88,7 @@ class House:
             config_path=config_path,
             probers=lambda: (self._probers.alive, config.probers),
             troubles=lambda: (journal.trouble,) if journal.trouble else (),
+            elections=lambda: self._elections.client.states,
         )
         self._operations = DaemonOperations(
             self._controller,
@@ -131,8 +137,9 @@ class House:
         before, self._config = self._config, config
         self._metrics.configure(config)
         await self._journal.set_owned(self._controller.owned | {s.key for s in config.services})
-        await self._journal.set_addresses(self._controller.owned_addresses | config.addresses)
+        await self._journal.set_addresses(self._controller.owned_addresses | config.lone_addresses)
         steps = await self._controller.reload(config)
+        self._elections.configure(config)
         self._probers.configure(self._controller.book.checks)
         self._catch_up()
         if ignored := _needs_restart(before, config):
@@ -178,6 +185,7 @@ class House:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._controller.run(), name="controller"),
+                group.create_task(self._elections.run(), name="elections"),
                 group.create_task(self._follow_addresses(), name="addresses"),
                 group.create_task(self._probers.run(), name="probers"),
                 group.create_task(self._housekeeping(), name="housekeeping"),
@@ -193,6 +201,7 @@ class House:
             await self.stop.wait()
             self._manager.stopping()
             self.emit(Stopping(self._config.on_stop is not OnStop.REMOVE))
+            await self._elections.leave(self._config.on_stop)
             for task in tasks:
                 task.cancel()
         if self._admin is not None:

@@ -105,6 +105,11 @@ class Election:
         return self._local if self.role is Role.MASTER else self._ear.master
 
     @property
+    def aside(self) -> bool:
+        """Whether a failover keeps it from preempting."""
+        return self._aside
+
+    @property
     def wants(self) -> bool:
         """Whether a backup would take over now, were it allowed to."""
         return self._state is State.BACKUP and self._ear.wants is not None
@@ -136,9 +141,16 @@ class Election:
 
     # Commands and inputs.
 
-    def start(self, now: float) -> None:
-        """Take part, when the start delay is over."""
-        if self._state is State.INIT:
+    def start(self, now: float, *, resumed: bool = False) -> None:
+        """Take part, when the start delay is over.
+
+        ``resumed``: the addresses still stand, for the process or its config was replaced while
+        it was master. It listens briefly, so that it speaks before a backup misses it; the caller
+        keeps the addresses until another master is heard.
+        """
+        if self._state is State.INIT and resumed and self._link:
+            self._move(Trigger.RESUMED, now)
+        elif self._state is State.INIT:
             self._deadline = now + self.settings.start_delay
             if self.settings.start_delay <= 0:
                 self._enter(Trigger.STARTED, Trigger.OWNER_STARTED, now)

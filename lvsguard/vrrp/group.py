@@ -39,10 +39,10 @@ class SyncGroup:
         """What is to be done since the last call, each with the name of its instance."""
         return [(name, action) for name, one in self.members.items() for action in one.actions()]
 
-    def start(self, now: float) -> None:
-        """Take part, when the start delay is over."""
+    def start(self, now: float, *, resumed: bool = False) -> None:
+        """Take part, when the start delay is over; ``resumed``: see ``Election.start``."""
         for one in self.members.values():
-            one.start(now)
+            one.start(now, resumed=resumed)
         self._align(now)
 
     def stop(self, now: float, *, keep: bool = False) -> None:

@@ -85,6 +85,10 @@ class AddressOwner:
         """Hold addresses that are on their interface already."""
         self._held.update(addresses)
 
+    def let_go(self, addresses: Iterable[VipAddress]) -> None:
+        """Hold these no longer; where they stand, they stay: another owner takes them up."""
+        self._held.difference_update(addresses)
+
     async def _write(self, step: AddressStep) -> None:
         match step:
             case AddAddress(address):

@@ -36,6 +36,7 @@ class Trigger(StrEnum):
 
     STARTED = "started"
     OWNER_STARTED = "owner started"
+    RESUMED = "started with its addresses in place"
     MASTER_SILENT = "master silent"
     MASTER_RESIGNED = "master resigned"
     PREEMPTS = "preempts a lower priority"
@@ -101,6 +102,11 @@ TABLE: Final[Mapping[tuple[State, Trigger], Transition]] = {
     ),
     (State.INIT, Trigger.OWNER_STARTED): Transition(
         State.MASTER, _TAKE, "the same with priority 255, ready and not held back"
+    ),
+    (State.INIT, Trigger.RESUMED): Transition(
+        State.BACKUP,
+        (Effect.LISTEN_BRIEFLY,),
+        "the same, and it was master a moment ago: its addresses are still there",
     ),
     (State.INIT, Trigger.LINK_LOST): Transition(
         State.FAULT, (), "the interface has no link or lost its address"

@@ -61,6 +61,8 @@ class Setup:
 
     services: tuple[Service, ...] = (Service(),)
     vips: tuple[str, ...] = (f"{VIP}/24",)
+    vrrp: str = ""
+    """Lines of `[vip.vrrp]`; a lone director when empty."""
     director: str = ""
     """Further lines of `[director]`."""
     more: str = ""
@@ -75,6 +77,7 @@ class Setup:
                 'interface = "eth0"',
                 self.director,
                 *(["[[vip]]", 'name = "web"', f"addresses = [{vips}]"] if self.vips else []),
+                *(["[vip.vrrp]", self.vrrp] if self.vrrp else []),
                 *(service.toml() for service in self.services),
                 "[telemetry]",
                 f'listen = "{LISTEN[0]}:{LISTEN[1]}"',

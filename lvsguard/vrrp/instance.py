@@ -1,0 +1,157 @@
+"""One instance on the wire: the IPv4 or the IPv6 half of a VIP group.
+
+It makes adverts into packets for every path, and packets into adverts that are believed or counted
+as dropped. Who is master is the election's business, and when to read is the station's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Final, Literal
+
+from lvsguard.core.model import IPAddress, VipAddress
+from lvsguard.kernel.port import KernelError
+from lvsguard.vrrp import auth, packet
+from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, Advert, Wire
+from lvsguard.vrrp.announce import Rhythm
+from lvsguard.vrrp.link import Datagram, Link
+from lvsguard.vrrp.macvlan import VirtualMac, default_name
+from lvsguard.vrrp.message import Put, vip_address
+from lvsguard.vrrp.reception import Received, Rejected
+from lvsguard.vrrp.settings import Settings
+
+Family = Literal[4, 6]
+
+NOWHERE: Final[Mapping[Family, IPAddress]] = {4: ip_address("0.0.0.0"), 6: ip_address("::")}
+"""Speaks from here until its interface is known."""
+
+
+class Instance:
+    """How one instance speaks and hears, and what it counted."""
+
+    def __init__(self, put: Put, family: Family) -> None:
+        """``put`` has addresses of this family."""
+        self.vip = put.name
+        self.name = member(put.name, family)
+        self.family: Family = family
+        own = (vip_address(one) for one in put.addresses)
+        listed = tuple(one for one in own if one.address.version == family)
+        self.interface = listed[0].interface
+        self.virtual: VirtualMac | None = None
+        if put.virtual_mac:
+            name = default_name(put.vrid, family)
+            self.virtual = VirtualMac(name, self.interface, put.vrid, family)
+        self.addresses = tuple(
+            replace(one, interface=self.virtual.name) if self.virtual else one for one in listed
+        )
+        """Where they stand: on the virtual MAC's interface, if there is one."""
+        self.paths = (self.interface, *put.heartbeat)
+        peers = (ip_address(peer) for peer in put.peers)
+        self._wire = Wire(
+            version=put.version,
+            checksum=put.checksum,
+            password=put.password,
+            auth=put.auth,
+            peers=frozenset(peer for peer in peers if peer.version == family),
+            unicast_ttl=put.unicast_ttl,
+            strict=put.strict,
+        )
+        group = GROUP_V4 if family == 4 else GROUP_V6
+        source = ip_address(put.source) if put.source else None
+        self.source = source if source and source.version == family else None
+        """The address to speak from that the config names."""
+        self._destinations = tuple(sorted(self._wire.peers, key=int)) or (group,)
+        plain = tuple(one.address for one in listed)
+        self._expected = Advert(put.vrid, put.priority, put.interval, plain, put.version)
+        self._replay = auth.ReplayWindow()
+        self._sequence: int | None = None
+        self._made: dict[tuple[Advert, IPAddress, IPAddress], bytes] = {}
+        self.settings = Settings(
+            vrid=put.vrid,
+            addresses=plain,
+            local=self.source or NOWHERE[family],
+            priority=put.priority,
+            interval=put.interval,
+            version=put.version,
+            preempt=put.preempt,
+            preempt_delay=put.preempt_delay,
+            start_delay=put.start_delay,
+            unready_drop=put.unready_drop,
+        )
+        a = put.announcing
+        self.rhythm = Rhythm(a.repeat, a.delay, a.repeat, a.refresh)
+        self.sent = self.received = self.conflicts = 0
+        self.rejected: Counter[str] = Counter()
+
+    @property
+    def destination(self) -> IPAddress:
+        """Where its adverts go, the first if there are more."""
+        return self._destinations[0]
+
+    def say(self, advert: Advert, links: Iterable[Link], wall: float) -> list[str]:
+        """Send an advert over every path; why it could not be, path by path."""
+        troubles: list[str] = []
+        sequence = self._next_sequence(wall)
+        for link in links:
+            for destination in self._destinations:
+                source = link.source_for(destination)
+                if source is None:
+                    troubles.append(link.problem(self.family))
+                    continue
+                try:
+                    link.send(
+                        self._packet(advert, source, destination, sequence), source, destination
+                    )
+                    self.sent += 1
+                except KernelError as error:
+                    troubles.append(str(error))
+        return troubles
+
+    def _next_sequence(self, wall: float) -> int | None:
+        signed = self._wire.auth
+        if signed is None or not auth.signs(signed):
+            return None
+        self._sequence = auth.next_sequence(self._sequence, wall, signed.window)
+        return self._sequence
+
+    def _packet(
+        self, advert: Advert, source: IPAddress, destination: IPAddress, sequence: int | None
+    ) -> bytes:
+        if sequence is not None:
+            return packet.encode(advert, self._wire, source, destination, sequence)
+        key = (advert, source, destination)
+        made = self._made.get(key)
+        if made is None:
+            if len(self._made) > 64:
+                self._made.clear()
+            made = self._made[key] = packet.encode(advert, self._wire, source, destination)
+        return made
+
+    def hear(self, datagram: Datagram, wall: float) -> Received | Rejected:
+        """Believe an advert or count why not."""
+        found = packet.decode(datagram, self._wire, self._expected, self._replay, wall)
+        if isinstance(found, Rejected):
+            self.rejected[str(found.reason)] += 1
+            return found
+        if found.sequence is not None:
+            self._replay = self._replay.after(datagram.source, found.sequence)
+        self.received += 1
+        return found
+
+    def owns(self, address: VipAddress) -> bool:
+        """Whether an address is one of its own."""
+        return address in self.addresses
+
+
+def families(put: Put) -> tuple[Family, ...]:
+    """The families that a VIP group has addresses of."""
+    versions = {vip_address(one).address.version for one in put.addresses}
+    return tuple(family for family in (4, 6) if family in versions)
+
+
+def member(vip: str, family: Family) -> str:
+    """Name of an instance."""
+    return f"{vip}/{family}"

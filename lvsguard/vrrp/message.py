@@ -1,0 +1,249 @@
+"""The messages between the controller and the VRRP process: one schema for both. Pure.
+
+Each is a packet on a SOCK_SEQPACKET connection, as JSON. Either side says hello first, with the
+version; another version ends the connection, and the controller then replaces the process. Either
+side may die and come back: whoever connects says all that holds again, which changes nothing where
+nothing changed.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from lvsguard.core.config import VipConfig
+from lvsguard.core.event import Event
+from lvsguard.core.model import VipAddress
+from lvsguard.core.vrrp import Announcing, Checksum, HmacAuth, Version, VrrpConfig
+from lvsguard.core.vrrp_event import TOLD
+
+VERSION: Final = 1
+"""Raise it with every change here; the two sides mostly come from one installation."""
+PACKET_MAX: Final = 1 << 17
+"""Bytes of a message: that of a VIP group of 255 addresses needs a tenth of it."""
+NAME: Final = b"\0lvsguard-vrrp"
+"""Abstract socket that the process listens on: one in a network namespace, gone with it."""
+
+_T = TypeVar("_T")
+
+
+class MessageError(ValueError):
+    """What came is not a message of this version."""
+
+
+class Hello(msgspec.Struct, frozen=True, tag=True):
+    """First message of either side. Never changes, whatever the version."""
+
+    version: int
+    pid: int
+
+
+class Address(msgspec.Struct, frozen=True, array_like=True):
+    """A ``VipAddress`` on the wire."""
+
+    address: str
+    prefix: int
+    interface: str
+
+
+class Put(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Take part in the election of this VIP group. One that runs with the same settings is left
+    alone; one whose settings changed begins anew with the addresses it holds."""
+
+    name: str
+    addresses: tuple[Address, ...]
+    vrid: int
+    priority: int
+    interval: float
+    version: Version
+    checksum: Checksum
+    password: bytes | None
+    auth: HmacAuth | None
+    peers: tuple[str, ...]
+    source: str | None
+    unicast_ttl: int | None
+    strict: bool
+    preempt: bool
+    preempt_delay: float
+    start_delay: float
+    heartbeat: tuple[str, ...]
+    virtual_mac: bool
+    sync_group: str | None
+    unready_drop: int | None
+    announcing: Announcing
+
+
+class Only(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """No VIP groups but these: the others are handed over. Follows the last ``Put``."""
+
+    names: tuple[str, ...]
+    grace: float
+    """Seconds to go on without a controller before handing over."""
+
+
+class Standing(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Whether this director can serve a VIP group, and with which priority it stands."""
+
+    name: str
+    ready: bool
+    priority: int
+
+
+class Failover(msgspec.Struct, frozen=True, tag=True):
+    """Give up mastership of a VIP group, and do not take it back by preemption."""
+
+    name: str
+
+
+class Resume(msgspec.Struct, frozen=True, tag=True):
+    """Preempt again after a failover."""
+
+    name: str
+
+
+class Hold(msgspec.Struct, frozen=True, tag=True):
+    """Leave a master of lower priority alone for some seconds; 0: no longer."""
+
+    name: str
+    seconds: float
+
+
+class Leave(msgspec.Struct, frozen=True, tag=True):
+    """Hand everything over and end. ``keep``: addresses that nobody takes stay."""
+
+    keep: bool
+
+
+class State(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """How a VIP group stands now; told at once when it changes."""
+
+    name: str
+    role: str
+    since: float
+    """Wall clock."""
+    priority: int
+    master: str
+    """Address; empty: not known."""
+    held: tuple[Address, ...]
+    held_back: bool
+    """Whether a failover keeps it from preempting."""
+    problem: str
+    """Why it cannot take part now, and what to do; empty: nothing is wrong."""
+
+
+class Told(msgspec.Struct, frozen=True, tag=True):
+    """An event. ``kind`` names its class."""
+
+    kind: str
+    fields: dict[str, Any]
+
+
+class Mended(msgspec.Struct, frozen=True, tag=True):
+    """An address that somebody else removed was put back."""
+
+    address: Address
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """The kernel refused something; the text says what to do."""
+
+    text: str
+
+
+class Counts(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """What was counted since the process began, by VIP group; about each second."""
+
+    sent: dict[str, int]
+    received: dict[str, int]
+    rejected: dict[str, dict[str, int]]
+    """By reason."""
+    discarded: dict[str, int]
+    """Before any group, by reason."""
+    announced: int
+    """ARP and ND frames."""
+    conflicts: dict[str, int]
+    lateness: tuple[int, ...]
+    """Adverts by how late they left: counts below each of ``LATENESS``, and one beyond."""
+    lateness_sum: float
+    """Seconds."""
+    real_time: bool
+    """Whether the process runs with real-time priority."""
+
+
+class Gone(msgspec.Struct, frozen=True, tag=True):
+    """A VIP group has left the election, or, at the end, all have."""
+
+    names: tuple[str, ...]
+
+
+LATENESS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+"""Seconds: upper bounds of the counts in ``Counts.lateness``."""
+
+ToProcess = Hello | Put | Only | Standing | Failover | Resume | Hold | Leave
+ToController = Hello | State | Told | Mended | Failed | Counts | Gone
+
+
+def address(vip: VipAddress) -> Address:
+    """An address as it goes into a message."""
+    return Address(str(vip.address), vip.prefix, vip.interface)
+
+
+def vip_address(sent: Address) -> VipAddress:
+    """The address of a message. Raises ValueError."""
+    return VipAddress(sent.interface, ip_address(sent.address), sent.prefix)
+
+
+def put(vip: VipConfig, vrrp: VrrpConfig) -> Put:
+    """A VIP group as it goes to the process; what is tracked stays with the controller."""
+    kept = {name: getattr(vrrp, name) for name in Put.__struct_fields__ if name not in _OTHERWISE}
+    return Put(
+        name=vip.name,
+        addresses=tuple(map(address, vip.addresses)),
+        peers=tuple(map(str, vrrp.peers)),
+        source=str(vrrp.source) if vrrp.source else None,
+        **kept,
+    )
+
+
+def told(event: Event) -> Told:
+    """An event as a message."""
+    return Told(event.kind, msgspec.to_builtins(event))
+
+
+def event_of(message: Told) -> Event:
+    """The event of a message. Raises MessageError."""
+    try:
+        return msgspec.convert(message.fields, TOLD[message.kind])
+    except (KeyError, msgspec.MsgspecError) as error:
+        raise MessageError(f"no event of version {VERSION}: {error}") from error
+
+
+_OTHERWISE: Final = frozenset({"name", "addresses", "peers", "source"})
+
+_encoder: Final = msgspec.json.Encoder()
+_to_process: Final[msgspec.json.Decoder[ToProcess]] = msgspec.json.Decoder(ToProcess)
+_to_controller: Final[msgspec.json.Decoder[ToController]] = msgspec.json.Decoder(ToController)
+
+
+def encode(message: ToProcess | ToController) -> bytes:
+    """A message as a packet."""
+    return _encoder.encode(message)
+
+
+def decode_to_process(packet: bytes) -> ToProcess:
+    """Read what the controller says. Raises MessageError."""
+    return _decode(_to_process, packet)
+
+
+def decode_to_controller(packet: bytes) -> ToController:
+    """Read what the VRRP process says. Raises MessageError."""
+    return _decode(_to_controller, packet)
+
+
+def _decode(decoder: msgspec.json.Decoder[_T], packet: bytes) -> _T:
+    try:
+        return decoder.decode(packet)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise MessageError(f"no message of version {VERSION}: {error}") from error

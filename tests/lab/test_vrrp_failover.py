@@ -1,0 +1,91 @@
+"""Two directors under lvsguard: who is master, and what a client sees when that changes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.director import Director, make_director, tell
+from tests.support.director_config import Setup
+from tests.support.processes import wait_until
+from tests.support.topology import VIP
+from tests.support.topology_load import failures, outage_s, start_load
+from tests.support.topology_web import start_web
+
+if TYPE_CHECKING:
+    from tests.support.topology import Network
+
+pytestmark = [pytest.mark.kernel, pytest.mark.lab]
+
+SERVICE = f"{VIP}:80"
+VRRP = """vrid = 51
+priority = { director1 = 150, director2 = 100 }
+interval = "1s"
+"""
+
+
+def pair(network: Network, vrrp: str = VRRP) -> tuple[Director, Director]:
+    """Both directors, serving, director1 master."""
+    for realserver in network.realservers:
+        realserver.hold_vip()
+        start_web(realserver)
+    setup = Setup(vrrp=vrrp)
+    one = make_director(network.director1, setup)
+    two = make_director(network.director2, setup)
+    one.start()
+    two.start()
+    for director in (one, two):
+        director.wait_for_weights(rs1=1, rs2=1)
+    wait_for_role(one, "master")
+    wait_for_role(two, "backup")
+    return one, two
+
+
+def wait_for_role(director: Director, role: str, within_s: float = 10) -> float:
+    def there() -> bool:
+        return [vip.role for vip in director.status().vips] == [role]
+
+    try:
+        return wait_until(there, within_s, f"{director.host.name} is {role}", every_s=0.05)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {director.status().vips}\n{director.text()}") from error
+
+
+def holders(*directors: Director) -> list[str]:
+    return [d.host.name for d in directors if f"{VIP}/24" in d.host.addresses()]
+
+
+def test_a_planned_stop_loses_nothing(network: Network) -> None:
+    one, two = pair(network)
+    assert holders(one, two) == ["director1"]
+    load = start_load(network.client, SERVICE, per_second=50)
+    time.sleep(1)
+    one.running.stop()
+    assert holders(one, two) == ["director2"]
+    time.sleep(2)
+    requests = load.stop()
+    tell("planned stop", requests=len(requests), failed=len(failures(requests)))
+    assert failures(requests) == []
+    one.start()
+    wait_for_role(one, "master")
+    wait_for_role(two, "backup")
+    assert holders(one, two) == ["director1"]
+
+
+def test_a_dead_director_is_replaced_within_a_master_down_interval(network: Network) -> None:
+    one, two = pair(network)
+    load = start_load(network.client, SERVICE, per_second=50)
+    time.sleep(1)
+    network.unplug(network.director1)
+    wait_for_role(two, "master")
+    time.sleep(1)
+    network.plug(network.director1)
+    wait_for_role(one, "master")
+    time.sleep(1)
+    requests = load.stop()
+    tell("cut", requests=len(requests), outage_s=outage_s(requests))
+    assert outage_s(requests) <= 3.609 + 0.1
+    wait_for_role(two, "backup")
+    assert holders(one, two) == ["director1"]
