@@ -94,7 +94,7 @@ def _check_json(path: Path, args: argparse.Namespace) -> int:
     result: dict[str, object]
     try:
         present = interfaces() if args.here else None
-        config = load(path, director=args.director, interfaces=present)
+        config = load(path, director=args.director, interfaces=present, elsewhere=not args.here)
         result = {"ok": True, "digest": config.digest, "problems": []}
     except ConfigError as error:
         problems = [

@@ -30,7 +30,12 @@ def loaded(path: Path, director: str | None = None, *, here: bool = False) -> Co
     from lvsguard.config.problem import ConfigError
 
     try:
-        return load(path, director=director, interfaces=interfaces() if here else None)
+        return load(
+            path,
+            director=director,
+            interfaces=interfaces() if here else None,
+            elsewhere=not here,
+        )
     except ConfigError as error:
         problems = [printable(str(problem)) for problem in error.problems]
         raise CommandError(

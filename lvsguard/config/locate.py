@@ -17,7 +17,7 @@ from lvsguard.config.problem import KeyPath
 # Possessive quantifiers: a long string must cost no memory for ways back.
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*+")
 DEPTH: Final = 16
-"""Longest key path that is told apart; no table of the config lies deeper than six."""
+"""Longest key path that is told apart; no key of the config lies deeper than seven."""
 _KEY: Final = re.compile(
     r"""[ \t]*+(?: "(?:[^"\\\n]|\\.)*+" | '[^'\n]*+' | [A-Za-z0-9_-]++ )[ \t]*+""", re.VERBOSE
 )

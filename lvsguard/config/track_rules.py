@@ -71,6 +71,8 @@ def _not_a_program(path: str) -> str:
         return ""
     if not stat.S_ISREG(mode) or not mode & 0o111:
         return "is not a program; name one, or chmod +x it"
+    if mode & stat.S_IWOTH:
+        return "may be changed by everybody, and the daemon would run it; chmod o-w it"
     return ""
 
 

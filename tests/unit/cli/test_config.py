@@ -116,6 +116,24 @@ def test_check_tells_every_problem_with_its_line(run: Run, seed: Path) -> None:
     ]
 
 
+def test_check_asks_for_key_files_only_on_the_host_that_is_meant(run: Run, seed: Path) -> None:
+    election = (
+        "[vip.vrrp]\nvrid = 51\n"
+        'auth = { keys = { 1 = "file:/nowhere/vrrp.key", 2 = "KEY" }, send_key = 1 }\n'
+    ).replace("KEY", "5ec2e7" * 12)
+    text = seed.read_text()
+    first, rest = text.split("\n[[service]]", 1)
+    seed.write_text(f"{first}\n{election}\n[[service]]{rest}")
+    for flags in ((), ("--json",)):
+        done = run("check", *flags, "-c", str(seed))
+        assert done.status == 0
+        assert "5ec2e7" not in done.out
+        done = run("check", "--here", *flags, "-c", str(seed))
+        assert done.status == 2
+        assert "/nowhere/vrrp.key" in done.out + done.err
+        assert "5ec2e7" not in done.out + done.err
+
+
 def test_check_prints_the_schema(run: Run) -> None:
     assert json.loads(run("check", "--schema").out)["$schema"].startswith("https://json-schema.org")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from pathlib import Path
 
 import pytest
 
 from lvsguard.config.load import loads
+from lvsguard.config.problem import ConfigError
 from lvsguard.core.config import Config
 from lvsguard.core.vrrp import (
     Announcing,
@@ -245,6 +247,24 @@ def test_one_vrid_may_serve_two_interfaces_and_two_families() -> None:
         '[[vip]]\nname = "c"\naddresses = ["2001:db8::9/64"]\n[vip.vrrp]\nvrid = 51\n'
     )
     assert len(config(more).vips) == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [(0o755, None), (0o700, None), (0o777, "may be changed by"), (0o644, "chmod")]
+)
+def test_a_command_is_a_program_that_not_everybody_can_change(
+    tmp_path: Path, mode: int, told: str | None
+) -> None:
+    program = tmp_path / "healthy"
+    program.touch()
+    program.chmod(mode)
+    text = f'{SEED}[[vip.vrrp.track]]\ncommand = ["{program}"]\n{SERVICE}'
+    if told is None:
+        assert loads(text, interfaces=HOST).vips[0].vrrp is not None
+        return
+    with pytest.raises(ConfigError, match=told) as caught:
+        loads(text, interfaces=HOST)
+    assert [one.key for one in caught.value.problems] == ["vip[0].vrrp.track[0].command"]
 
 
 def test_an_interface_s_network_is_asked_of_a_vip_with_an_election_too() -> None:
