@@ -26,6 +26,7 @@ from lvsguard.kernel.netlink import (
     nested,
     text,
 )
+from lvsguard.vrrp.filter import Instruction, wire
 
 PREFERENCE: Final = 8848
 """Of the filter among others of the interface (tc's pref); by it the filter is found again."""
@@ -50,7 +51,6 @@ _DIRECT_ACTION: Final = 1
 _U16: Final = Struct("=H")
 _U32: Final = Struct("=I")
 
-_INSTRUCTION: Final = Struct("=HBBI")
 _LD_W, _LD_H, _LD_B, _LD_B_X = 0x20, 0x28, 0x30, 0x50
 _JA, _JEQ, _JSET, _RET, _AND, _LSH, _TAX = 0x05, 0x15, 0x45, 0x06, 0x54, 0x64, 0x07
 _NETWORK: Final = -0x100000
@@ -81,8 +81,8 @@ _Line = tuple[int, int] | _Jump | str
 """Opcode and value, a jump, or a label."""
 
 
-def program(vips: Iterable[IPAddress]) -> bytes:
-    """The program for these VIPs, as an array of struct sock_filter."""
+def program(vips: Iterable[IPAddress]) -> tuple[Instruction, ...]:
+    """The program for these VIPs, at most ``VIPS_MAX``."""
     vips = tuple(vips)
     lines: list[_Line] = [
         (_LD_W, _PROTOCOL),
@@ -166,30 +166,23 @@ def _six(vips: Sequence[IPAddress]) -> list[_Line]:
     return [*lines, (_RET, _PASS)]
 
 
-def _assemble(lines: Sequence[_Line]) -> bytes:
-    places: dict[str, int] = {"": 0}
+def _assemble(lines: Sequence[_Line]) -> tuple[Instruction, ...]:
+    places: dict[str, int] = {}
     count = 0
     for line in lines:
         if isinstance(line, str):
             places[line] = count
         else:
             count += 1
-    code = b""
-    at = 0
-    for line in lines:
-        if isinstance(line, str):
-            continue
-        at += 1
+    code = []
+    for at, line in enumerate((line for line in lines if not isinstance(line, str)), 1):
         if isinstance(line, _Jump):
             yes, no = (places[label] - at if label else 0 for label in (line.yes, line.no))
-            if line.code == _JA:
-                code += _INSTRUCTION.pack(_JA, 0, 0, yes)
-            else:
-                code += _INSTRUCTION.pack(line.code, yes, no, line.value)
+            far = line.code == _JA
+            code.append(Instruction(line.code, *((0, 0, yes) if far else (yes, no, line.value))))
         else:
-            opcode, value = line
-            code += _INSTRUCTION.pack(opcode, 0, 0, value & 0xFFFF_FFFF)
-    return code
+            code.append(Instruction(line[0], 0, 0, line[1] & 0xFFFF_FFFF))
+    return tuple(code)
 
 
 def add_qdisc(link: int, sequence: int) -> bytes:
@@ -220,12 +213,12 @@ def delete_qdisc(link: int, sequence: int) -> bytes:
     return _message(_RTM_DELQDISC, NLM_F_ACK, sequence, place)
 
 
-def set_filter(link: int, number: int, code: bytes, sequence: int) -> bytes:
+def set_filter(link: int, number: int, code: Sequence[Instruction], sequence: int) -> bytes:
     """A request for filter ``number`` (from 1) to have this program, be it there yet or not."""
     options = nested(
         _TCA_OPTIONS,
-        attribute(_TCA_BPF_OPS_LEN, _U16.pack(len(code) // _INSTRUCTION.size)),
-        attribute(_TCA_BPF_OPS, code),
+        attribute(_TCA_BPF_OPS_LEN, _U16.pack(len(code))),
+        attribute(_TCA_BPF_OPS, wire(code)),
         attribute(_TCA_BPF_FLAGS, _U32.pack(_DIRECT_ACTION)),
     )
     place = (link, number, _EGRESS, PREFERENCE << 16 | _ETH_P_ALL)

@@ -6,17 +6,23 @@ from collections import Counter
 
 import pytest
 
-from lvsguard.vrrp.transfer_message import Again, Begin, Prepare, Prepared, Sent, Target
+from lvsguard.vrrp.sync_sender import BURST
+from lvsguard.vrrp.transfer import SMALL
+from lvsguard.vrrp.transfer_message import Again, Begin, Prepare, Prepared, Sent, Stop, Target
+from tests.support.director import tell
 from tests.support.processes import wait_until
 from tests.support.sync_traffic import (
     KINDS,
     SYNCID,
+    backup,
     balance,
+    connections,
+    fill,
     start_clients,
     start_servers,
     take_vips,
 )
-from tests.support.topology import Host, Network
+from tests.support.topology import VIP, Host, Network
 from tests.support.transfer_child import transfer_child
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
@@ -37,6 +43,7 @@ COUNTS = {
 }
 TEMPLATES = 4 + COUNTS["sip4"]
 """One for the one client of each persistent service, and one for each call of the sip one."""
+OTHER_SYNCID = SYNCID - 1
 TARGET = Target(interface="eth0", syncid=SYNCID)
 
 
@@ -49,12 +56,6 @@ def table(director: Host) -> Counter[str]:
 def _clock(word: str) -> bool:
     minutes, _, seconds = word.partition(":")
     return len(word) == 5 and minutes.isdigit() and seconds.isdigit()
-
-
-def backup(director: Host, syncid: int = SYNCID) -> None:
-    """Run the kernel's backup daemon."""
-    start = f"ipvsadm --start-daemon backup --mcast-interface eth0 --syncid {syncid}"
-    director.run(*start.split())
 
 
 def test_the_other_directors_table_becomes_the_same(network: Network) -> None:
@@ -76,7 +77,7 @@ def test_the_other_directors_table_becomes_the_same(network: Network) -> None:
         sent = child.ask(Begin(target=TARGET))
         assert isinstance(sent, Sent), sent
         took = wait_until(lambda: table(network.director2) == wanted, 3, "all are there")
-        print(sent, f"there after {took:.2f} s")
+        tell("a table of every kind", entries=sent.entries, sent_s=sent.seconds, seen_s=took)
         # Both directors' entries are in one table of one kernel here: what the one gains moves the
         # place of the other's reader back, and templates of an engine may come twice.
         assert wanted.total() <= sent.entries <= wanted.total() + COUNTS["sip4"]
@@ -89,6 +90,79 @@ def test_the_other_directors_table_becomes_the_same(network: Network) -> None:
         assert table(network.director2) == wanted
 
     assert counted(network.director2) == counted(network.director1)
+
+
+@pytest.fixture
+def directors(network: Network) -> Network:
+    """Two directors that hear each their own sync id."""
+    for director, syncid in ((network.director1, OTHER_SYNCID), (network.director2, SYNCID)):
+        balance(director, network.realservers)
+        backup(director, syncid)
+    return network
+
+
+def test_a_large_table_is_sent_whole_once_and_then_only_what_is_new(directors: Network) -> None:
+    many, few = range(SMALL + 1000), range(SMALL + 1000, SMALL + 1100)
+    fill(directors, directors.director1, many, OTHER_SYNCID)
+    with transfer_child("director1") as child:
+        sent = child.ask(Begin(target=TARGET))
+        assert isinstance(sent, Sent)
+        assert (sent.entries, sent.whole) == (len(many), True)
+        wait_until(lambda: connections(directors.director2) == len(many), 3, "all are there")
+        fill(directors, directors.director1, few, OTHER_SYNCID)
+        again = child.ask(Again())
+        assert isinstance(again, Sent)
+        assert (again.entries, again.whole) == (len(few), False)
+        wait_until(lambda: connections(directors.director2) == len(many) + len(few), 3, "the new")
+
+
+def test_a_transfer_is_stopped_at_once_and_the_next_one_is_whole(directors: Network) -> None:
+    fill(directors, directors.director1, range(SMALL + 1000), OTHER_SYNCID)
+    with transfer_child("director1") as child:
+        child.send(Begin(target=Target(interface="eth0", syncid=SYNCID, rate=10)))
+        wait_until(lambda: connections(directors.director2) > 0, 5, "it has begun")
+        child.send(Stop())
+        stopped = child.receive()
+        assert isinstance(stopped, Sent)
+        assert stopped.stopped
+        assert stopped.messages == BURST
+        child.send(Begin(target=TARGET))
+        whole = child.receive()
+        assert isinstance(whole, Sent)
+        assert (whole.entries, whole.whole) == (SMALL + 1000, True)
+
+
+def test_only_the_vips_that_are_named_are_handed_over(directors: Network) -> None:
+    fill(directors, directors.director1, range(100), OTHER_SYNCID)
+    with transfer_child("director1") as child:
+        other = child.ask(Begin(target=TARGET, addresses=("10.0.0.9",), marks=()))
+        assert isinstance(other, Sent)
+        assert (other.entries, other.left_out) == (0, 100)
+        named = child.ask(Begin(target=TARGET, addresses=(str(VIP),), marks=()))
+        assert isinstance(named, Sent)
+        assert (named.entries, named.left_out) == (100, 0)
+
+
+def test_a_daemon_of_another_sync_id_takes_nothing(directors: Network) -> None:
+    fill(directors, directors.director1, range(100), OTHER_SYNCID)
+    with transfer_child("director1") as child:
+        target = Target(interface="eth0", syncid=SYNCID + 7)
+        assert isinstance(child.ask(Begin(target=target)), Sent)
+        assert isinstance(child.ask(Begin(target=TARGET)), Sent)
+        wait_until(lambda: connections(directors.director2) == 100, 3, "those with the right one")
+
+
+def test_the_table_goes_to_an_ipv6_group_too(network: Network) -> None:
+    for director in (network.director1, network.director2):
+        balance(director, network.realservers)
+    backup(network.director1, OTHER_SYNCID)
+    words = f"--start-daemon backup --mcast-interface eth0 --syncid {SYNCID} --mcast-group ff02::81"
+    network.director2.run("ipvsadm", *words.split())
+    fill(network, network.director1, range(100), OTHER_SYNCID)
+    with transfer_child("director1") as child:
+        target = Target(interface="eth0", syncid=SYNCID, group="ff02::81")
+        assert isinstance(child.ask(Begin(target=target)), Sent)
+        wait_until(lambda: connections(network.director2) == 100, 3, "all are there")
 
 
 def counted(director: Host) -> Counter[tuple[str, ...]]:

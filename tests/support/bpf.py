@@ -12,14 +12,21 @@ from lvsguard.vrrp.filter import Instruction
 
 _WORD = 0xFFFF_FFFF
 _NET = 0xFFF0_0000
+_PROTOCOL = 0xFFFF_F000
 _RANDOM = 0xFFFF_F000 + 56
+_SIZES = {0x20: 4, 0x28: 2, 0x30: 1, 0x40: 4, 0x50: 1}
 
 
 def run(
-    program: Sequence[Instruction], data: bytes, *, network: bytes = b"", random: int = 0
+    program: Sequence[Instruction],
+    data: bytes,
+    *,
+    network: bytes = b"",
+    random: int = 0,
+    protocol: int = 0,
 ) -> int:
     """The octets that the filter keeps, 0 when it drops. ``network``: the packet from its network
-    header on, where ``data`` begins behind it."""
+    header on, where ``data`` begins elsewhere; ``protocol``: its Ethernet type."""
     a = x = at = 0
     for _ in range(len(program)):
         one = program[at]
@@ -40,11 +47,17 @@ def run(
                 if not data:
                     return 0
                 x = (data[one.k] & 0xF) * 4
-            case 0x20 | 0x30 | 0x40 | 0x50:
-                if one.k == _RANDOM:
-                    a = random
+            case 0x54:
+                a &= one.k
+            case 0x64:
+                a = a << one.k & _WORD
+            case 0x07:
+                x = a
+            case 0x20 | 0x28 | 0x30 | 0x40 | 0x50:
+                if one.k in (_RANDOM, _PROTOCOL):
+                    a = random if one.k == _RANDOM else protocol
                     continue
-                size = 4 if one.code in (0x20, 0x40) else 1
+                size = _SIZES[one.code]
                 loaded = _load(data, network, one.k + (x if one.code in (0x40, 0x50) else 0), size)
                 if loaded is None:
                     return 0

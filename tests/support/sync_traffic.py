@@ -1,7 +1,8 @@
 """Connections of every kind that IPVS knows, through director1 of the seed network.
 
 `balance` makes a host a director of them by plain ipvsadm and iptables, `start_servers` and
-`start_clients` let packets flow. As a program it is one server, one client or one listener:
+`start_clients` let packets flow, and `fill` makes connections up. As a program it is one server,
+one client or one listener:
 
     python -m tests.support.sync_traffic serve|hold|listen [KIND:COUNT...]
 """
@@ -17,6 +18,10 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
+from lvsguard.vrrp.sync_codec import Entry, Flags, encode
+from lvsguard.vrrp.sync_sender import SyncSender
+from lvsguard.vrrp.transfer_message import Target
+from tests.support.processes import wait_until
 from tests.support.topology import VIP
 
 if TYPE_CHECKING:
@@ -112,6 +117,57 @@ def start_listener(host: Host) -> Process:
     process = host.start("listen", "python", "-m", __name__, "listen")
     process.wait_for("listening")
     return process
+
+
+def backup(director: Host, syncid: int = SYNCID) -> None:
+    """Run the kernel's backup daemon on a host."""
+    words = f"--start-daemon backup --mcast-interface eth0 --syncid {syncid}"
+    director.run("ipvsadm", *words.split())
+
+
+def fill(network: Network, director: Host, numbers: range, syncid: int) -> None:
+    """Give a director's table made-up connections to the VIP's port 80, over its backup daemon
+    of this sync id; more than clients could open here."""
+    realservers = [host.address.packed for host in network.realservers]
+    made = (
+        Entry(
+            protocol=TCP,
+            client=(0x0B000000 + n).to_bytes(4, "big"),
+            client_port=1024 + n % 60000,
+            virtual=VIP.packed,
+            virtual_port=80,
+            realserver=realservers[n % len(realservers)],
+            realserver_port=80,
+            state=1,
+            flags=int(Flags.DROUTE | Flags.NOOUTPUT),
+            fwmark=0,
+            timeout=3600,
+        )
+        for n in numbers
+    )
+    target = Target(interface="eth0", syncid=syncid, rate=2000)
+    sender_of = network.director2 if director is network.director1 else network.director1
+    before = connections(director)
+    with sender_of.entered():
+        sender = SyncSender(target, time.monotonic, time.sleep)
+    with contextlib.closing(sender):
+        for message in encode(made, syncid, sender.size_max):
+            sender.send(message)
+    wait_until(
+        lambda: connections(director) == before + len(numbers), 30, "the table is full", every_s=0.2
+    )
+
+
+def connections(director: Host) -> int:
+    """How many connections a host's services have."""
+    shown = director.run("ipvsadm", "-Ln").stdout.splitlines()
+    return sum(
+        int(word)
+        for line in shown
+        if "->" in line[:5]
+        for word in line.split()[4:]
+        if word.isdigit()
+    )
 
 
 def messages(listener: Process) -> list[bytes]:

@@ -1,0 +1,174 @@
+"""What it costs to hand over a table of 100,000 connections.
+
+    python -m tests.bench.sync_transfer [connections]
+    tests/lab/run --limit 300 python -m tests.bench.sync_transfer [connections]
+
+Anywhere: reading the text of such a table and writing its messages, that is, all that is done in
+Python. On a kernel with IPVS also a transfer from one director to another, twice: from a file with
+the text of the table, which is what a kernel costs that finds its place in it again (Linux 6.14),
+and as the transfer process does it, from /proc, where earlier kernels search from the start for
+each page. Of each it says what arrived.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from lvsguard.vrrp.conntable import ConnectionTable, Tally
+from lvsguard.vrrp.flow_facts import FlowFacts
+from lvsguard.vrrp.sync_codec import Packer, encode
+from lvsguard.vrrp.sync_sender import SyncSender
+from lvsguard.vrrp.transfer_message import RATE, Again, Begin, Prepare, Sent, Target
+from tests.support.ipvs_table import from_ipvsadm
+from tests.support.sync_traffic import SYNCID, backup, balance, connections, fill
+from tests.support.topology import Network, seed_network
+from tests.support.transfer_child import transfer_child
+
+CONNECTIONS = 100_000
+SIZE_MAX = 1472
+RUNS = 5
+OTHER_SYNCID = SYNCID - 1
+SERVICES = """\
+-A -t 10.0.0.8:80 -s rr
+-a -t 10.0.0.8:80 -r 10.0.0.42:80 -g -w 1
+-a -t 10.0.0.8:80 -r 10.0.0.43:80 -g -w 1
+-A -t [fd00::8]:80 -s rr
+-a -t [fd00::8]:80 -r [fd00::42]:80 -g -w 1
+-a -t [fd00::8]:80 -r [fd00::43]:80 -g -w 1
+"""
+
+
+def ipv4(count: int) -> Iterator[str]:
+    """Lines of /proc/net/ip_vs_conn."""
+    for n in range(count):
+        ends = f"0A{n:06X} {1024 + n % 60000:04X} 0A000008 0050 0A0000{42 + n % 2:02X} 0050"
+        yield f"TCP {ends} ESTABLISHED {n % 900:7d}\n"
+
+
+def ipv6(count: int) -> Iterator[str]:
+    """The same, with longer addresses."""
+    net = "fd00:0000:0000:0000:0000:0000"
+    for n in range(count):
+        client = f"{net}:{n >> 16:04x}:{n & 65535:04x} {1024 + n % 60000:04X}"
+        server = f"{net}:0000:{0x42 + n % 2:04x} 0050"
+        yield f"TCP {client} {net}:0000:0008 0050 {server} ESTABLISHED {n % 900:7d}\n"
+
+
+def in_python(folder: Path, count: int) -> None:
+    """Read text, write messages."""
+    facts = FlowFacts(from_ipvsadm(SERVICES))
+    for name, lines in (("IPv4", ipv4(count)), ("IPv6", ipv6(count))):
+        file = folder / name
+        file.write_text("".join(lines))
+        reads, writes, again = [], [], []
+        for _ in range(RUNS):
+            tally = Tally()
+            table = ConnectionTable(facts, path=file)
+            begun = time.perf_counter()
+            entries = [entry for slice_ in table.read(tally) for entry in slice_]
+            reads.append(time.perf_counter() - begun)
+            assert (tally.entries, tally.unknown) == (count, 0)
+            begun = time.perf_counter()
+            messages = list(encode(entries, SYNCID, SIZE_MAX))
+            writes.append(time.perf_counter() - begun)
+            begun = time.perf_counter()
+            assert not any(table.read(tally, new_only=True))
+            again.append(time.perf_counter() - begun)
+        print(
+            f"{name}: {count} connections, {len(messages)} messages: read {min(reads):.2f} s, write"
+            f" {min(writes):.2f} s, read again with nothing new {min(again):.3f} s;"
+            f" paced at {RATE} messages/s: {len(messages) / RATE:.2f} s at least"
+        )
+
+
+def from_file(network: Network, folder: Path, count: int) -> None:
+    """Send what a kernel without a search would give."""
+    file = folder / "table"
+    with network.director1.entered():
+        file.write_bytes(Path("/proc/thread-self/net/ip_vs_conn").read_bytes())
+        target = Target(interface="eth0", syncid=SYNCID)
+        sender = SyncSender(target, time.monotonic, time.sleep)
+    facts = FlowFacts(from_ipvsadm("\n".join(network.director1.ipvs()) + "\n"))
+    table, tally, packer = ConnectionTable(facts, path=file), Tally(), Packer(SYNCID, SIZE_MAX)
+    begun = time.monotonic()
+    with closing(sender):
+        for entries in table.read(tally):
+            for entry in entries:
+                full = packer.add(entry)
+                if full is not None:
+                    sender.send(full)
+        rest = packer.rest()
+        if rest is not None:
+            sender.send(rest)
+    report("from a file", time.monotonic() - begun, tally.entries, network, count)
+
+
+def from_proc(network: Network, count: int) -> None:
+    """Send as it is done."""
+    with transfer_child("director1") as child:
+        child.ask(Prepare())
+        for name, message in (
+            ("from /proc", Begin(target=Target(interface="eth0", syncid=SYNCID))),
+            ("again, nothing new", Again()),
+        ):
+            used = child.cpu_s()
+            sent = child.ask(message)
+            assert isinstance(sent, Sent), sent
+            report(name, sent.seconds, sent.entries, network, count)
+            print(f"  {child.cpu_s() - used:.2f} s of processor time")
+
+
+def report(name: str, seconds: float, entries: int, network: Network, count: int) -> None:
+    """Print one transfer."""
+    time.sleep(0.5)
+    print(f"{name}: {entries} sent in {seconds:.2f} s, {connections(network.director2)} of {count}")
+
+
+def between_directors(folder: Path, count: int) -> None:
+    """A table on director1, sent to director2."""
+    with seed_network(folder) as network:
+        for director, syncid in ((network.director1, OTHER_SYNCID), (network.director2, SYNCID)):
+            balance(director, network.realservers)
+            backup(director, syncid)
+        fill(network, director=network.director1, numbers=range(count), syncid=OTHER_SYNCID)
+        begun = time.monotonic()
+        with network.director1.entered():
+            Path("/proc/thread-self/net/ip_vs_conn").read_bytes()
+        print(f"{os.uname().release}: /proc gives the table in {time.monotonic() - begun:.2f} s")
+        # Both directors' entries are in one table of one kernel here, through which a search goes:
+        # so what comes from /proc costs up to three times of what it does on two hosts.
+        from_file(network, folder, count)
+        from_proc(network, count)
+        received(network)
+
+
+def received(network: Network) -> None:
+    """Print whether the peer's socket overflowed."""
+    with network.director2.entered():
+        lines = Path("/proc/thread-self/net/snmp").read_text().splitlines()
+    names, values = (line.split() for line in lines if line.startswith("Udp:"))
+    counted = dict(zip(names, values, strict=True))
+    print(f"the peer's socket overflowed {counted['RcvbufErrors']} times")
+
+
+def main() -> None:
+    """All that can be measured here."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else CONNECTIONS
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000)
+    with tempfile.TemporaryDirectory() as name:
+        in_python(Path(name), count)
+        if os.geteuid() == 0 and Path("/proc/net/ip_vs").exists():
+            between_directors(Path(name), count)
+
+
+if __name__ == "__main__":
+    main()
