@@ -24,8 +24,11 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def loaded(path: Path, director: str | None = None, *, here: bool = False) -> Config:
-    """A configuration, ``here``: held against this host too. Its problems end the command."""
+def loaded(
+    path: Path, director: str | None = None, *, here: bool = False, bystander: bool = False
+) -> Config:
+    """A configuration, ``here``: held against this host too; ``bystander``: which is no director.
+    Its problems end the command."""
     from lvsguard.config.load import load
     from lvsguard.config.problem import ConfigError
 
@@ -35,6 +38,7 @@ def loaded(path: Path, director: str | None = None, *, here: bool = False) -> Co
             director=director,
             interfaces=interfaces() if here else None,
             elsewhere=not here,
+            bystander=bystander,
         )
     except ConfigError as error:
         problems = [printable(str(problem)) for problem in error.problems]

@@ -215,7 +215,7 @@ def _setup(args: argparse.Namespace) -> RealserverSetup:
 
     vips, rip = tuple(args.vip), args.rip
     if not vips:
-        vips, rip = _configured(loaded(config_path(args)), rip)
+        vips, rip = _configured(loaded(config_path(args), bystander=True), rip)
     try:
         return RealserverSetup(vips=vips, rip=rip, link=args.link, mode=ArpMode(args.arp))
     except SetupError as error:

@@ -19,7 +19,7 @@ from lvsguard.config.build import build
 from lvsguard.config.locate import Lines
 from lvsguard.config.problem import ConfigError, Problem, spell
 from lvsguard.config.review import Interfaces
-from lvsguard.config.rules import review
+from lvsguard.config.rules import named_directors, review
 from lvsguard.config.secret import without_secrets
 from lvsguard.config.validate import VALUES, Fault, bounded, size, validate
 from lvsguard.config.vrrp_keys import read_keys
@@ -36,13 +36,15 @@ def load(
     director: str | None = None,
     interfaces: Interfaces | None = None,
     elsewhere: bool = False,
+    bystander: bool = False,
 ) -> Config:
     """Read a config file. Raises ConfigError with every problem in it.
 
     ``director``: name of this director, over the file's and the host's. ``interfaces``: addresses
     of this host's interfaces by name, to judge the file by and to find the address that each check
     asks from; None judges the file without them. ``elsewhere``: as for another host, so the key
-    files that it names are not read, and their keys are missing in what comes back.
+    files that it names are not read, and their keys are missing in what comes back. ``bystander``:
+    this host is no director (a realserver), so the file is read as its first director reads it.
     """
     name = str(path)
     try:
@@ -59,7 +61,14 @@ def load(
         raise _refuse(name, "cannot be read; give the lvsguard user read access") from None
     except (OSError, ValueError) as error:
         raise _refuse(name, f"cannot be read: {getattr(error, 'strerror', error)}") from None
-    return loads(data, file=name, director=director, interfaces=interfaces, elsewhere=elsewhere)
+    return loads(
+        data,
+        file=name,
+        director=director,
+        interfaces=interfaces,
+        elsewhere=elsewhere,
+        bystander=bystander,
+    )
 
 
 def loads(
@@ -69,6 +78,7 @@ def loads(
     director: str | None = None,
     interfaces: Interfaces | None = None,
     elsewhere: bool = False,
+    bystander: bool = False,
 ) -> Config:
     """Read the text of a config. ``file`` is its name in messages. Otherwise as ``load``."""
     text = _text(data, file)
@@ -76,6 +86,8 @@ def loads(
     validated = validate(values)
     faults = list(validated.faults)
     if validated.document is not None:
+        if bystander and director is None:
+            director = next(iter(named_directors(validated.document)), None)
         name, trouble = _director(director, validated.document.director.name)
         if ("director", "name") not in validated.doubtful:
             faults += trouble

@@ -32,6 +32,11 @@ def review(
     return sheet.faults
 
 
+def named_directors(document: Document) -> tuple[str, ...]:
+    """Directors that the file names in its tables; none in a file for one director."""
+    return next((tuple(names) for _, names in _per_director(document, ())), ())
+
+
 def _check_directors(sheet: Review) -> None:
     """Every per-director table names the same directors, this one among them."""
     first: KeyPath = ()

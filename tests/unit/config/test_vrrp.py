@@ -211,6 +211,15 @@ def test_one_file_serves_all_directors_and_nobody_is_its_own_peer(
     )
 
 
+def test_a_host_that_is_no_director_reads_the_file_as_the_first_one() -> None:
+    text = f"{SEED}{SHARED}{SERVICE}"
+    with pytest.raises(ConfigError, match='no value for this director, "web1"'):
+        loads(text, director="web1")
+    assert loads(text, bystander=True).director == "director1"
+    alone = loads(PLAIN.replace("[director]", '[director]\nname = "alone"'), bystander=True)
+    assert alone.director == "alone"
+
+
 def test_a_source_that_is_written_wins_over_the_own_entry_of_the_peers() -> None:
     assert str(vrrp(f'source = "10.0.0.44"\n{SHARED}').source) == "10.0.0.44"
 
