@@ -12,7 +12,9 @@ from tests.support.processes import wait_until
 from tests.support.sync_traffic import (
     KINDS,
     SYNCID,
+    backup,
     balance,
+    connections,
     messages,
     start_clients,
     start_listener,
@@ -53,3 +55,24 @@ def test_every_message_of_the_kernels_master_is_read_and_written_alike(network: 
         message = decode(data, SYNCID)
         assert isinstance(message, Message), (message, data.hex())
         assert list(encode(message.entries, SYNCID, 1472)) == [data]
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(1472, range(1)), (1, range(29, 31))], ids=["full", "one connection"]
+)
+def test_a_message_of_one_connection_is_not_kept_for_two_seconds(
+    network: Network, size: int, told: range
+) -> None:
+    """The kernel's master sends a message that is full, at the next connection; else it waits."""
+    start_servers(network)
+    for director in (network.director1, network.director2):
+        balance(director, network.realservers)
+    take_vips(network.director1)
+    backup(network.director2)
+    network.director1.sysctl("net.ipv4.vs.sync_threshold", "2 0")
+    words = f"--start-daemon master --mcast-interface eth0 --syncid {SYNCID} --sync-maxlen {size}"
+    network.director1.run("ipvsadm", *words.split())
+    start_clients(network.client, {"tcp4": 30})
+    time.sleep(0.2)
+    assert connections(network.director2) in told
+    wait_until(lambda: connections(network.director2) == 30, 2 * BUFFER_S, "all are told")
