@@ -281,7 +281,7 @@ class SyncTable(Table):
     )
     port: Annotated[int, whole(1, PORT_MAX, "a UDP port")] = Field(8848, description="UDP port.")
     threshold: Annotated[int, whole(1, 1_000_000)] = Field(
-        3, description="Packets of a connection after which it is first sent."
+        2, description="Packets of a connection after which it is first sent."
     )
     period: Annotated[int, whole(0, 1_000_000)] = Field(
         50,

@@ -18,6 +18,7 @@ from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.report import Reporter
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.sight import Sight
+from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.config import Check, Config
 from lvsguard.core.drift import drifts
 from lvsguard.core.event import (
@@ -331,7 +332,7 @@ class Controller:
         async with self._busy:
             self.owned |= _keys(config)
             self.book.configure(config, time.monotonic())
-            self._settings.configure(config.ipvs)
+            self._settings.configure(config.ipvs, wanted_sync(config))
             self._owner.let_go(_elected(config))
             self._owner.watch(_interfaces(config))
             before = self.report.steps

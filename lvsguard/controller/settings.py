@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lvsguard.controller.sync import Sync
 from lvsguard.core.config import IpvsSettings
+from lvsguard.core.vrrp import ConnectionSync
 from lvsguard.kernel.port import Ipvs, KernelError, Timeouts
 from lvsguard.kernel.sysctl import SettingValue, Sysctl
 
@@ -31,14 +33,22 @@ class Held:
 class Settings:
     """Writes what differs, each time it is asked to look."""
 
-    def __init__(self, wanted: IpvsSettings, sysctl: Sysctl | None = None) -> None:
+    def __init__(
+        self,
+        wanted: IpvsSettings,
+        sysctl: Sysctl | None = None,
+        *,
+        sync: ConnectionSync | None = None,
+    ) -> None:
         """Nothing is written before the first ``hold``."""
         self._wanted = wanted
         self._sysctl = sysctl or Sysctl()
+        self._sync = Sync(sync, self._sysctl)
 
-    def configure(self, wanted: IpvsSettings) -> None:
+    def configure(self, wanted: IpvsSettings, sync: ConnectionSync | None = None) -> None:
         """Hold other values from now on; a setting no longer named stays as it is."""
         self._wanted = wanted
+        self._sync.configure(sync)
 
     async def hold(self, ipvs: Ipvs) -> Held:
         """Look at every setting and write what differs."""
@@ -54,7 +64,8 @@ class Settings:
             else:
                 changes.extend(map(str, written))
         changes.extend(await self._hold_timeouts(ipvs))
-        return Held(tuple(changes), tuple(troubles))
+        started, failed = await self._sync.hold(ipvs)
+        return Held((*changes, *started), (*troubles, *failed))
 
     async def _hold_timeouts(self, ipvs: Ipvs) -> list[str]:
         want = self._wanted

@@ -154,7 +154,7 @@ class ConnectionSync:
     group: IPAddress | None = None
     """Multicast group; None: the kernel's 224.0.0.81."""
     port: int = 8848
-    threshold: int = 3
+    threshold: int = 2
     """Packets of a connection after which it is first sent."""
     period: int = 50
     """Packets between two later messages of one connection."""

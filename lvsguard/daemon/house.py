@@ -17,6 +17,7 @@ from lvsguard.admin.server import AdminServer
 from lvsguard.controller import Controller
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.standing import Standings
+from lvsguard.controller.sync import wanted_sync
 from lvsguard.controller.view import LiveView
 from lvsguard.core.config import Config, OnStop
 from lvsguard.core.event import Event, KernelFailed, ProberDied, StateTrouble, Stopping
@@ -64,7 +65,7 @@ class House:
             config,
             open_ipvs=_open_ipvs,
             owner=self._owner,
-            settings=Settings(config.ipvs),
+            settings=Settings(config.ipvs, sync=wanted_sync(config)),
             emit=self.emit,
             latency=self._metrics.verdict_to_kernel,
             recorded=journal.owned(),

@@ -60,8 +60,8 @@ class Instance:
             strict=put.strict,
         )
         group = GROUP_V4 if family == 4 else GROUP_V6
-        source = ip_address(put.source) if put.source else None
-        self.source = source if source and source.version == family else None
+        named = (ip_address(one) for one in (put.source, put.source6) if one)
+        self.source = next((one for one in named if one.version == family), None)
         """The address to speak from that the config names."""
         self._destinations = tuple(sorted(self._wire.peers, key=int)) or (group,)
         plain = tuple(one.address for one in listed)

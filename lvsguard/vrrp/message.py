@@ -63,6 +63,7 @@ class Put(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     auth: HmacAuth | None
     peers: tuple[str, ...]
     source: str | None
+    source6: str | None
     unicast_ttl: int | None
     strict: bool
     preempt: bool
@@ -203,6 +204,7 @@ def put(vip: VipConfig, vrrp: VrrpConfig) -> Put:
         addresses=tuple(map(address, vip.addresses)),
         peers=tuple(map(str, vrrp.peers)),
         source=str(vrrp.source) if vrrp.source else None,
+        source6=str(vrrp.source6) if vrrp.source6 else None,
         **kept,
     )
 
@@ -220,7 +222,7 @@ def event_of(message: Told) -> Event:
         raise MessageError(f"no event of version {VERSION}: {error}") from error
 
 
-_OTHERWISE: Final = frozenset({"name", "addresses", "peers", "source"})
+_OTHERWISE: Final = frozenset({"name", "addresses", "peers", "source", "source6"})
 
 _encoder: Final = msgspec.json.Encoder()
 _to_process: Final[msgspec.json.Decoder[ToProcess]] = msgspec.json.Decoder(ToProcess)
