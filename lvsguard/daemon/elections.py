@@ -7,14 +7,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from math import inf
 
 from lvsguard.controller.standing import Standings
 from lvsguard.core.config import Config, OnStop
+from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event, KernelFailed, Repaired
 from lvsguard.core.step import AddAddress
 from lvsguard.core.vrrp_event import PriorityChanged, VrrpProcessDied
 from lvsguard.vrrp.client import VrrpClient
-from lvsguard.vrrp.message import Failed, Mended, State, Told, event_of, vip_address
+from lvsguard.vrrp.message import (
+    LATENESS,
+    Counts,
+    Failed,
+    Mended,
+    State,
+    Told,
+    event_of,
+    vip_address,
+)
 
 LOOK_S = 0.25
 """Rhythm of the looks at what the priority depends on."""
@@ -30,6 +41,7 @@ class Elections:
         self._config = config
         self._standings = standings
         self._emit = emit
+        self._there = time.time()
         self.client = VrrpClient(told=self._told, changed=self._changed, died=self._died)
 
     async def run(self) -> None:
@@ -49,6 +61,19 @@ class Elections:
     async def leave(self, on_stop: OnStop) -> None:
         """Hand over what this director is master of."""
         await self.client.leave(keep=on_stop is OnStop.KEEP)
+
+    def status(self) -> ElectionStatus | None:
+        """How the VRRP process does, for metrics and health; None: no VIP group has an election."""
+        wanted = [vip.name for vip in self._config.vips if vip.vrrp is not None]
+        client = self.client
+        if client.alive or not wanted:
+            self._there = time.time()
+        if not wanted:
+            return None
+        known = self._standings.now
+        ready = {name: name in known and known[name].ready for name in wanted}
+        counts = _counts(client.counts) if client.counts is not None else None
+        return ElectionStatus(client.alive, self._there, client.pid, ready, counts)
 
     async def _stand(self) -> None:
         while True:
@@ -78,3 +103,18 @@ class Elections:
 
     def _died(self, how: str) -> None:
         self._emit(VrrpProcessDied(how))
+
+
+def _counts(told: Counts) -> ElectionCounts:
+    return ElectionCounts(
+        sent=told.sent,
+        received=told.received,
+        rejected=told.rejected,
+        discarded=told.discarded,
+        announced=told.announced,
+        conflicts=told.conflicts,
+        claims=told.claims,
+        lateness=dict(zip((*LATENESS, inf), told.lateness, strict=True)),
+        lateness_sum=told.lateness_sum,
+        real_time=told.real_time,
+    )

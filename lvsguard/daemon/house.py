@@ -248,6 +248,7 @@ class House:
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
             self._metrics.loop_lag(now - begun - TICK_S)
+            self._metrics.elections(self._elections.status())
             if self._manager.watchdog_interval and now - fed >= self._manager.watchdog_interval:
                 self._manager.alive()
                 fed = now

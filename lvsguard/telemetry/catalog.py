@@ -116,6 +116,59 @@ LAST_CHECK = _gauge(
     "check",
 )
 
+# -- elections (only where a VIP group has one) ------------------------------------------------
+
+VRRP_ALIVE = _gauge(
+    "vrrp_process_alive", "1 when the VRRP process is there and speaks to the controller, else 0."
+)
+VRRP_RESTARTS = _counter(
+    "vrrp_process_restarts", "VRRP processes that ended, or fell silent, and were started anew."
+)
+VRRP_REAL_TIME = _gauge(
+    "vrrp_real_time", "1 when the VRRP process runs with real-time priority, else 0."
+)
+VRRP_STATE = _gauge(
+    "vrrp_state",
+    "1 for the role that this director has for the VIP group, 0 for the others.",
+    "vip",
+    "state",
+)
+VRRP_PRIORITY = _gauge("vrrp_priority", "Priority that this director stands with now.", "vip")
+VRRP_READY = _gauge(
+    "vrrp_ready", "1 when this director can serve the VIP group, 0 when it stands back.", "vip"
+)
+VRRP_TRANSITIONS = _counter("vrrp_transitions", "Changes of role, by the new one.", "vip", "to")
+VRRP_SENT = _counter(
+    "vrrp_adverts_sent", "Adverts sent; one for each path and each unicast peer.", "vip"
+)
+VRRP_RECEIVED = _counter("vrrp_adverts_received", "Adverts of others that were believed.", "vip")
+VRRP_REJECTED = _counter(
+    "vrrp_adverts_rejected",
+    "Adverts of others that were dropped, by reason; lvsguard events tells what to do about it.",
+    "vip",
+    "reason",
+)
+VRRP_DISCARDED = _counter(
+    "vrrp_packets_discarded",
+    "Packets that were thrown away before they were looked at as adverts, by reason; some of them "
+    "are estimated from samples.",
+    "reason",
+)
+VRRP_ANNOUNCEMENTS = _counter(
+    "vrrp_announcements", "ARP and ND frames sent to tell neighbours where the VIPs are."
+)
+VRRP_CONFLICTS = _counter(
+    "vrrp_conflicts", "Times that another master was heard while this director was master.", "vip"
+)
+ARP_CONFLICTS = _counter(
+    "vip_arp_conflicts",
+    "Times that somebody else answered ARP or ND for the VIP while this director was master.",
+    "vip",
+)
+VRRP_LATENESS = _histogram(
+    "vrrp_timer_lateness_seconds", "How late the VRRP process was to send its adverts."
+)
+
 # -- VIPs, services, realservers ---------------------------------------------------------------
 
 VIP_HELD = _gauge(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lvsguard.core.snapshot import View
+from lvsguard.core.election_status import ElectionStatus
+from lvsguard.core.snapshot import Role, View
 from lvsguard.serving import Slices
 
 STALE_SECONDS = 10.0
 """Without a complete pass for so long the controller counts as stuck."""
+AWAY_SECONDS = 5.0
+"""The VRRP process may be gone for so long: it is started anew within a second or two."""
 REASONS_MAX = 50
 
 
@@ -24,8 +27,11 @@ class Judgement:
         return not self.reasons
 
 
-def alive(view: View, now: float) -> Judgement:
-    """Whether the daemon does its work: passes happen, the probers live. ``now``: wall clock."""
+def alive(view: View, election: ElectionStatus | None, now: float) -> Judgement:
+    """Whether the daemon does its work: passes happen, the probers and the VRRP process live.
+
+    ``election`` is None when no VIP group has one; ``now`` is the wall clock.
+    """
     loop = view.loop()
     reasons = []
     last = loop.last_pass or view.started
@@ -36,16 +42,23 @@ def alive(view: View, now: float) -> Judgement:
         reasons.append(
             f"{loop.probers} of {loop.probers_wanted} probers alive: verdicts stand, see the log"
         )
+    reasons += _away(election, now)
     return Judgement(tuple(reasons))
 
 
-async def ready(view: View) -> Judgement:
-    """Whether clients are served: the kernel is as wanted, and every service has its quorum."""
+async def ready(view: View, election: ElectionStatus | None, now: float) -> Judgement:
+    """Whether clients are served, or would be: the kernel is as wanted, every service has its
+    quorum, and this director is master of each VIP group or stands by to become it. So a backup
+    that is well is ready.
+    """
     reasons = []
     loop = view.loop()
     if not loop.programmed:
         reasons.append("the kernel is not as wanted")
         reasons += loop.trouble
+    if election is not None:
+        reasons += _away(election, now)
+        reasons += _absent(view, election)
     slices = Slices()
     for service in view.services():
         if service.quorum_have < service.quorum_need:
@@ -58,3 +71,27 @@ async def ready(view: View) -> Judgement:
     if len(reasons) > REASONS_MAX:
         reasons = [*reasons[:REASONS_MAX], f"and {len(reasons) - REASONS_MAX} more"]
     return Judgement(tuple(reasons))
+
+
+def _away(election: ElectionStatus | None, now: float) -> list[str]:
+    if election is None or election.alive or now - election.there <= AWAY_SECONDS:
+        return []
+    return [
+        f"the VRRP process is gone since {now - election.there:.0f} s: its VIPs stand as they did, "
+        "nobody speaks for them; see the log"
+    ]
+
+
+def _absent(view: View, election: ElectionStatus) -> list[str]:
+    """VIP groups that this director could not take over."""
+    reasons = []
+    for vip in view.vips():
+        if vip.vrid is None:
+            continue
+        if vip.role in (Role.FAULT, Role.INIT):
+            reasons.append(
+                f"VIP {vip.name}: {vip.role}, it takes no part: lvsguard events says why"
+            )
+        elif not election.ready.get(vip.name, False):
+            reasons.append(f"VIP {vip.name}: stands back: lvsguard events says why")
+    return reasons

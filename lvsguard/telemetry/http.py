@@ -93,8 +93,8 @@ class TelemetryServer:
         if request.path == "/metrics":
             return await self._exposition(request)
         if request.path == "/healthz":
-            return _judged(health.alive(self._view, time.time()))
-        return _judged(await health.ready(self._view))
+            return _judged(health.alive(self._view, self._metrics.election, time.time()))
+        return _judged(await health.ready(self._view, self._metrics.election, time.time()))
 
     async def _exposition(self, request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE})

@@ -13,6 +13,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from lvsguard.core.config import Config
+from lvsguard.core.election_status import ElectionStatus
 from lvsguard.core.event import (
     Event,
     HealthChanged,
@@ -28,10 +29,12 @@ from lvsguard.core.event import (
 from lvsguard.core.health import Verdict
 from lvsguard.core.snapshot import View
 from lvsguard.core.tally import Tally
+from lvsguard.core.vrrp_event import RoleChanged, VrrpProcessDied
 from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog, overview, tables
 from lvsguard.telemetry.catalog import Metric
 from lvsguard.telemetry.checks import Checks
+from lvsguard.telemetry.elections import Elections
 
 LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 DRIFTS = ("service", "realserver", "address", "table", "setting")
@@ -45,6 +48,7 @@ class Metrics:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
         self._checks = Checks()
+        self._elections = Elections()
         self._labels = tables.Labels()
         self._events = _counter(catalog.EVENTS, registry)
         self._reloads = _counter(catalog.RELOADS, registry)
@@ -71,6 +75,7 @@ class Metrics:
     def configure(self, config: Config) -> None:
         """A configuration is in force: tallies are told apart by its services."""
         self._checks.configure(config)
+        self._elections.configure(config)
 
     def event(self, event: Event) -> None:
         """Count an event."""
@@ -95,10 +100,23 @@ class Metrics:
                 self._reloads.labels("refused").inc()
             case StateTrouble():
                 self._state.set(event.ok)
+            case RoleChanged():
+                self._elections.changed(event)
+            case VrrpProcessDied():
+                self._elections.died()
 
     def tally(self, tallies: Sequence[Tally]) -> None:
         """Add a prober's batch."""
         self._checks.add(tallies)
+
+    @property
+    def election(self) -> ElectionStatus | None:
+        """What was told last of the VRRP process; None: no VIP group has an election."""
+        return self._elections.status
+
+    def elections(self, status: ElectionStatus | None) -> None:
+        """Tell how the VRRP process does, and what it has counted: each second, or more often."""
+        self._elections.take(status)
 
     def verdict_to_kernel(self, seconds: float) -> None:
         """A change of verdict has reached the kernel."""
@@ -114,6 +132,7 @@ class Metrics:
         begun = perf_counter()
         slices.begin()
         small = b"".join(overview.pieces(view, self._spent, self._longest))
+        small += b"".join(self._elections.pieces(view))
         small += prometheus_client.generate_latest(self._registry)
         slices.end()
         yield small

@@ -174,6 +174,7 @@ class VrrpClient:
     async def _live(self) -> str:
         connection, process = self._reach()
         self.pid = process.pid if process is not None else 0
+        self.counts = None  # those were another's, or come again
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[str] = loop.create_future()
         self._socket, self._greeted, self._heard = connection, False, time.monotonic()

@@ -83,7 +83,7 @@ class Instance:
         )
         a = put.announcing
         self.rhythm = Rhythm(a.repeat, a.delay, a.repeat, a.refresh)
-        self.sent = self.received = self.conflicts = 0
+        self.sent = self.received = self.conflicts = self.claims = 0
         self.rejected: Counter[str] = Counter()
 
     @property

@@ -165,6 +165,9 @@ class Counts(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     announced: int
     """ARP and ND frames."""
     conflicts: dict[str, int]
+    """Adverts of another master."""
+    claims: dict[str, int]
+    """Answers of somebody else for a VIP, by ARP or ND."""
     lateness: tuple[int, ...]
     """Adverts by how late they left: counts below each of ``LATENESS``, and one beyond."""
     lateness_sum: float

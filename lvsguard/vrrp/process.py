@@ -291,13 +291,14 @@ class Process:
             discarded=dict(self._station.paths.discarded()),
             announced=self._station.announced,
             conflicts=column["conflicts"],
+            claims=column["claims"],
             lateness=tuple(late.counts),
             lateness_sum=late.sum,
             real_time=self._real_time,
         )
 
 
-_COUNTED: Final = ("sent", "received", "conflicts")
+_COUNTED: Final = ("sent", "received", "conflicts", "claims")
 
 
 def _same(one: State, other: State) -> bool:

@@ -298,7 +298,7 @@ class Station:
                 ours = any(one.address == claim.address for one in mine.addresses)
                 settled = election.state is State.MASTER and now - election.since > RETRY_S
                 if ours and settled:
-                    mine.conflicts += 1
+                    mine.claims += 1
                     how = "arp" if mine.family == 4 else "nd"
                     self._once(VipConflict(mine.vip, claim.mac, how, str(claim.address)), now)
                     self._begin_announcing(mine, Cause.CONTESTED, now)

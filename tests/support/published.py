@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
+from math import inf
 
 from lvsguard.admin.entry import Entry, entry
 from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
 from lvsguard.core.config import CheckKind
+from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event, OverrideCleared, OverrideSet
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import (
@@ -54,6 +56,29 @@ WELL = Loop(
     probers=1,
     probers_wanted=1,
     kernel_writes=4,
+)
+
+ELECTED = VipStatus(
+    "web", (VIP,), frozenset(), Role.BACKUP, NOON - 60, vrid=51, priority=100, master="10.0.0.41"
+)
+"""A backup."""
+ELECTION = ElectionStatus(
+    alive=True,
+    there=NOON,
+    pid=4711,
+    ready={"web": True},
+    counts=ElectionCounts(
+        sent={"web": 20},
+        received={"web": 60},
+        rejected={"web": {"ttl": 2, "checksum": 1}},
+        discarded={"short": 3},
+        announced=10,
+        conflicts={"web": 1},
+        claims={"web": 0},
+        lateness={0.001: 17, 0.002: 2, inf: 1},
+        lateness_sum=1.5,
+        real_time=True,
+    ),
 )
 
 

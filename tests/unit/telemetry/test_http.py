@@ -14,12 +14,13 @@ from dataclasses import replace
 import pytest
 
 from lvsguard.core.health import Verdict
+from lvsguard.core.snapshot import Role
 from lvsguard.serving import Bounds
 from lvsguard.telemetry.exposition import CONTENT_TYPE
 from lvsguard.telemetry.health import alive, ready
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
-from tests.support.published import NOON, WELL, Picture, realserver, service
+from tests.support.published import ELECTED, ELECTION, NOON, WELL, Picture, realserver, service
 from tests.unit.admin.asking import Answer, parse
 
 HOST = "127.0.0.1"
@@ -147,14 +148,63 @@ async def test_a_port_that_is_taken_is_told_and_had_later(
 class TestJudgement:
     def test_the_daemon_is_alive_until_its_first_pass_is_overdue(self) -> None:
         picture = Picture(pulse=replace(WELL, last_pass=0.0), started=NOON)
-        assert alive(picture, NOON + 5).ok
-        late = alive(picture, NOON + 11)
+        assert alive(picture, None, NOON + 5).ok
+        late = alive(picture, None, NOON + 11)
         assert late.reasons == (
             "no pass has ended; the start was 11 s ago: see lvsguard status and the log",
         )
 
     async def test_reasons_are_bounded(self) -> None:
         lost = service(realserver(verdict=Verdict.DOWN, weight=0))
-        judgement = await ready(Picture([replace(lost, name=f"s{n}") for n in range(200)]))
+        picture = Picture([replace(lost, name=f"s{n}") for n in range(200)])
+        judgement = await ready(picture, None, NOON)
         assert len(judgement.reasons) == 51
         assert judgement.reasons[-1] == "and 150 more"
+
+
+class TestJudgementOfElections:
+    async def test_a_backup_that_is_well_is_ready(self) -> None:
+        picture = Picture([service(realserver())], groups=(ELECTED,))
+        assert (await ready(picture, ELECTION, NOON)).reasons == ()
+
+    @pytest.mark.parametrize("role", [Role.FAULT, Role.INIT])
+    async def test_who_takes_no_part_is_alive_and_not_ready(self, role: Role) -> None:
+        picture = Picture([service(realserver())], groups=(replace(ELECTED, role=role),))
+        (reason,) = (await ready(picture, ELECTION, NOON)).reasons
+        assert reason == f"VIP web: {role}, it takes no part: lvsguard events says why"
+        assert alive(picture, ELECTION, NOON).ok
+
+    async def test_who_stands_back_is_not_ready(self) -> None:
+        picture = Picture([service(realserver())], groups=(ELECTED,))
+        (reason,) = (await ready(picture, replace(ELECTION, ready={"web": False}), NOON)).reasons
+        assert reason == "VIP web: stands back: lvsguard events says why"
+
+    async def test_a_vip_without_election_asks_for_nothing(self) -> None:
+        lone = replace(ELECTED, name="other", vrid=None, role=Role.INIT)
+        picture = Picture([service(realserver())], groups=(ELECTED, lone))
+        assert (await ready(picture, ELECTION, NOON)).ok
+
+    async def test_a_vrrp_process_may_be_replaced_but_not_be_gone(self) -> None:
+        picture = Picture([service(realserver())], groups=(ELECTED,))
+        gone = replace(ELECTION, alive=False, there=NOON)
+        picture.pulse = replace(WELL, last_pass=NOON + 5)
+        assert alive(picture, gone, NOON + 4).ok
+        assert (await ready(picture, gone, NOON + 4)).ok
+        (reason,) = alive(picture, gone, NOON + 6).reasons
+        assert reason.startswith("the VRRP process is gone since 6 s")
+        assert (await ready(picture, gone, NOON + 6)).reasons == (reason,)
+
+
+async def test_health_is_503_when_the_vrrp_process_is_gone(picture: Picture) -> None:
+    metrics = Metrics()
+    metrics.elections(replace(ELECTION, alive=False, there=time.time() - 60))
+    server = TelemetryServer(picture, metrics, HOST, 0)
+    task = asyncio.create_task(server.run())
+    await server.listening.wait()
+    for path in ("/healthz", "/readyz"):
+        answer = await get(server, path)
+        assert answer.status == 503
+        assert "the VRRP process is gone since 60 s" in answer.json["reasons"][0]
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

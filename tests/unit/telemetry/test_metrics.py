@@ -22,6 +22,7 @@ from lvsguard.core.config import (
     HttpSpec,
     RealserverConfig,
     ServiceConfig,
+    VipConfig,
 )
 from lvsguard.core.event import (
     Event,
@@ -39,23 +40,39 @@ from lvsguard.core.model import Forwarding, Protocol, RealserverKey, ServiceKey
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
 from lvsguard.core.snapshot import View
 from lvsguard.core.tally import BUCKETS, Tally
+from lvsguard.core.vrrp import VrrpConfig
+from lvsguard.core.vrrp_event import RoleChanged, VrrpProcessDied
 from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog
 from lvsguard.telemetry.metrics import Metrics
 from tests.support.golden import Golden
-from tests.support.published import NOON, VIP, WEB, Picture, realserver, service
+from tests.support.published import (
+    ELECTED,
+    ELECTION,
+    NOON,
+    VIP,
+    WEB,
+    Picture,
+    realserver,
+    service,
+)
 
 RS1 = RealserverKey(ip_address("10.0.0.42"), 80)
 HEALTH = Check(RS1.address, 80, CheckSpec(CheckKind.HTTP, http=HttpSpec(path="/health?key=s3cret")))
 PLAIN = Check(RS1.address, 80, CheckSpec(CheckKind.TCP))
 
 
-def config(*checks: Check, services: tuple[str, ...] = ("web",)) -> Config:
+ELECTING = VipConfig("web", (VIP,), VrrpConfig(51))
+
+
+def config(
+    *checks: Check, services: tuple[str, ...] = ("web",), vips: tuple[VipConfig, ...] = ()
+) -> Config:
     """Services that share one realserver with these checks."""
     return Config(
         "director1",
         "eth0",
-        (),
+        vips,
         tuple(
             ServiceConfig(
                 name,
@@ -95,7 +112,7 @@ def samples(text: str) -> dict[str, float]:
 
 def eventful() -> Metrics:
     """Metrics after one event of each kind that is counted, and two batches."""
-    metrics = Metrics(config(HEALTH, PLAIN, services=("web", "tls")))
+    metrics = Metrics(config(HEALTH, PLAIN, services=("web", "tls"), vips=(ELECTING,)))
     events: tuple[Event, ...] = (
         HealthChanged("10.0.0.42:80", "http", Verdict.UP, Verdict.DOWN, "L4CON", "refused", None),
         Repaired("service", "tcp 10.0.0.8:80", "gone", ()),
@@ -105,11 +122,14 @@ def eventful() -> Metrics:
         Reloaded("0123456789ab", 3),
         ReloadRefused(("config.toml:1: x: y",)),
         StateTrouble("disk full"),
+        RoleChanged("web", "init", "backup", "started", ""),
+        VrrpProcessDied("signal 9"),
     )
     for event in events:
         metrics.event(event)
     metrics.tally([tally(), tally(PLAIN, {"L4OK": 3})])
     metrics.tally([tally()])
+    metrics.elections(ELECTION)
     metrics.verdict_to_kernel(0.004)
     metrics.loop_lag(-0.001)
     metrics.loop_lag(0.2)
@@ -117,7 +137,7 @@ def eventful() -> Metrics:
 
 
 async def test_the_exposition_is_public(golden: Golden) -> None:
-    text = await exposition(eventful(), Picture())
+    text = await exposition(eventful(), Picture(groups=(ELECTED,)))
     text = re.sub(r'(python=)"[^"]*"', r'\1"3"', text)
     golden.check("metrics/seed.txt", text)
 
@@ -126,7 +146,7 @@ async def test_promtool_has_nothing_against_it() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian package: prometheus)")
-    text = await exposition(eventful(), Picture())
+    text = await exposition(eventful(), Picture(groups=(ELECTED,)))
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
@@ -134,7 +154,7 @@ async def test_promtool_has_nothing_against_it() -> None:
 
 
 async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> None:
-    text = await exposition(eventful(), Picture())
+    text = await exposition(eventful(), Picture(groups=(ELECTED,)))
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     declared = {metric.name: str(metric.kind) for metric in catalog.CATALOG}
     assert typed == declared

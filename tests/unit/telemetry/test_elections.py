@@ -1,0 +1,202 @@
+"""The elections' metrics: roles, counts that only grow, a histogram of lateness."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lvsguard.core.config import Config, VipConfig
+from lvsguard.core.election_status import ElectionCounts, ElectionStatus
+from lvsguard.core.snapshot import Role
+from lvsguard.core.vrrp import VrrpConfig
+from lvsguard.core.vrrp_event import RoleChanged
+from lvsguard.telemetry.elections import Elections
+from tests.support.published import ELECTED, ELECTION, VIP, Picture
+from tests.unit.telemetry.test_metrics import samples
+
+assert ELECTION.counts is not None
+COUNTS: ElectionCounts = ELECTION.counts
+BACKUP = Picture(groups=(ELECTED,))
+
+
+def config(*vips: str) -> Config:
+    return Config(
+        "director1",
+        "eth0",
+        tuple(VipConfig(vip, (VIP,), VrrpConfig(51)) for vip in vips),
+        (),
+        "0123456789ab",
+    )
+
+
+def told(elections: Elections, picture: Picture = BACKUP) -> dict[str, float]:
+    """Samples by name and labels."""
+    return samples(b"".join(elections.pieces(picture)).decode())
+
+
+def sent(count: int, *, pid: int = 1) -> ElectionStatus:
+    return replace(ELECTION, pid=pid, counts=replace(COUNTS, sent={"web": count}))
+
+
+SENT = "lvsguard_vrrp_adverts_sent_total[('vip', 'web')]"
+
+
+def test_one_state_is_1_and_all_others_are_0() -> None:
+    elections = Elections()
+    elections.take(ELECTION)
+    found = told(elections)
+    for role in Role:
+        name = f"lvsguard_vrrp_state[('state', '{role}'), ('vip', 'web')]"
+        assert found[name] == (role is Role.BACKUP)
+    assert found["lvsguard_vrrp_priority[('vip', 'web')]"] == 100
+    assert found["lvsguard_vrrp_ready[('vip', 'web')]"] == 1
+    assert found["lvsguard_vrrp_process_alive[]"] == 1
+    assert found["lvsguard_vrrp_real_time[]"] == 1
+
+
+def test_a_lone_director_tells_nothing_of_elections() -> None:
+    elections = Elections()
+    assert told(elections) == {}
+    elections.take(ELECTION)
+    elections.take(None)
+    assert told(elections) == {}
+
+
+def test_a_vip_group_without_election_has_no_state() -> None:
+    elections = Elections()
+    elections.take(ELECTION)
+    lone = replace(ELECTED, name="other", vrid=None)
+    assert not [name for name in told(elections, Picture(groups=(lone,))) if "'other'" in name]
+
+
+def test_a_process_that_told_nothing_yet_is_not_alive_and_counts_nothing() -> None:
+    elections = Elections()
+    elections.take(replace(ELECTION, alive=False, pid=0, ready={}, counts=None))
+    found = told(elections)
+    assert found["lvsguard_vrrp_process_alive[]"] == 0
+    assert found["lvsguard_vrrp_ready[('vip', 'web')]"] == 0
+    assert SENT not in found
+    assert "lvsguard_vrrp_real_time[]" not in found
+
+
+def test_the_same_picture_twice_counts_once() -> None:
+    elections = Elections()
+    elections.take(ELECTION)
+    elections.take(ELECTION)
+    assert told(elections)[SENT] == 20
+
+
+def test_a_process_that_is_replaced_goes_on_where_the_dead_one_ended() -> None:
+    elections = Elections()
+    elections.take(sent(20, pid=1))
+    elections.take(replace(sent(0, pid=0), counts=None))
+    elections.take(sent(30, pid=2))
+    assert told(elections)[SENT] == 50
+
+
+def test_a_connection_that_is_made_again_to_the_same_process_counts_nothing_twice() -> None:
+    elections = Elections()
+    elections.take(sent(20, pid=1))
+    elections.take(replace(sent(0, pid=1), alive=False, counts=None))
+    elections.take(sent(21, pid=1))
+    assert told(elections)[SENT] == 21
+
+
+def test_a_vip_group_that_begins_anew_in_the_same_process_only_grows() -> None:
+    elections = Elections()
+    elections.take(sent(20))
+    elections.take(sent(3))
+    assert told(elections)[SENT] == 23
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 1000)), max_size=30))
+def test_a_counter_never_falls_and_is_never_more_than_what_was_counted(
+    pictures: list[tuple[int, int]],
+) -> None:
+    elections = Elections()
+    before = 0.0
+    for pid, count in pictures:
+        elections.take(sent(count, pid=pid))
+        now = told(elections)[SENT]
+        assert before <= now <= before + count
+        before = now
+
+
+def test_a_vip_group_that_left_the_configuration_is_forgotten() -> None:
+    elections = Elections()
+    elections.configure(config("web", "mail"))
+    both = replace(COUNTS, sent={"web": 1, "mail": 2}, rejected={"mail": {"ttl": 1}})
+    elections.take(replace(ELECTION, counts=both))
+    assert "'mail'" in str(told(elections))
+    elections.configure(config("web"))
+    assert "'mail'" not in str(told(elections))
+    assert told(elections)[SENT] == 1
+
+
+def test_lateness_is_a_cumulative_histogram() -> None:
+    elections = Elections()
+    elections.take(ELECTION)
+    elections.take(
+        replace(
+            ELECTION,
+            pid=2,
+            counts=replace(COUNTS, lateness={0.001: 1, 0.002: 0, inf: 0}, lateness_sum=0.5),
+        )
+    )
+    found = told(elections)
+    name = "lvsguard_vrrp_timer_lateness_seconds"
+    assert [found[f"{name}_bucket[('le', '{le}')]"] for le in ("0.001", "0.002", "+Inf")] == [
+        18,
+        20,
+        21,
+    ]
+    assert found[f"{name}_count[]"] == 21
+    assert found[f"{name}_sum[]"] == 2.0
+
+
+def test_reasons_have_a_series_each() -> None:
+    elections = Elections()
+    elections.take(ELECTION)
+    found = told(elections)
+    rejected = "lvsguard_vrrp_adverts_rejected_total[('reason', '{}'), ('vip', 'web')]"
+    assert found[rejected.format("ttl")] == 2
+    assert found[rejected.format("checksum")] == 1
+    assert found["lvsguard_vrrp_packets_discarded_total[('reason', 'short')]"] == 3
+
+
+class TestTransitions:
+    TO = "lvsguard_vrrp_transitions_total[('to', '{}'), ('vip', 'web')]"
+
+    def test_every_role_is_there_from_the_start_at_0(self) -> None:
+        elections = Elections()
+        elections.configure(config("web"))
+        elections.take(ELECTION)
+        assert [told(elections)[self.TO.format(role)] for role in Role] == [0, 0, 0, 0]
+
+    def test_both_families_of_a_vip_group_are_one_change(self) -> None:
+        elections = Elections()
+        elections.configure(config("web"))
+        elections.take(ELECTION)
+        for before, after in (("init", "backup"), ("backup", "master"), ("master", "backup")):
+            for _ in (4, 6):
+                elections.changed(RoleChanged("web", before, after, "why", ""))
+        found = told(elections)
+        assert found[self.TO.format("backup")] == 2
+        assert found[self.TO.format("master")] == 1
+
+    def test_a_reload_keeps_the_counts(self) -> None:
+        elections = Elections()
+        elections.configure(config("web"))
+        elections.take(ELECTION)
+        elections.changed(RoleChanged("web", "init", "backup", "why", ""))
+        elections.configure(config("web", "mail"))
+        assert told(elections)[self.TO.format("backup")] == 1
+
+    def test_a_vip_group_that_nobody_configured_is_passed_over(self) -> None:
+        elections = Elections()
+        elections.take(ELECTION)
+        elections.changed(RoleChanged("other", "init", "backup", "why", ""))
+        assert "'other'" not in str(told(elections))
