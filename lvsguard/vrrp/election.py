@@ -388,6 +388,7 @@ class Election:
         self._move(as_owner if owner and not self._grouped else usual, now)
         if owner and self._grouped:
             self._ear.deadline = now
+            self._ear.expire(now)
 
     def _move(self, trigger: Trigger, now: float) -> None:
         """Make a transition of the table: its effects in order, then what it is told by."""
