@@ -10,6 +10,7 @@ from collections.abc import Callable
 from math import inf
 
 from lvsguard.controller.standing import Standings
+from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.config import Config, OnStop
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event, KernelFailed, Repaired
@@ -46,7 +47,7 @@ class Elections:
 
     async def run(self) -> None:
         """Keep the VRRP process fed until cancelled."""
-        self.client.configure(self._config)
+        self.client.configure(self._config, wanted_sync(self._config))
         async with asyncio.TaskGroup() as group:
             group.create_task(self.client.run(), name="vrrp")
             group.create_task(self._stand(), name="standing")
@@ -56,7 +57,7 @@ class Elections:
         """Put a new config in force."""
         self._config = config
         self._standings.configure(config)
-        self.client.configure(config)
+        self.client.configure(config, wanted_sync(config))
 
     async def leave(self, on_stop: OnStop) -> None:
         """Hand over what this director is master of."""

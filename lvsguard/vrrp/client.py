@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from lvsguard.core.config import Config
+from lvsguard.core.vrrp import ConnectionSync
 from lvsguard.vrrp import message
 from lvsguard.vrrp.message import (
     Counts,
@@ -36,6 +37,7 @@ from lvsguard.vrrp.message import (
     Resume,
     Standing,
     State,
+    SyncTarget,
     ToController,
     Told,
     ToProcess,
@@ -81,6 +83,7 @@ class VrrpClient:
         self._name = name
         self._puts: dict[str, Put] = {}
         self._grace = 30.0
+        self._sync: SyncTarget | None = None
         self._standing: dict[str, Standing] = {}
         self._socket: socket.socket | None = None
         self._wanted = asyncio.Event()
@@ -96,8 +99,10 @@ class VrrpClient:
 
     # -- what the controller says ----------------------------------------------------------
 
-    def configure(self, config: Config) -> None:
-        """Have exactly the elections of this config."""
+    def configure(self, config: Config, sync: ConnectionSync | None = None) -> None:
+        """Have exactly the elections of this config, and the directors' connections in step over
+        ``sync``."""
+        self._sync = None if sync is None else _target(sync)
         self._puts = {
             vip.name: message.put(vip, vip.vrrp) for vip in config.vips if vip.vrrp is not None
         }
@@ -142,7 +147,7 @@ class VrrpClient:
     def _say_config(self) -> None:
         for put in self._puts.values():
             self._send(put)
-        self._send(Only(names=tuple(self._puts), grace=self._grace))
+        self._send(Only(names=tuple(self._puts), grace=self._grace, sync=self._sync))
         for standing in self._standing.values():
             self._send(standing)
 
@@ -267,6 +272,11 @@ class VrrpClient:
                     self.states.pop(name, None)
             case _:
                 self._told(received)
+
+
+def _target(sync: ConnectionSync) -> SyncTarget:
+    group = str(sync.group) if sync.group else "224.0.0.81"
+    return SyncTarget(interface=sync.interface, sync_id=sync.sync_id, group=group, port=sync.port)
 
 
 def _user(connection: socket.socket) -> int:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from lvsguard.core.model import IPAddress, VipAddress
 from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp import auth, packet
-from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, Advert, Wire
+from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, Advert, HmacAuth, Wire
 from lvsguard.vrrp.announce import Rhythm
 from lvsguard.vrrp.link import Datagram, Link
 from lvsguard.vrrp.macvlan import VirtualMac, default_name
@@ -85,6 +85,11 @@ class Instance:
         self.rhythm = Rhythm(a.repeat, a.delay, a.repeat, a.refresh)
         self.sent = self.received = self.conflicts = self.claims = 0
         self.rejected: Counter[str] = Counter()
+
+    @property
+    def auth(self) -> HmacAuth | None:
+        """Keys of the instance, if it has any."""
+        return self._wire.auth
 
     @property
     def destination(self) -> IPAddress:

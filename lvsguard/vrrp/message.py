@@ -76,12 +76,23 @@ class Put(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     announcing: Announcing
 
 
+class SyncTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the kernel's connection sync of the directors is heard."""
+
+    interface: str
+    sync_id: int
+    group: str
+    port: int
+
+
 class Only(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """No VIP groups but these: the others are handed over. Follows the last ``Put``."""
 
     names: tuple[str, ...]
     grace: float
     """Seconds to go on without a controller before handing over."""
+    sync: SyncTarget | None = None
+    """None: connections are not kept in step."""
 
 
 class Standing(msgspec.Struct, frozen=True, tag=True, kw_only=True):

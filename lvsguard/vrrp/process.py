@@ -21,7 +21,7 @@ from typing import Final
 
 from lvsguard.core.event import Event, KernelFailed, Repaired
 from lvsguard.core.step import AddAddress
-from lvsguard.core.vrrp_event import TOLD
+from lvsguard.core.vrrp_event import TOLD, VrrpTold
 from lvsguard.kernel.address import LinuxAddresses
 from lvsguard.kernel.interface_watch import InterfaceWatch
 from lvsguard.kernel.port import KernelError
@@ -44,11 +44,13 @@ from lvsguard.vrrp.message import (
     Resume,
     Standing,
     State,
+    SyncTarget,
     ToProcess,
 )
 from lvsguard.vrrp.ownership import AddressOwner
 from lvsguard.vrrp.paths import Paths
 from lvsguard.vrrp.station import Station
+from lvsguard.vrrp.tables import Tables
 
 BEAT_S: Final = 1.0
 """Seconds between two counts, and looks at what nobody told."""
@@ -69,9 +71,15 @@ class Process:
         self._watch = InterfaceWatch()
         sysctl = Sysctl()
         self._keeper = Keeper(self._owner, sysctl)
+        self._tables = Tables(tell=self._tell, hold=self._hold)
         self._station = Station(
-            Paths(self._watch, sysctl), self._keeper, emit=self._emit, stopped=self._stopped
+            Paths(self._watch, sysctl),
+            self._keeper,
+            self._tables,
+            emit=self._emit,
+            stopped=self._stopped,
         )
+        self._sync: SyncTarget | None = None
         self._wanted: dict[str, Put] = {}
         self._configured = asyncio.Event()
         self._states: dict[str, State] = {}
@@ -98,6 +106,7 @@ class Process:
                 task.result()  # a bug ends the process: it is started anew
             task.cancel()
         self._line.close()
+        self._tables.close()
 
     # -- the controller --------------------------------------------------------------------
 
@@ -117,7 +126,8 @@ class Process:
                 raise MessageError(f"the controller speaks version {version}")
             case Put(name=name):
                 self._wanted[name] = received
-            case Only(names=names, grace=grace):
+            case Only(names=names, grace=grace, sync=sync):
+                self._sync = sync
                 self._wanted = {n: put for n, put in self._wanted.items() if n in names}
                 self._grace = grace
                 self._configured.set()
@@ -167,18 +177,26 @@ class Process:
                 await asyncio.sleep(BEAT_S)
                 self._configured.set()
                 continue
-            self._station.configure(wanted, time.monotonic())
+            self._station.configure(wanted, self._sync, time.monotonic())
             self._listen()
             self._settle()
             gc.freeze()
 
     def _listen(self) -> None:
-        wanted = set(self._station.paths.descriptors())
+        wanted = {*self._station.paths.descriptors(), *self._tables.descriptors()}
+        if wanted == self._listening:
+            return
         for descriptor in self._listening - wanted:
             self._loop.remove_reader(descriptor)
         for descriptor in wanted:
             self._loop.add_reader(descriptor, self._wake)
         self._listening = wanted
+
+    def _tell(self, vip: str, text: str) -> None:
+        self._emit(VrrpTold(vip, text))
+
+    def _hold(self, vip: str, seconds: float) -> None:
+        self._station.hold(vip, seconds, time.monotonic())
 
     # -- time ------------------------------------------------------------------------------
 
@@ -188,6 +206,7 @@ class Process:
             self._alone_since = None
             self._station.unready(now)
         self._station.wake(now)
+        self._listen()
         self._settle()
 
     def _wake_soon(self) -> None:

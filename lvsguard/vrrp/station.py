@@ -49,9 +49,10 @@ from lvsguard.vrrp.hands import Hands
 from lvsguard.vrrp.instance import Instance, families
 from lvsguard.vrrp.keeper import Keeper
 from lvsguard.vrrp.lateness import Lateness
-from lvsguard.vrrp.message import Put
+from lvsguard.vrrp.message import Put, SyncTarget
 from lvsguard.vrrp.paths import Paths
 from lvsguard.vrrp.reception import Rejected
+from lvsguard.vrrp.tables import Tables
 from lvsguard.vrrp.transitions import HOLDING, State
 from lvsguard.vrrp.watch import QUESTIONS, Claim
 
@@ -81,6 +82,7 @@ class Station:
         self,
         paths: Paths,
         keeper: Keeper,
+        tables: Tables,
         *,
         emit: Callable[[Event], None],
         stopped: Callable[[tuple[str, ...]], None],
@@ -89,6 +91,7 @@ class Station:
         self.paths = paths
         self.lateness = Lateness()
         self._keeper = keeper
+        self.tables = tables
         self._emit = emit
         self._stopped = stopped
         self.puts: dict[str, Put] = {}
@@ -104,7 +107,7 @@ class Station:
 
     # -- what the controller says ----------------------------------------------------------
 
-    def configure(self, puts: Mapping[str, Put], now: float) -> None:
+    def configure(self, puts: Mapping[str, Put], sync: SyncTarget | None, now: float) -> None:
         """Take part for exactly these. Parties that did not change go on as they are."""
         wanted = _parties(puts.values())
         before = frozenset(a for one in self.instances.values() for a in one.addresses)
@@ -122,6 +125,7 @@ class Station:
         self.puts = dict(puts)
         fresh = [self._begin(key, members) for key, members in wanted.items()]
         self._map(now)
+        self.tables.configure(sync, self.instances.values())
         after = frozenset(a for one in self.instances.values() for a in one.addresses)
         self._keeper.drop(before - after)
         for party in fresh:
@@ -211,7 +215,7 @@ class Station:
         due = [party.group.timer() for party in self.parties.values()]
         due += [announcer.timer() for announcer in self._announcers.values()]
         due += [at for party in self.parties.values() for at in party.broken.values()]
-        due += [self._questions.timer(), self.paths.timer()]
+        due += [self._questions.timer(), self.paths.timer(), self.tables.timer()]
         return min((at for at in due if at is not None), default=inf)
 
     def wake(self, now: float) -> None:
@@ -233,6 +237,7 @@ class Station:
                     self.lateness.note(now - due)
                 party.group.expire(now)
         self._mend(now)
+        self.tables.wake(now)
         self._act(now)
         self._announce(now)
 
@@ -251,8 +256,11 @@ class Station:
             local = link.source_for(instance.destination)
             for party in self._of(instance.vip):
                 party.group.receive(instance.name, heard.advert, datagram.source, now, local)
-                if party.group.members[instance.name].master == datagram.source:
+                election = party.group.members[instance.name]
+                if election.master == datagram.source:
                     link.trust(datagram)
+                    if election.state is State.BACKUP:
+                        self.tables.master_heard(instance, datagram.source, now)
                 self._let_go(party)
 
     def _let_go(self, party: Party) -> None:
@@ -392,7 +400,9 @@ class Station:
             case RoleAction(before, after, cause):
                 master = str(election.master or "")
                 self._emit(RoleChanged(mine.vip, str(before), str(after), str(cause), master))
+                self.tables.changed(mine, before, after, cause, now)
             case Handover(stage, _, source):
+                self.tables.handover(mine, stage, now)
                 self._emit(HandoverStage(mine.vip, str(stage), str(source or "")))
             case Conflict(source, priority):
                 mine.conflicts += 1

@@ -1,0 +1,74 @@
+"""Long-lived connections through every change of master: none breaks that the kernel could keep."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.test_vrrp_failover import SERVICE, pair, wait_for_role
+from tests.support.director import tell
+from tests.support.topology_load import failures, start_load
+from tests.support.topology_pings import start_pings
+
+if TYPE_CHECKING:
+    from tests.support.topology import Network
+    from tests.support.topology_pings import Connection
+
+pytestmark = [pytest.mark.kernel, pytest.mark.lab]
+
+COUNT = 50
+
+
+def broken(connections: list[Connection]) -> list[str]:
+    return [one.broken for one in connections if one.broken]
+
+
+def test_a_planned_stop_breaks_no_connection(network: Network) -> None:
+    one, two = pair(network)
+    pings = start_pings(network.client, SERVICE, COUNT, every_s=0.1)
+    load = start_load(network.client, SERVICE, per_second=50)
+    time.sleep(1)
+    one.running.stop()
+    wait_for_role(two, "master")
+    time.sleep(2)
+    requests = load.stop()
+    connections = pings.stop()
+    stall_s = max(c.worst_s for c in connections)
+    tell(
+        "planned stop", failed=len(failures(requests)), broken=broken(connections), stall_s=stall_s
+    )
+    assert broken(connections) == []
+    assert failures(requests) == []
+
+
+def test_a_director_that_was_away_takes_over_connections_that_it_never_saw(
+    network: Network,
+) -> None:
+    one, two = pair(network)
+    one.running.stop()
+    wait_for_role(two, "master")
+    one.host.run("ipvsadm", "-C")
+    pings = start_pings(network.client, SERVICE, COUNT, every_s=2)
+    time.sleep(3)
+    one.start()
+    wait_for_role(one, "master", 20)
+    time.sleep(5)
+    connections = pings.stop()
+    tell("returns", broken=broken(connections), stall_s=max(c.worst_s for c in connections))
+    print(one.text())
+    assert broken(connections) == []
+
+
+def test_a_crash_breaks_no_connection(network: Network) -> None:
+    one, two = pair(network)
+    pings = start_pings(network.client, SERVICE, COUNT, every_s=0.1)
+    time.sleep(2)
+    network.unplug(network.director1)
+    wait_for_role(two, "master")
+    time.sleep(2)
+    connections = pings.stop()
+    stall_s = max(c.worst_s for c in connections)
+    tell("crash", broken=broken(connections), stall_s=stall_s)
+    assert broken(connections) == []
