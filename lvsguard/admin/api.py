@@ -14,6 +14,7 @@ import msgspec
 
 from lvsguard.admin import protocol, status
 from lvsguard.admin.call import Answer, Call, Refusal, Resource, Stream, refuse
+from lvsguard.admin.failover import FailoverRefused, FailoverReply, FailoverRequest
 from lvsguard.admin.history import History
 from lvsguard.admin.operations import ConfigRefused, Kept, Operations
 from lvsguard.admin.protocol import Failure
@@ -44,6 +45,7 @@ class Api:
             ("DELETE", "/v1/overrides"): self.clear_override,
             ("POST", "/v1/reload"): self.reload,
             ("POST", "/v1/plan"): self.plan,
+            ("POST", "/v1/failover"): self.failover,
         }
 
     def close(self) -> None:
@@ -132,6 +134,17 @@ class Api:
             raise _bad_config(refused.problems) from None
         names, reasons = await _context(self._operations.view(), steps)
         return protocol.PlanReply(steps=[tell(step, names, reasons) for step in steps])
+
+    async def failover(self, call: Call) -> Answer:
+        """Hand VIPs over to another director, or preempt again; answered when it is over."""
+        request = _decode(await call.body(protocol.BODY_BYTES), FailoverRequest)
+        actor = await call.actor()
+        try:
+            found = await self._operations.failover(request.vip, actor, resume=request.resume)
+        except FailoverRefused as refused:
+            failure = Failure(code=refused.code, error=str(refused), known=list(refused.known))
+            raise Refusal(404 if refused.code == "unknown-vip" else 409, failure) from None
+        return FailoverReply(vips=list(found))
 
     async def _resolve(self, target: str, service: str | None) -> Resolution:
         try:

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from lvsguard.admin import protocol
+from lvsguard.admin.failover import FailoverReply, FailoverRequest
 
 SECONDS = 15.0
 """How long an answer may take to begin."""
@@ -82,6 +83,11 @@ class Client:
     def reload(self) -> protocol.ReloadReply:
         """Have the daemon read its configuration again."""
         return self._ask("POST", "/v1/reload", protocol.ReloadReply, seconds=PLAN_SECONDS)
+
+    def failover(self, request: FailoverRequest) -> FailoverReply:
+        """Have the director hand VIPs over, or preempt again; waits for what comes of it."""
+        body = msgspec.json.encode(request)
+        return self._ask("POST", "/v1/failover", FailoverReply, body, PLAN_SECONDS)
 
     def plan(self, config: str | None) -> protocol.PlanReply:
         """What a configuration (TOML text; None: the daemon's own file) would change."""

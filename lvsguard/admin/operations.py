@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lvsguard.admin.entry import Entry
+from lvsguard.admin.failover import FailedOver
 from lvsguard.admin.feed import Subscription
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.snapshot import View
@@ -66,6 +67,10 @@ class Operations(Protocol):
 
         None: the daemon's own file as it is on disk now. Raises ConfigRefused.
         """
+
+    async def failover(self, vip: str | None, actor: str, *, resume: bool) -> Sequence[FailedOver]:
+        """Give up mastership of a VIP group (None: of all), or end that with ``resume``; what came
+        of it. Raises FailoverRefused."""
 
     async def history(self, since: float, limit: int) -> Sequence[Entry]:
         """Entries at or after ``since`` (wall clock), oldest first, the newest ``limit``."""

@@ -74,8 +74,9 @@ class Failure(Reply, frozen=True):
     """Any answer that is not 2xx."""
 
     code: str
-    """Stable: ``bad-request`` ``unknown-target`` ``unknown-service`` ``covered`` ``bad-config``
-    ``not-found`` ``bad-method`` ``too-large`` ``too-slow`` ``failed``."""
+    """Stable: ``bad-request`` ``unknown-target`` ``unknown-service`` ``unknown-vip``
+    ``no-election`` ``not-master`` ``covered`` ``bad-config`` ``not-found`` ``bad-method``
+    ``too-large`` ``too-slow`` ``failed``."""
     error: str
     """One sentence and what to do next."""
     problems: list[str] = []
@@ -151,7 +152,16 @@ class VipReply(Reply, frozen=True):
     role: Role
     since: str | None
     priority: int | None
+    """What its adverts say."""
     master: str | None
+    ready: bool | None = None
+    """Whether this director may be master; None without an election."""
+    why: list[str] = []
+    """What lowers its priority, or keeps it from being master."""
+    problem: str = ""
+    """Why it cannot take part in the election, and what to do."""
+    held_back: bool = False
+    """Whether a failover keeps it from preempting."""
 
 
 class ForeignRealserver(Reply, frozen=True):

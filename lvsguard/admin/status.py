@@ -77,6 +77,10 @@ def vip(status: VipStatus) -> protocol.VipReply:
         since=moment(status.since),
         priority=status.priority,
         master=status.master,
+        ready=status.ready,
+        why=list(status.why),
+        problem=status.problem,
+        held_back=status.held_back,
     )
 
 

@@ -8,7 +8,18 @@ import sys
 from collections.abc import Sequence
 
 from lvsguard import __version__
-from lvsguard.cli import about, config, events, override, plan, realserver, run, scaffold, status
+from lvsguard.cli import (
+    about,
+    config,
+    events,
+    failover,
+    override,
+    plan,
+    realserver,
+    run,
+    scaffold,
+    status,
+)
 from lvsguard.cli.arguments import HelpFormatter, epilog
 from lvsguard.cli.exits import CommandError, Exit
 from lvsguard.cli.text import complain
@@ -40,7 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lvsguard {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (run, config, plan, status, override, events, scaffold, realserver, about):
+    groups = (run, config, plan, status, override, failover, events, scaffold, realserver, about)
+    for group in groups:
         group.add(commands)
     return parser
 

@@ -55,6 +55,7 @@ def plain(status: Status, health: HealthReply, now: float) -> Iterator[str]:
         yield f"TROUBLE  {printable(trouble)}"
     for vip in status.vips:
         yield f"VIP  {vip.name}  {' '.join(vip.addresses)}  {_role(vip, now)}"
+        yield from (f"  {remark}" for remark in _remarks(vip))
     for service in status.services:
         yield ""
         yield (
@@ -124,12 +125,14 @@ def _troubles(health: HealthReply) -> list[str]:
 
 
 def _vip(vip: VipReply, now: float) -> RenderableType:
-    return Text.assemble(
+    line = Text.assemble(
         "VIP  ",
         (vip.name, "bold"),
         f"  {' '.join(vip.addresses)}  ",
         (_role(vip, now), _ROLE_STYLE[vip.role]),
     )
+    remarks = (Padding(Text(one, style="yellow"), (0, 0, 0, 2)) for one in _remarks(vip))
+    return Group(line, *remarks)
 
 
 def _role(vip: VipReply, now: float) -> str:
@@ -139,6 +142,21 @@ def _role(vip: VipReply, now: float) -> str:
     if vip.master and vip.role is not Role.MASTER:
         words.append(f"master is {printable(vip.master)}")
     return ", ".join(words)
+
+
+def _remarks(vip: VipReply) -> list[str]:
+    """What keeps it from being master, or makes it less likely to."""
+    remarks = []
+    if vip.problem:
+        remarks.append(f"PROBLEM: {vip.problem}")
+    if vip.ready is not None and (vip.why or not vip.ready):
+        standing = "priority lowered" if vip.ready else "stands back"
+        remarks.append(": ".join((standing, *(["; ".join(vip.why)] if vip.why else []))))
+    if vip.held_back:
+        remarks.append(
+            f"held back by a failover: to preempt again: lvsguard failover {vip.name} --resume"
+        )
+    return list(map(printable, remarks))
 
 
 def _where(service: ServiceReply) -> str:

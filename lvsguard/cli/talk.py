@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from lvsguard.admin.client import Client
 
 _USAGE = frozenset(
-    {"bad-config", "bad-request", "unknown-target", "unknown-service", "ambiguous", "too-large"}
+    {
+        "bad-config",
+        "bad-request",
+        "unknown-target",
+        "unknown-service",
+        "unknown-vip",
+        "no-election",
+        "ambiguous",
+        "too-large",
+    }
 )
 """Refusals for what was typed or written, rather than for what happened."""
 

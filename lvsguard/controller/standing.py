@@ -1,20 +1,29 @@
 """How fit this director is to be master of each VIP group: ready or not, and with which priority.
 
-Looks at whether IPVS is programmed and at what the config tracks, with hysteresis. It decides
-nothing: the VRRP process does with it what the election's rules say.
+From whether IPVS is programmed and from what the config tracks, both with hysteresis. It decides
+nothing else: the VRRP process does with it what the election's rules say.
+
+A director that starts, or a controller that comes back, says nothing of a VIP group before all that
+the group depends on was looked at, and before the first verdicts of its tracked services. Until
+then the VRRP process goes on as it was told before: one that is new contends for nothing, one that
+is master stays it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lvsguard.core.config import Config
+from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.pulse import Pulse
+from lvsguard.controller.quorum import asking
+from lvsguard.controller.tracks import Tracks
+from lvsguard.core.config import Config, VipConfig
 from lvsguard.core.vrrp import VrrpConfig
+from lvsguard.vrrp.message import State
 
 UNPROGRAMMED_S = 3.0
 """Seconds for which the kernel may refuse something before this director counts as unfit."""
+UNPROGRAMMED = "IPVS is not programmed as it should be (lvsguard status says why)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,53 +33,67 @@ class Standing:
     ready: bool
     priority: int
     why: tuple[str, ...] = ()
-    """What holds it down now."""
+    """What holds it down now, one line each."""
     news: str = ""
     """What has changed since the last look, empty if nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that is known of this director's part in the election of one VIP group."""
+
+    state: State | None = None
+    """As the VRRP process said last; None: it has not spoken."""
+    standing: Standing | None = None
+    awaited: str = ""
+    """Why there is no standing yet."""
 
 
 class Standings:
     """The standing of every VIP group that has an election."""
 
-    def __init__(self, config: Config, *, programmed: Callable[[], bool]) -> None:
-        """``programmed``: whether the last pass left the kernel as wanted."""
-        self._config = config
-        self._programmed = programmed
+    def __init__(self, config: Config, book: FactBook, pulse: Pulse) -> None:
+        """The facts tell of quorums, the pulse whether the kernel holds what is wanted."""
+        self._tracks = Tracks(asking(book))
+        self._pulse = pulse
         self._unfit_since: float | None = None
         self._begun = False
         self.now: dict[str, Standing] = {}
-        """As at the last look."""
+        """As at the last look; without those of which nothing can be said yet."""
+        self.awaited: dict[str, str] = {}
+        """VIP groups of which nothing can be said yet, and what that waits for."""
+        self.configure(config)
 
     def configure(self, config: Config) -> None:
         """Put a new config in force."""
-        self._config = config
+        self._parties = _parties(config)
+        elected = [vip.vrrp for party in self._parties for vip in party if vip.vrrp is not None]
+        self._tracks.configure(track for vrrp in elected for track in vrrp.track)
 
     async def run(self) -> None:
-        """Look after what takes time to look at, until cancelled."""
-        await asyncio.Event().wait()
+        """Look after what is tracked, until cancelled."""
+        await self._tracks.run()
 
     def look(self, now: float) -> dict[str, Standing]:
-        """How it stands now (monotonic). Empty until IPVS was programmed for the first time."""
+        """How it stands now (monotonic). Without those of which nothing can be said yet."""
         fit = self._fit(now)
-        if not self._begun:
-            return {}
         found: dict[str, Standing] = {}
-        for vip in self._config.vips:
-            if vip.vrrp is None:
+        self.awaited = {}
+        for party in self._parties:
+            if awaited := self._awaited(party):
+                self.awaited |= {vip.name: awaited for vip in party}
                 continue
-            standing = self._standing(vip.vrrp, fit)
-            before = self.now.get(vip.name)
-            if before is not None and (before.ready, before.priority) != (
-                standing.ready,
-                standing.priority,
-            ):
-                standing = replace(standing, news="; ".join(standing.why) or "all is well again")
-            found[vip.name] = standing
-        self.now = {name: replace(standing, news="") for name, standing in found.items()}
-        return found
+            found |= _together({v.name: self._standing(v.vrrp, fit) for v in party if v.vrrp})
+        told = {name: replace(s, news=_news(self.now.get(name), s)) for name, s in found.items()}
+        self.now = found
+        return told
+
+    def seen(self, name: str, state: State | None) -> Seen:
+        """A VIP group's standing beside what the VRRP process said of it."""
+        return Seen(state, self.now.get(name), self.awaited.get(name, ""))
 
     def _fit(self, now: float) -> bool:
-        if self._programmed():
+        if self._pulse.programmed:
             self._unfit_since = None
             self._begun = True
             return True
@@ -78,6 +101,64 @@ class Standings:
             self._unfit_since = now
         return now - self._unfit_since < UNPROGRAMMED_S
 
+    def _awaited(self, party: tuple[VipConfig, ...]) -> str:
+        """What is missing to say anything of a party; empty if nothing. What a reload adds to a
+        party that stands already holds nothing back."""
+        if not self._begun:
+            return "IPVS is not programmed yet"
+        if any(vip.name in self.now for vip in party):
+            return ""
+        tracks = [track for vip in party if vip.vrrp is not None for track in vip.vrrp.track]
+        for track in tracks:
+            condition = self._tracks.condition(track)
+            if condition.well is None:
+                return condition.why or f"{track.kind} {track.subject} was not looked at yet"
+        return ""
+
     def _standing(self, vrrp: VrrpConfig, fit: bool) -> Standing:
-        why = () if fit else ("IPVS is not programmed as it should be (lvsguard status says why)",)
-        return Standing(fit, vrrp.priority, why)
+        ready, drops = fit, 0
+        why = [] if fit else [UNPROGRAMMED]
+        for track in vrrp.track:
+            condition = self._tracks.condition(track)
+            if condition.well is not False:
+                continue
+            if track.drop is None:
+                ready = False
+                why.append(condition.why)
+            else:
+                drops += track.drop
+                why.append(f"{condition.why}: priority -{track.drop}")
+        return Standing(ready, max(vrrp.priority - drops, 1), tuple(why))
+
+
+def _parties(config: Config) -> tuple[tuple[VipConfig, ...], ...]:
+    """VIP groups by the sync group that they are in, or alone."""
+    found: dict[str, list[VipConfig]] = {}
+    for vip in config.vips:
+        if vip.vrrp is not None:
+            group = vip.vrrp.sync_group
+            found.setdefault(f"group {group}" if group else f"vip {vip.name}", []).append(vip)
+    return tuple(map(tuple, found.values()))
+
+
+def _together(party: dict[str, Standing]) -> dict[str, Standing]:
+    """VIP groups that move together are ready together; each keeps its own priority."""
+    back = [name for name, standing in party.items() if not standing.ready]
+    if not back:
+        return party
+    return {
+        name: replace(standing, ready=False, why=(*standing.why, *_with(back)))
+        if standing.ready
+        else standing
+        for name, standing in party.items()
+    }
+
+
+def _with(back: list[str]) -> list[str]:
+    return [f"it moves together with {', '.join(back)}, which may not be master here"]
+
+
+def _news(before: Standing | None, now: Standing) -> str:
+    if before is not None and (before.ready, before.priority) == (now.ready, now.priority):
+        return ""
+    return "; ".join(now.why) or ("" if before is None else "all is well again")

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lvsguard import __version__
 from lvsguard.controller.loop import Controller
+from lvsguard.controller.quorum import live_weight
+from lvsguard.controller.standing import Seen
 from lvsguard.core.config import Check, RealserverConfig, ServiceConfig, VipConfig
 from lvsguard.core.desired import UNCHECKED, Facts, placement
-from lvsguard.core.health import Verdict
 from lvsguard.core.model import Counters, RealserverKey, VirtualService
-from lvsguard.core.override import Admin, Override
+from lvsguard.core.override import Override
 from lvsguard.core.snapshot import (
     CheckStatus,
     ForeignStatus,
@@ -25,7 +26,7 @@ from lvsguard.core.snapshot import (
     VipStatus,
 )
 from lvsguard.core.vrrp import VrrpConfig
-from lvsguard.vrrp.message import State, vip_address
+from lvsguard.vrrp.message import vip_address
 from lvsguard.vrrp.ownership import AddressOwner
 
 NOTHING = Counters()
@@ -42,10 +43,10 @@ class LiveView:
         config_path: str,
         probers: Callable[[], tuple[int, int]],
         troubles: Callable[[], tuple[str, ...]] = tuple,
-        elections: Callable[[], Mapping[str, State]] = dict,
+        elections: Callable[[], Mapping[str, Seen]] = dict,
     ) -> None:
         """``probers`` gives (alive, wanted); ``troubles`` what others than the controller know;
-        ``elections`` what the VRRP process said last of each VIP group."""
+        ``elections`` what is known of the election of each VIP group."""
         self.director = controller.book.config.director
         self.version = __version__
         self.config_path = config_path
@@ -87,9 +88,11 @@ class LiveView:
 
     def vips(self) -> tuple[VipStatus, ...]:
         """VIP groups; without VRRP this director is master of all that it holds."""
-        states = self._elections()
+        elections = self._elections()
         return tuple(
-            self._lone(vip) if vip.vrrp is None else _elected(vip, vip.vrrp, states.get(vip.name))
+            self._lone(vip)
+            if vip.vrrp is None
+            else _elected(vip, vip.vrrp, elections.get(vip.name, Seen()))
             for vip in self._controller.book.config.vips
         )
 
@@ -131,11 +134,7 @@ class LiveView:
         entry = self._controller.left(service.key)
         counters = self._controller.observation.counters.get((service.key, None), NOTHING)
         realservers = tuple(self._realserver(service, r, entry, facts) for r in service.realservers)
-        have = sum(
-            r.weight
-            for r in realservers
-            if r.weight and r.verdict is not Verdict.DOWN and r.admin is Admin.READY
-        )
+        have = sum(live_weight(r.weight, r.verdict, r.admin) for r in realservers)
         return ServiceStatus(
             service.name,
             service.key,
@@ -191,11 +190,24 @@ class LiveView:
         return self._epoch + monotonic
 
 
-def _elected(vip: VipConfig, vrrp: VrrpConfig, state: State | None) -> VipStatus:
+def _elected(vip: VipConfig, vrrp: VrrpConfig, seen: Seen) -> VipStatus:
     """A VIP group as the VRRP process said last; init as long as it has not spoken."""
+    standing, state = seen.standing, seen.state
+    ready = standing is not None and standing.ready
+    why = standing.why if standing is not None else (seen.awaited,) if seen.awaited else ()
     if state is None:
+        priority = standing.priority if standing is not None else vrrp.priority
         return VipStatus(
-            vip.name, vip.addresses, frozenset(), Role.INIT, 0.0, vrrp.vrid, vrrp.priority
+            vip.name,
+            vip.addresses,
+            frozenset(),
+            Role.INIT,
+            0.0,
+            vrrp.vrid,
+            priority,
+            ready=ready,
+            why=why,
+            problem="the VRRP process has not reported: lvsguard events tells what it does",
         )
     held = {vip_address(one).address for one in state.held}
     return VipStatus(
@@ -207,4 +219,8 @@ def _elected(vip: VipConfig, vrrp: VrrpConfig, state: State | None) -> VipStatus
         vrrp.vrid,
         state.priority,
         state.master or None,
+        ready=ready,
+        why=why,
+        problem=state.problem,
+        held_back=state.held_back,
     )

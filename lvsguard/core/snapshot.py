@@ -90,6 +90,14 @@ class VipStatus:
     vrid: int | None = None
     priority: int | None = None
     master: str | None = None
+    ready: bool | None = None
+    """Whether this director may be master; None without VRRP."""
+    why: tuple[str, ...] = ()
+    """What lowers the priority, or keeps it from being master; one line each."""
+    problem: str = ""
+    """Why it cannot take part in the election, and what to do; empty: nothing is wrong."""
+    held_back: bool = False
+    """Whether a failover keeps it from preempting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,21 @@ class PriorityChanged(Event):
         return f"VIP {self.vip}: {standing}: {self.why}"
 
 
+@dataclass(frozen=True, slots=True)
+class FailoverAsked(Event):
+    """An operator asked this director to give up mastership, or to preempt again."""
+
+    kind: ClassVar[str] = "failover"
+    level: ClassVar[Level] = Level.WARNING
+    vip: str
+    actor: str
+    resume: bool
+
+    def __str__(self) -> str:
+        what = "ended the failover, it may preempt again" if self.resume else "asked for a failover"
+        return f"VIP {self.vip}: {self.actor} {what}"
+
+
 TOLD = {
     event.kind: event
     for event in (

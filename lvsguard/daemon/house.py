@@ -74,8 +74,7 @@ class House:
         for override in journal.overrides():
             if not override.expired(time.time()):
                 self._controller.book.put(override)
-        pulse = self._controller.pulse
-        standings = Standings(config, programmed=lambda: pulse.programmed)
+        standings = Standings(config, self._controller.book, self._controller.pulse)
         self._elections = Elections(config, standings, emit=self.emit)
         self._probers = Probers(
             config.probers,
@@ -89,7 +88,7 @@ class House:
             config_path=config_path,
             probers=lambda: (self._probers.alive, config.probers),
             troubles=lambda: (journal.trouble,) if journal.trouble else (),
-            elections=lambda: self._elections.client.states,
+            elections=self._elections.seen,
         )
         self._operations = DaemonOperations(
             self._controller,
@@ -99,6 +98,7 @@ class House:
             adopt=self._adopt,
             emit=self.emit,
             reloading=self._reloading,
+            failovers=self._elections.failovers,
         )
         self._admin = None
         if config.admin_socket is not None:

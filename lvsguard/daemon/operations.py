@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from lvsguard.admin.entry import Entry
+from lvsguard.admin.failover import FailedOver
 from lvsguard.admin.feed import Subscription
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
@@ -20,6 +21,7 @@ from lvsguard.core.config import Config
 from lvsguard.core.event import Event, ReloadRefused
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.step import Step
+from lvsguard.daemon.failover import Failovers
 from lvsguard.kernel.port import KernelError
 
 Load = Callable[[str | None], Awaitable[Config]]
@@ -39,6 +41,7 @@ class DaemonOperations:
         adopt: Callable[[Config], Awaitable[int]],
         emit: Callable[[Event], None],
         reloading: Callable[[bool], None],
+        failovers: Failovers,
     ) -> None:
         """``adopt`` puts an accepted config in force and counts its kernel steps; ``reloading`` is
         told when a reload begins and ends."""
@@ -49,6 +52,7 @@ class DaemonOperations:
         self._adopt = adopt
         self._emit = emit
         self._reloading = reloading
+        self._failovers = failovers
         self._one_reload = asyncio.Lock()
 
     def view(self) -> LiveView:
@@ -98,6 +102,12 @@ class DaemonOperations:
         except ConfigError as error:
             raise ConfigRefused([str(p) for p in error.problems]) from error
         return await self._controller.preview(loaded)
+
+    async def failover(self, vip: str | None, actor: str, *, resume: bool) -> Sequence[FailedOver]:
+        """Hand over, or preempt again."""
+        if resume:
+            return await self._failovers.resume(vip, actor)
+        return await self._failovers.failover(vip, actor)
 
     async def history(self, since: float, limit: int) -> Sequence[Entry]:
         """Past entries."""

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from math import inf
 
 from lvsguard.admin.entry import Entry, entry
+from lvsguard.admin.failover import FailedOver, FailoverRefused, Outcome
 from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
 from lvsguard.core.config import CheckKind
@@ -39,6 +40,7 @@ from lvsguard.core.snapshot import (
     VipStatus,
 )
 from lvsguard.core.step import AddRealserver, AddService, Step
+from lvsguard.core.vrrp_event import FailoverAsked
 
 NOON = 1795435200.0
 """2026-11-23T12:00:00Z, when the picture was taken."""
@@ -208,6 +210,8 @@ class Desk:
     """Actors who reloaded."""
     plans: list[str | None] = field(default_factory=list)
     """Configurations that were planned."""
+    heirs: dict[str, str] = field(default_factory=dict)
+    """Who would take over, by VIP group."""
     feed: Feed = field(default_factory=Feed)
 
     def view(self) -> Picture:
@@ -247,6 +251,26 @@ class Desk:
         if self.problems:
             raise ConfigRefused(self.problems)
         return seed_steps()
+
+    async def failover(self, vip: str | None, actor: str, *, resume: bool) -> Sequence[FailedOver]:
+        """Give a VIP group to its heir, or take note that it may come back."""
+        groups = {group.name: group for group in self.picture.groups if group.vrid is not None}
+        if vip is not None and vip not in groups:
+            raise FailoverRefused("unknown-vip", f"no VIP is named {vip!r}", tuple(groups))
+        wanted = [g for g in groups.values() if vip in (None, g.name)]
+        found = []
+        for group in [g for g in wanted if g.held_back if resume] or wanted:
+            if not resume and group.role is not Role.MASTER:
+                raise FailoverRefused("not-master", f"VIP {group.name}: this director is backup")
+            heir = self.heirs.get(group.name, "")
+            self.happen(FailoverAsked(group.name, actor, resume))
+            outcome = Outcome.DONE if heir or resume else Outcome.NOBODY
+            text = f"{heir} has taken over" if heir else "nobody took over"
+            text = "it preempts again" if resume else text
+            found.append(
+                FailedOver(vip=group.name, outcome=outcome, successor=heir, seconds=0.02, text=text)
+            )
+        return found
 
     async def history(self, since: float, limit: int) -> Sequence[Entry]:
         """Entries since then."""

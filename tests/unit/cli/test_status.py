@@ -55,7 +55,31 @@ def busy() -> Picture:
         "wlc",
         {RealserverKey(ip_address("10.0.0.42"), 53): 1},
     )
-    backup = VipStatus("mail", (VIP,), frozenset(), Role.BACKUP, NOON - 90061, 51, 100, "10.0.0.40")
+    backup = VipStatus(
+        "mail",
+        (VIP,),
+        frozenset(),
+        Role.BACKUP,
+        NOON - 90061,
+        51,
+        50,
+        "10.0.0.40",
+        ready=True,
+        why=("service tls has lost its quorum (live weight 0, needs 1): priority -50",),
+        held_back=True,
+    )
+    unfit = VipStatus(
+        "news",
+        (VIP,),
+        frozenset(),
+        Role.FAULT,
+        NOON - 5,
+        52,
+        1,
+        ready=False,
+        why=("file /run/maintenance is there", "interface eth1 is down"),
+        problem="interface eth0 is down: look at its cable",
+    )
     pulse = replace(
         WELL,
         programmed=False,
@@ -64,7 +88,7 @@ def busy() -> Picture:
         probers_wanted=2,
     )
     picture = Picture([web, tls, marked], pulse, (stranger,))
-    return replace(picture, groups=(*picture.groups, backup), reload_ok=False)
+    return replace(picture, groups=(*picture.groups, backup, unfit), reload_ok=False)
 
 
 async def documents(picture: Picture) -> tuple[Status, HealthReply]:
