@@ -89,9 +89,9 @@ def _absent(view: View, election: ElectionStatus) -> list[str]:
         if vip.vrid is None:
             continue
         if vip.role in (Role.FAULT, Role.INIT):
-            reasons.append(
-                f"VIP {vip.name}: {vip.role}, it takes no part: lvsguard events says why"
-            )
+            why = vip.problem or "lvsguard events says why"
+            reasons.append(f"VIP {vip.name}: {vip.role}, it takes no part: {why}")
         elif not election.ready.get(vip.name, False):
-            reasons.append(f"VIP {vip.name}: stands back: lvsguard events says why")
+            why = "; ".join(vip.why) or "lvsguard events says why"
+            reasons.append(f"VIP {vip.name}: stands back: {why}")
     return reasons

@@ -172,12 +172,16 @@ class TestJudgementOfElections:
         picture = Picture([service(realserver())], groups=(replace(ELECTED, role=role),))
         (reason,) = (await ready(picture, ELECTION, NOON)).reasons
         assert reason == f"VIP web: {role}, it takes no part: lvsguard events says why"
+        picture.groups = (replace(ELECTED, role=role, problem="eth0 is down"),)
+        (reason,) = (await ready(picture, ELECTION, NOON)).reasons
+        assert reason == f"VIP web: {role}, it takes no part: eth0 is down"
         assert alive(picture, ELECTION, NOON).ok
 
     async def test_who_stands_back_is_not_ready(self) -> None:
-        picture = Picture([service(realserver())], groups=(ELECTED,))
+        group = replace(ELECTED, why=("service web has lost its quorum",))
+        picture = Picture([service(realserver())], groups=(group,))
         (reason,) = (await ready(picture, replace(ELECTION, ready={"web": False}), NOON)).reasons
-        assert reason == "VIP web: stands back: lvsguard events says why"
+        assert reason == "VIP web: stands back: service web has lost its quorum"
 
     async def test_a_vip_without_election_asks_for_nothing(self) -> None:
         lone = replace(ELECTED, name="other", vrid=None, role=Role.INIT)
