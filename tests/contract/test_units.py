@@ -29,6 +29,12 @@ interface = "eth0"
 [[vip]]
 name = "web"
 addresses = ["10.0.0.8/24"]
+[[vip]]
+name = "elected"
+addresses = ["10.0.0.9/24"]
+[vip.vrrp]
+vrid = 51
+interval = "100ms"
 [[service]]
 name = "web"
 address = "10.0.0.8:80"
@@ -83,6 +89,11 @@ step director-privileges
 PID=$(systemctl show -P MainPID lvsguard)
 grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' /proc/$PID/status
 ls -l /run/lvsguard
+step vrrp-privileges
+for i in $(seq 100); do ip -br addr show eth0 | grep -q 10.0.0.9/24 && break; sleep 0.2; done
+ip -br addr show eth0
+VRRP=$(pgrep -f lvsguard.vrrp.process)
+chrt -p $VRRP; grep -E '^(Uid|CapEff|VmLck):' /proc/$VRRP/status
 step director-status
 /usr/bin/lvsguard status
 step director-reload
@@ -91,14 +102,38 @@ cp /opt/lvsguard-test/config.toml /etc/lvsguard/config.toml
 systemctl reload lvsguard; echo "good: $?"
 systemctl show -P ActiveState lvsguard
 step director-killed
-kill -9 $PID; for i in $(seq 100); do
+ip monitor address >/opt/lvsguard-test/addresses & MONITOR=$!
+sleep 0.5; kill -9 $PID; for i in $(seq 100); do
   NOW=$(systemctl show -P MainPID lvsguard)
   [ "$NOW" != 0 ] && [ "$NOW" != "$PID" ] && systemctl -q is-active lvsguard && break
   sleep 0.2
 done
 systemctl show -P ActiveState lvsguard; ipvsadm -Sn
+step vrrp-taken-up
+ELECTED='elected .*master'
+for i in $(seq 100); do /usr/bin/lvsguard status | grep -q "$ELECTED" && break; sleep 0.2; done
+/usr/bin/lvsguard status | grep elected
+echo "before: $VRRP; after: $(pgrep -f lvsguard.vrrp.process)"
+echo "probers: $(pgrep -fc lvsguard.probes.process)"
+curl -s 127.0.0.1:9852/metrics | grep -E '^lvsguard_vrrp_(process|real|state)'
+kill $MONITOR; echo "deleted: $(grep -c 'Deleted.*10.0.0.9' /opt/lvsguard-test/addresses)"
 step director-stop
 systemctl stop lvsguard; echo "status $?"; ipvsadm -Sn
+step vrrp-stopped
+echo "processes: $(pgrep -fc 'lvsguard[.]|m lvsguard')"; ip -br addr show eth0
+systemctl show -P Result lvsguard
+step vrrp-left-behind
+systemctl start lvsguard
+for i in $(seq 100); do ip -br addr show eth0 | grep -q 10.0.0.9/24 && break; sleep 0.2; done
+echo '[director]' >/etc/lvsguard/config.toml
+kill -9 $(systemctl show -P MainPID lvsguard)
+for i in $(seq 100); do systemctl -q is-failed lvsguard && break; sleep 0.2; done
+systemctl show -P ActiveState lvsguard; ip -br addr show eth0
+echo "left: $(pgrep -fc lvsguard.vrrp.process)"
+systemctl kill lvsguard; echo "status $?"
+for i in $(seq 100); do pgrep -f lvsguard.vrrp.process >/dev/null || break; sleep 0.1; done
+echo "killed: $(pgrep -fc lvsguard.vrrp.process)"
+cp /opt/lvsguard-test/config.toml /etc/lvsguard/config.toml
 step journal
 journalctl --no-pager -u lvsguard -u lvsguard-realserver
 """
@@ -153,11 +188,15 @@ def boot() -> dict[str, str]:
     """Run the steps under systemd; what each printed, by its name."""
     start = Path("/opt/lvsguard-test/start")
     argv = ("unshare", "-n", "-p", "-m", "-C", "-f", "--mount-proc", "bash", str(start))
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     output = Path("/opt/lvsguard-test/output")
-    text = output.read_text() if output.exists() else done.stdout + done.stderr
-    if folder := os.environ.get("LVSGUARD_ARTIFACTS"):
-        (Path(folder) / "units.txt").write_text(text)
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        text = output.read_text() if output.exists() else done.stdout + done.stderr
+    finally:
+        if folder := os.environ.get("LVSGUARD_ARTIFACTS"):
+            for name in ("output", "noise"):
+                if (shown := Path("/opt/lvsguard-test", name)).exists():
+                    shutil.copy(shown, Path(folder, f"units.{name}.txt"))
     parts = [part.partition("\n") for part in text.split(MARK)]
     return {name: body for name, _, body in parts}
 
@@ -257,3 +296,41 @@ def test_stopping_the_director_leaves_the_table(shown: dict[str, str]) -> None:
     step = shown["director-stop"]
     assert step.startswith("status 0\n")
     assert "-a -t 10.0.0.8:80 -r 10.0.0.42:80" in step
+
+
+def test_the_vrrp_process_has_real_time_priority_and_locked_memory(shown: dict[str, str]) -> None:
+    step = shown["vrrp-privileges"]
+    assert "10.0.0.9/24" in step, shown.get("journal")
+    assert "SCHED_FIFO" in step
+    fields = dict(line.split(":", 1) for line in step.splitlines() if line.count(":") == 1)
+    assert fields["Uid"].split()[0] != "0"
+    assert int(fields["VmLck"].split()[0]) > 10_000, "kB"
+
+
+def test_a_killed_controller_leaves_the_vrrp_process_and_the_next_takes_it_up(
+    shown: dict[str, str],
+) -> None:
+    step = shown["vrrp-taken-up"]
+    before, after = step.split("before: ")[1].splitlines()[0].split("; after: ")
+    assert before == after != ""
+    assert "master for" in step, shown.get("journal")
+    assert "lvsguard_vrrp_process_alive 1\n" in step
+    assert "lvsguard_vrrp_real_time 1\n" in step
+    assert 'lvsguard_vrrp_state{vip="elected",state="master"} 1\n' in step
+    assert "probers: 1\n" in step, "the dead controller's prober has ended"
+    assert "deleted: 0\n" in step, "the VIP was never away"
+
+
+def test_stopping_the_director_ends_the_vrrp_process_and_its_vips(shown: dict[str, str]) -> None:
+    step = shown["vrrp-stopped"]
+    assert "processes: 0\n" in step, shown.get("journal")
+    assert "10.0.0.9/24" not in step
+    assert "10.0.0.8/24" in step, "a VIP without election stays"
+    assert step.endswith("success\n")
+
+
+def test_a_vrrp_process_left_behind_goes_at_systemctl_kill(shown: dict[str, str]) -> None:
+    step = shown["vrrp-left-behind"]
+    assert step.startswith("failed\n"), shown.get("journal")
+    assert "10.0.0.9/24" in step, "its VIP stays: a config with mistakes is no reason to go"
+    assert "left: 1\nstatus 0\nkilled: 0\n" in step
