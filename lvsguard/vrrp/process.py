@@ -336,7 +336,10 @@ def take_real_time() -> bool:
         # With a limit, what is asked for later would be refused.
         ctypes.CDLL(None).mlockall(MEMORY_CURRENT | MEMORY_FUTURE)
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        # What this process starts is ordinary again: a child that imports Python's modules at this
+        # priority would keep every advert waiting.
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(PRIORITY))
     except OSError:
         return False
     return True

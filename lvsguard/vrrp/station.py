@@ -132,7 +132,7 @@ class Station:
             for name in party.group.members:
                 self._keeper.adopt(self.instances[name])
             holds = any(self._keeper.holds(self.instances[n]) for n in party.group.members)
-            party.group.start(now, resumed=holds)
+            party.group.start(time.monotonic(), resumed=holds)
         self._act(now)
 
     def _begin(self, key: str, members: tuple[Put, ...]) -> Party:

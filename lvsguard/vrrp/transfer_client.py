@@ -9,6 +9,7 @@ import logging
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -36,16 +37,21 @@ class TransferClient:
         self._command = command
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._starter: threading.Thread | None = None
         self._asked: list[Callable[[FromTransfer], None]] = []
 
     def fileno(self) -> int:
         """Readable when ``read`` has something; -1 when no process is there."""
         return -1 if self._socket is None else self._socket.fileno()
 
-    def start(self) -> bool:
-        """See that there is a process; False: it could not be started, or one was there."""
-        if self._socket is not None:
-            return False
+    def start(self) -> None:
+        """See that there will be a process. A thread starts it: while a process is being started
+        no advert may wait."""
+        if self._socket is None and (self._starter is None or not self._starter.is_alive()):
+            self._starter = threading.Thread(target=self._spawn, name="transfer", daemon=True)
+            self._starter.start()
+
+    def _spawn(self) -> None:
         if self._process is not None:
             self._process.poll()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -59,10 +65,9 @@ class TransferClient:
             except OSError as error:
                 log.error("the connection table cannot be sent: %s", error)
                 ours.close()
-                return False
+                return
         ours.setblocking(False)
         self._socket = ours
-        return True
 
     def ask(self, message: ToTransfer, answered: Callable[[FromTransfer], None]) -> None:
         """Have something done; ``answered`` is called once, with Failed if it could not be."""

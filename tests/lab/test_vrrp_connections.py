@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
 COUNT = 50
+STALL_S = 0.5
+"""One TCP retransmission (0.2 s, then 0.4 s), and what a guest with one CPU adds."""
+MASTER_DOWN_S = 3.609
 
 
 def broken(connections: list[Connection]) -> list[str]:
@@ -41,6 +44,7 @@ def test_a_planned_stop_breaks_no_connection(network: Network) -> None:
     )
     assert broken(connections) == []
     assert failures(requests) == []
+    assert stall_s <= STALL_S
 
 
 def test_a_director_that_was_away_takes_over_connections_that_it_never_saw(
@@ -56,13 +60,14 @@ def test_a_director_that_was_away_takes_over_connections_that_it_never_saw(
     wait_for_role(one, "master", 20)
     time.sleep(5)
     connections = pings.stop()
-    tell("returns", broken=broken(connections), stall_s=max(c.worst_s for c in connections))
-    print(one.text())
+    stall_s = max(c.worst_s for c in connections)
+    tell("returns", broken=broken(connections), stall_s=stall_s)
     assert broken(connections) == []
+    assert stall_s <= STALL_S
 
 
 def test_a_crash_breaks_no_connection(network: Network) -> None:
-    one, two = pair(network)
+    _one, two = pair(network)
     pings = start_pings(network.client, SERVICE, COUNT, every_s=0.1)
     time.sleep(2)
     network.unplug(network.director1)
@@ -72,3 +77,4 @@ def test_a_crash_breaks_no_connection(network: Network) -> None:
     stall_s = max(c.worst_s for c in connections)
     tell("crash", broken=broken(connections), stall_s=stall_s)
     assert broken(connections) == []
+    assert stall_s <= MASTER_DOWN_S + 0.1
