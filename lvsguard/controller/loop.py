@@ -14,29 +14,21 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from lvsguard import __version__
 from lvsguard.controller.apply import apply, begin
 from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.intake import Intake
 from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.report import Reporter
 from lvsguard.controller.settings import Settings
-from lvsguard.controller.sight import Sight
 from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.config import Check, Config
 from lvsguard.core.drift import drifts
-from lvsguard.core.event import (
-    Event,
-    HealthChanged,
-    OverrideCleared,
-    OverrideSet,
-    Reloaded,
-    Started,
-)
-from lvsguard.core.health import Health, Verdict
+from lvsguard.core.event import Event, Reloaded, Started
+from lvsguard.core.health import Health
 from lvsguard.core.model import (
     KernelState,
     Observation,
     ServiceKey,
     VipAddress,
     VirtualService,
-    endpoint,
 )
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.plan import owned_part, plan
@@ -87,17 +79,22 @@ class Controller:
         self._owner = owner
         self._settings = settings
         self._emit = emit
-        self._latency = latency
         self._wake = asyncio.Event()
+        self._intake = Intake(
+            self.book,
+            self.report,
+            links=lambda: owner.links,
+            emit=emit,
+            latency=latency,
+            wake=self._wake.set,
+        )
         self._read_next = True
         self._busy = asyncio.Lock()
         self._left: KernelState | None = None
         self._recorded = frozenset(recorded_addresses) - _elected(config)
         self._uncertain = False  # a pass broke off: what it left behind is not known
-        self._flipped: list[float] = []
         self._quick_seconds = self._quick_ended = self._read_due = 0.0
         self._crowded = False
-        self._sight = Sight()
         owner.watch(_interfaces(config))
 
     @property
@@ -117,45 +114,16 @@ class Controller:
     # -- facts come in ---------------------------------------------------------------------
 
     def record(self, check: Check, health: Health) -> None:
-        """Take a verdict from a prober, unless the director's own link may have caused it."""
-        now = time.monotonic()
-        self._sight.links(self._owner.links, now)
-        if self._sight.believes(check, health, now):
-            self._take(check, health)
-
-    def _take(self, check: Check, health: Health) -> None:
-        before = self.book.health.get(check)
-        if not self.book.record(check, health):
-            return
-        verdict = Verdict.UNKNOWN if before is None else before.verdict
-        if verdict is not health.verdict and health.result is not None:
-            self._flipped.append(health.since)
-            result = health.result
-            change = HealthChanged(
-                endpoint(check.address, check.port),
-                str(check.spec.kind),
-                verdict,
-                health.verdict,
-                result.code,
-                result.reason,
-                result.failure,
-            )
-            self.report.health(change, time.monotonic())
-        self._wake.set()
+        """Take a verdict from a prober."""
+        self._intake.record(check, health)
 
     def override(self, override: Override) -> None:
         """Set an override."""
-        self.book.put(override)
-        self._emit(OverrideSet(override))
-        self._wake.set()
+        self._intake.override(override)
 
     def clear(self, target: Target, kind: OverrideKind, actor: str) -> Override | None:
         """Clear an override; None when there was none."""
-        gone = self.book.drop(target, kind)
-        if gone is not None:
-            self._emit(OverrideCleared(gone, actor))
-            self._wake.set()
-        return gone
+        return self._intake.clear(target, kind, actor)
 
     def claim(self, services: Iterable[ServiceKey], addresses: Iterable[VipAddress]) -> None:
         """Own these too: an earlier run did. What the config does not name is removed."""
@@ -235,7 +203,7 @@ class Controller:
         # A table so large that reading it takes long is read less often: a fifth of the time.
         pause = max(self.book.config.resync, 4 * self.pulse.read_seconds)
         self._read_due = begun + self.pulse.read_seconds + pause
-        self._look_out(addresses, begun)
+        self._intake.look_out(addresses, begun)
         self.report.settings(await self._settings.hold(ipvs))
         table = owned_part(self.observation.services, self.owned)
         found = KernelState(table, addresses & (self.book.addresses | self._owner.held))
@@ -249,7 +217,7 @@ class Controller:
         self._left, self._uncertain = found, False
         self.report.foreign(self.observation.services.keys() - self.owned)
         self.book.part(self.observation, begun)
-        self._expire()
+        self._intake.expire(time.time())
         wanted, _ = self.book.decide()
         steps = plan(wanted, found)
         await self._converge(ipvs, steps, whole=True)
@@ -259,15 +227,9 @@ class Controller:
         if first:
             self._emit(Started(__version__, adopted, ipvs.writes))
 
-    def _look_out(self, addresses: frozenset[VipAddress], now: float) -> None:
-        self._sight.addresses(addresses)
-        self._sight.links(self._owner.links, now)
-        for check, health in self._sight.due(now):
-            self._take(check, health)
-
     async def _quick(self) -> None:
         ipvs = await self._ready_ipvs()
-        self._expire()
+        self._intake.expire(time.time())
         begun = time.monotonic()
         wanted, anew = self.book.decide()
         self._crowded = len(anew) >= CROWD
@@ -297,7 +259,7 @@ class Controller:
             await apply(steps, progress, ipvs, self._owner)
         finally:
             self._left = progress.left
-        self._note_latency()
+        self._intake.applied()
         now = time.monotonic()
         self.report.applied(progress.done, progress.failures, progress.held, now, whole=whole)
         if whole or not progress.well:
@@ -307,16 +269,6 @@ class Controller:
         if progress.stale:
             self._read_next = True
         return progress.well
-
-    def _note_latency(self) -> None:
-        now = time.monotonic()
-        for since in self._flipped:
-            self._latency(now - since)
-        self._flipped.clear()
-
-    def _expire(self) -> None:
-        for override in self.book.expired(time.time()):
-            self.clear(override.target, override.kind, "expiry")
 
     def _forget_leftovers(self) -> None:
         if self._left is not None and self.pulse.programmed:

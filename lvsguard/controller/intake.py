@@ -1,0 +1,101 @@
+"""Where facts come in: verdicts and overrides. Each changes the fact book, is told, and wakes the
+loop; none carries the work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.report import Reporter
+from lvsguard.controller.sight import Sight
+from lvsguard.core.config import Check
+from lvsguard.core.event import Event, HealthChanged, OverrideCleared, OverrideSet
+from lvsguard.core.health import Health, Verdict
+from lvsguard.core.model import VipAddress, endpoint
+from lvsguard.core.override import Override, OverrideKind, Target
+
+
+class Intake:
+    """Takes facts into the book, unless the director's own links cast doubt on them."""
+
+    def __init__(
+        self,
+        book: FactBook,
+        report: Reporter,
+        *,
+        links: Callable[[], Mapping[str, bool]],
+        emit: Callable[[Event], None],
+        latency: Callable[[float], None],
+        wake: Callable[[], None],
+    ) -> None:
+        """``links``: the director's interfaces and whether each is up."""
+        self._book = book
+        self._report = report
+        self._links = links
+        self._emit = emit
+        self._latency = latency
+        self._wake = wake
+        self._sight = Sight()
+        self._flipped: list[float] = []
+
+    def record(self, check: Check, health: Health) -> None:
+        """Take a verdict from a prober, unless the director's own link may have caused it."""
+        now = time.monotonic()
+        self._sight.links(self._links(), now)
+        if self._sight.believes(check, health, now):
+            self._take(check, health, now)
+
+    def look_out(self, addresses: frozenset[VipAddress], now: float) -> None:
+        """Take note of addresses and links; verdicts that were doubted and still hold go in."""
+        self._sight.addresses(addresses)
+        self._sight.links(self._links(), now)
+        for check, health in self._sight.due(now):
+            self._take(check, health, now)
+
+    def _take(self, check: Check, health: Health, now: float) -> None:
+        before = self._book.health.get(check)
+        if not self._book.record(check, health):
+            return
+        verdict = Verdict.UNKNOWN if before is None else before.verdict
+        if verdict is not health.verdict and health.result is not None:
+            self._flipped.append(health.since)
+            result = health.result
+            change = HealthChanged(
+                endpoint(check.address, check.port),
+                str(check.spec.kind),
+                verdict,
+                health.verdict,
+                result.code,
+                result.reason,
+                result.failure,
+            )
+            self._report.health(change, now)
+        self._wake()
+
+    def applied(self) -> None:
+        """What came in is in the kernel now: say how long each verdict took."""
+        now = time.monotonic()
+        for since in self._flipped:
+            self._latency(now - since)
+        self._flipped.clear()
+
+    def override(self, override: Override) -> None:
+        """Set an override."""
+        self._book.put(override)
+        self._emit(OverrideSet(override))
+        self._wake()
+
+    def clear(self, target: Target, kind: OverrideKind, actor: str) -> Override | None:
+        """Clear an override; None when there was none."""
+        gone = self._book.drop(target, kind)
+        if gone is not None:
+            self._emit(OverrideCleared(gone, actor))
+            self._wake()
+        return gone
+
+    def expire(self, now: float) -> None:
+        """Clear what is over at ``now`` (wall clock)."""
+        for override in self._book.expired(now):
+            self.clear(override.target, override.kind, "expiry")
