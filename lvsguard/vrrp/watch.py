@@ -25,9 +25,10 @@ from lvsguard.vrrp.filter import DROP_ALL, Instruction
 from lvsguard.vrrp.frame import ETHERTYPE_ARP, Neighbour, mac_text, parse_arp, parse_neighbour
 from lvsguard.vrrp.raw_socket import attach
 
-QUESTIONS: Final = Rhythm(repeat=1, delay=1.0, repeat_again=1, refresh=30.0, refresh_repeat=1)
-"""When to ask for an own VIP, for an ``announce.Announcer`` of questions: at once, a second later,
-and every half minute."""
+QUESTIONS: Final = Rhythm(repeat=0, delay=1.0, repeat_again=1, refresh=30.0, refresh_repeat=1)
+"""When to ask for an own VIP, for an ``announce.Announcer`` of questions: a second after it was
+taken over, and every half minute. Not at once: the old master, which lets go when it hears our
+advert, would answer, by ND to all nodes, and undo the announcement."""
 BATCH: Final = 64
 """Packets that one ``read`` takes of each kind."""
 RECEIVE_BUFFER: Final = 64 << 10

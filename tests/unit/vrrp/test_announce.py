@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from lvsguard.vrrp.announce import Announcement, Announcer, Cause, Rhythm
+from lvsguard.vrrp.watch import QUESTIONS
 
 QUIET = Rhythm(refresh=0.0)
 
@@ -34,6 +35,12 @@ def test_keepalived_defaults_five_now_and_five_after_five_seconds() -> None:
     sent = Counter(at for at, slice_ in play(announcer, 1000.0) for _ in slice_)
     assert sent == {100.0: 5, 105.0: 5}
     assert announcer.timer() is None
+
+
+def test_nobody_is_asked_for_a_vip_before_the_old_master_could_let_go_of_it() -> None:
+    announcer = Announcer(QUESTIONS)
+    announcer.announce("web", items(1), Cause.MASTER, 100.0)
+    assert [at for at, _ in play(announcer, 165.0)] == [101.0, 131.0, 161.0]
 
 
 def test_a_refresh_goes_on_for_ever() -> None:
