@@ -62,6 +62,11 @@ class FactBook:
         return tuple(self._overrides.values())
 
     @property
+    def idle(self) -> tuple[Override, ...]:
+        """Overrides that are about nothing in the config."""
+        return tuple(o for o in self.overrides if not self._about(o.target))
+
+    @property
     def facts(self) -> Facts:
         """The facts as ``core.desired`` wants them. Views of this book, not copies."""
         return Facts(self.config, self.health, self.overrides, self.adopted, self.addresses)
@@ -94,11 +99,14 @@ class FactBook:
         return tuple(o for o in self._overrides.values() if o.expired(now))
 
     def _touch(self, target: Target) -> None:
-        self._dirty.update(
+        self._dirty.update(self._about(target))
+
+    def _about(self, target: Target) -> set[ServiceKey]:
+        return {
             service.key
             for service in self.config.services
             if any(target.matches(service.name, r.key) for r in service.realservers)
-        )
+        }
 
     def adopt(self, table: dict[ServiceKey, VirtualService]) -> int:
         """Take over what the kernel holds of the config's services. Count of realservers."""

@@ -21,7 +21,7 @@ from lvsguard.controller.settings import Settings
 from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.config import Check, Config
 from lvsguard.core.drift import drifts
-from lvsguard.core.event import Event, Reloaded, Started
+from lvsguard.core.event import Event, OverrideIdle, Reloaded, Started
 from lvsguard.core.health import Health
 from lvsguard.core.model import (
     KernelState,
@@ -282,6 +282,7 @@ class Controller:
         A kernel that does not answer does not undo it: the passes that follow try again.
         """
         async with self._busy:
+            idle = self.book.idle
             self.owned |= _keys(config)
             self.book.configure(config, time.monotonic())
             self._settings.configure(config.ipvs, wanted_sync(config))
@@ -296,6 +297,9 @@ class Controller:
                 self._kernel_failed(error)
             count = self.report.steps - before
         self._emit(Reloaded(config.digest, count))
+        for override in self.book.idle:
+            if override not in idle:
+                self._emit(OverrideIdle(override))
         return count
 
     async def preview(self, config: Config) -> tuple[Step, ...]:

@@ -19,6 +19,7 @@ from lvsguard.core.event import (
     HealthChangedMany,
     KernelFailed,
     KernelRecovered,
+    MoreAlike,
     Repaired,
     StepRefused,
 )
@@ -44,9 +45,15 @@ class Reporter:
         self._settings_seen = False
         self._verdicts: Crowd[HealthChanged] = Crowd()
         self._steps: Crowd[str] = Crowd()
+        self._alike: dict[tuple[str, str], Crowd[Event]] = {}
+        self._now = 0.0
 
     def tick(self, now: float) -> None:
         """Tell the sums that are due. ``now`` is monotonic, here and below."""
+        self._now = now
+        for (kind, about), crowd in self._alike.items():
+            if more := crowd.sum(now):
+                self._emit(MoreAlike(kind, about, len(more), str(more[0])))
         if changes := self._verdicts.sum(now):
             up = sum(change.after is Verdict.UP for change in changes)
             self._emit(HealthChangedMany(up, len(changes) - up))
@@ -97,9 +104,9 @@ class Reporter:
         """Which services are not the director's own."""
         now = frozenset(keys)
         for key in sorted(now - self._foreign, key=str):
-            self._emit(ForeignChanged(str(key), present=True))
+            self._tell(ForeignChanged(str(key), present=True))
         for key in sorted(self._foreign - now, key=str):
-            self._emit(ForeignChanged(str(key), present=False))
+            self._tell(ForeignChanged(str(key), present=False))
         self._foreign = now
 
     def drifted(self, drifts: tuple[Drift, ...], left: int, found: int) -> None:
@@ -132,13 +139,19 @@ class Reporter:
         for failure in failures:
             command = str(failure.step)
             if not failure.stale and self._refused.get(command) != failure.message:
-                self._emit(StepRefused(command, failure.message))
+                self._tell(StepRefused(command, failure.message))
             if not failure.stale:
                 refused[command] = failure.message
         if whole:
             self._refused, self._held = refused, tuple(held)
         else:
             self._refused |= refused
+
+    def _tell(self, event: Event, about: str = "") -> None:
+        """Tell an event of a kind that may come in thousands."""
+        crowd = self._alike.setdefault((event.kind, about), Crowd())
+        if crowd.admits(event, self._now):
+            self._emit(event)
 
     def _repaired(self, done: Sequence[Step]) -> list[Step]:
         """Tell the drifts that these steps mended; the steps that mended nothing are left."""
@@ -160,5 +173,6 @@ class Reporter:
         for drift in drifts:
             if drift.service in mended:
                 steps = tuple(mended[drift.service])
-                self._emit(Repaired(drift.what, drift.subject, drift.differed, steps))
+                repaired = Repaired(drift.what, drift.subject, drift.differed, steps)
+                self._tell(repaired, drift.what)
         return rest

@@ -133,6 +133,24 @@ class Repaired(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MoreAlike(Event):
+    """More events of one kind within a second than are worth a line each."""
+
+    kind: ClassVar[str] = "more"
+    level: ClassVar[Level] = Level.WARNING
+    of: str
+    """Their kind."""
+    about: str
+    """What they have in common, such as ``realserver``; may be empty."""
+    count: int
+    first: str
+    """The line of the first of them."""
+
+    def __str__(self) -> str:
+        return f"{self.count} more events of kind {self.of}, the first: {self.first}"
+
+
+@dataclass(frozen=True, slots=True)
 class StepRefused(Event):
     """The kernel refused a step; the rest of its address waits for the next pass."""
 
@@ -220,6 +238,22 @@ class OverrideCleared(Event):
 
     def __str__(self) -> str:
         return f"{self.override.kind} of {self.override.target} ended by {self.actor}"
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideIdle(Event):
+    """After a reload an override is about nothing that the config names."""
+
+    kind: ClassVar[str] = "override-idle"
+    level: ClassVar[Level] = Level.WARNING
+    override: Override
+
+    def __str__(self) -> str:
+        o = self.override
+        return (
+            f"{o.kind} of {o.target} by {o.actor} matches nothing in this config any more: set it"
+            " again under the new name, or clear it"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,7 +230,6 @@ class _Worker:
             how = await self._live()
             lived = time.monotonic() - started
             failures = 0 if lived > STEADY_S else failures + 1
-            log.error("prober %d ended (%s) after %.1f s: starting it anew", self.index, how, lived)
             self._tell.died(self.index, how, len(self._checks))
 
     async def _live(self) -> str:

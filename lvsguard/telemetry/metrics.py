@@ -19,6 +19,7 @@ from lvsguard.core.event import (
     HealthChanged,
     HealthChangedMany,
     KernelFailed,
+    MoreAlike,
     ProberDied,
     Reloaded,
     ReloadRefused,
@@ -88,6 +89,10 @@ class Metrics:
                 self._verdicts.labels(Verdict.DOWN).inc(event.down)
             case Repaired():
                 self._repairs.labels(event.what).inc()
+            case MoreAlike(Repaired.kind, about, count):
+                self._repairs.labels(about).inc(count)
+            case MoreAlike(StepRefused.kind, _, count):
+                self._errors.labels("step").inc(count)
             case StepRefused():
                 self._errors.labels("step").inc()
             case KernelFailed():

@@ -20,7 +20,9 @@ from lvsguard.core.event import (
     HealthChangedMany,
     KernelFailed,
     KernelRecovered,
+    MoreAlike,
     OverrideCleared,
+    OverrideIdle,
     Reloaded,
     Repaired,
     Started,
@@ -385,6 +387,23 @@ async def test_many_verdicts_and_steps_are_told_as_sums(tmp_path: Path) -> None:
     assert [e.count for e in rig.events if isinstance(e, AppliedMany)] == [52]
     assert len(rig.told(HealthChanged)) == 100
     assert [e.up for e in rig.events if isinstance(e, HealthChangedMany)] == [50]
+
+
+async def test_an_override_that_a_reload_leaves_without_a_subject_is_told(rig: Rig) -> None:
+    await rig.settled()
+    rig.controller.override(drain(RS1))
+    await rig.controller.reload(config(service(realserver(RS2))))
+    await rig.controller.reload(config(service(realserver(RS2))))
+    assert [event.override.target for event in rig.told(OverrideIdle)] == [Target(RS1.address)]
+
+
+async def test_many_foreign_services_are_told_as_a_sum(rig: Rig) -> None:
+    for number in range(150):
+        rig.ipvs.put(replace(FOREIGN, port=1000 + number), VirtualService("rr"))
+    await rig.turn()
+    rig.controller.report.tick(time.monotonic() + 10)
+    assert len(rig.told(ForeignChanged)) == 100
+    assert [(e.of, e.count) for e in rig.events if isinstance(e, MoreAlike)] == [("foreign", 50)]
 
 
 async def test_verdicts_of_one_moment_make_one_plan(rig: Rig) -> None:
