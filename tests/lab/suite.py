@@ -2,6 +2,7 @@
 
 `python -m tests.lab.suite [PYTEST OPTION...]` runs every phase even when one fails; its last line
 is "N passed, N failed, N skipped", and its exit status is 0 only when every phase ran and passed.
+Where kernels are booted as processes two phases run at a time, each on a kernel of its own.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.lab import machine
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 RESULTS = CHECKOUT / ".lab"
-LAB = [str(CHECKOUT / "tests/lab/run"), "--out", str(RESULTS), "--limit", "1500"]
+LIMIT_S = 2400
+"""Of one phase on a slow machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,19 @@ class Phase:
 
     name: str
     markers: str
-    launcher: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    """Files and folders, or options that leave some out; all of them when empty."""
+    kernel: bool = True
+    """On a kernel with IPVS; else on the host as it is."""
+    without_ipvs: bool = False
+
+    @property
+    def launcher(self) -> list[str]:
+        """What runs pytest."""
+        if not self.kernel:
+            return []
+        out = ["--out", str(RESULTS / self.name), "--limit", str(LIMIT_S)]
+        return [str(CHECKOUT / "tests/lab/run"), *out, *["--without-ipvs"] * self.without_ipvs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +61,32 @@ class Count:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
+def found(*patterns: str) -> tuple[str, ...]:
+    """Test files and folders by pattern, as pytest is told them."""
+    return tuple(
+        sorted(str(p.relative_to(CHECKOUT)) for one in patterns for p in CHECKOUT.glob(one))
+    )
+
+
 KERNEL = "(kernel or lab) and not without_ipvs"
-PHASES = (
-    Phase("host", "not kernel and not lab and not without_ipvs"),
-    Phase("kernel", KERNEL, tuple(LAB)),
-    Phase("without-ipvs", "without_ipvs", (*LAB, "--without-ipvs")),
+PAGES = found("tests/contract", "tests/lab/test_d[eo]*.py")
+PAIRS = found("tests/interop", "tests/lab/test_vrrp_*.py", "tests/lab/test_sync_*.py")
+HOST = Phase("host", "not kernel and not lab and not without_ipvs", kernel=False)
+ON_KERNELS = (
+    Phase("kernel-pairs", KERNEL, PAIRS),
+    Phase("kernel-pages", KERNEL, PAGES),
+    Phase("kernel", KERNEL, ("tests", *(f"--ignore={path}" for path in (*PAGES, *PAIRS)))),
+    Phase("without-ipvs", "without_ipvs", without_ipvs=True),
 )
+"""The longest first."""
 
 
 def main(options: list[str]) -> int:
     """Run every phase, print the sum, return the exit status."""
     RESULTS.mkdir(exist_ok=True)
     total, failed_phases = Count(), []
-    for phase in PHASES:
-        print(f"\n== {phase.name}: pytest -m '{phase.markers}'", flush=True)
-        status, count = run(phase, options)
+    print(f"\n== {HOST.name}: pytest -m '{HOST.markers}'", flush=True)
+    for phase, (status, count) in [(HOST, run(HOST, options)), *on_kernels(options)]:
         total += count
         if status != 0 or count.failed or not count.passed:
             failed_phases.append(phase.name)
@@ -70,14 +98,49 @@ def main(options: list[str]) -> int:
     return 1 if failed_phases else 0
 
 
-def run(phase: Phase, options: list[str]) -> tuple[int, Count]:
-    """Run one phase; return pytest's exit status and what it counted."""
+def on_kernels(options: list[str]) -> list[tuple[Phase, tuple[int, Count]]]:
+    """Run what needs a kernel; print each phase when it has ended."""
+    # The host's own kernel has one IPVS module with one set of tables behind all namespaces' backs.
+    own = machine.choose("auto", load_ipvs=True)[0] == "host"
+    workers = 1 if own else min(os.cpu_count() or 1, 2)
+    ended: list[tuple[Phase, tuple[int, Count]]] = []
+    with ThreadPoolExecutor(workers) as pool:
+        logs = {phase: RESULTS / f"{phase.name}.log" for phase in ON_KERNELS}
+        running = {pool.submit(run, one, options, logs[one]): one for one in ON_KERNELS}
+        print(f"\n== {len(running)} phases on kernels, {workers} at a time", flush=True)
+        for future in as_completed(running):
+            phase = running[future]
+            ended.append((phase, future.result()))
+            print(f"\n== {phase.name}: pytest -m '{phase.markers}'", flush=True)
+            print(logs[phase].read_text(errors="replace"), flush=True)
+    return ended
+
+
+def run(phase: Phase, options: list[str], log: Path | None = None) -> tuple[int, Count]:
+    """Run one phase; return pytest's exit status and what it counted. What it prints goes to
+    ``log``, or out at once."""
     report = RESULTS / f"{phase.name}.xml"
     report.unlink(missing_ok=True)
+    inside = RESULTS / phase.name / "report.xml" if phase.kernel else report
+    inside.unlink(missing_ok=True)
     command = [*phase.launcher, sys.executable, "-m", "pytest", "-q", "-m", phase.markers]
-    command += [f"--junitxml={report}", "-o", "junit_family=xunit1", *options]
+    command += [f"--junitxml={inside}", "-o", "junit_family=xunit1", *phase.paths, *options]
     environment = {**os.environ, "LVSGUARD_REQUIRE_KERNEL": "1"}
-    ended = subprocess.run(command, cwd=CHECKOUT, env=environment, check=False)
+    if log is None:
+        ended = subprocess.run(command, cwd=CHECKOUT, env=environment, check=False)
+    else:
+        with log.open("w") as output:
+            ended = subprocess.run(
+                command,
+                cwd=CHECKOUT,
+                env=environment,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+    if inside != report and inside.exists():
+        inside.rename(report)
     return ended.returncode, read(report)
 
 
