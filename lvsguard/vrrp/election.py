@@ -141,14 +141,18 @@ class Election:
 
     # Commands and inputs.
 
-    def start(self, now: float, *, resumed: bool = False) -> None:
+    def start(self, now: float, *, resumed: bool = False, going_on: bool = False) -> None:
         """Take part, when the start delay is over.
 
         ``resumed``: the addresses still stand, for the process or its config was replaced while
         it was master. It listens briefly, so that it speaks before a backup misses it; the caller
-        keeps the addresses until another master is heard.
+        keeps the addresses until another master is heard. ``going_on``: the same, and its last
+        advert is so fresh that nobody can have taken over: it speaks at once, if it may.
         """
-        if self._state is State.INIT and resumed and self._link:
+        if self._state is State.INIT and going_on and self._link and self.contends:
+            self._deadline = inf
+            self._move(Trigger.WENT_ON, now)
+        elif self._state is State.INIT and resumed and self._link:
             self._move(Trigger.RESUMED, now)
         elif self._state is State.INIT:
             self._deadline = now + self.settings.start_delay

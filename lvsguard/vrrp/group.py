@@ -9,7 +9,7 @@ lost for all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 
 from lvsguard.core.model import IPAddress
@@ -39,10 +39,21 @@ class SyncGroup:
         """What is to be done since the last call, each with the name of its instance."""
         return [(name, action) for name, one in self.members.items() for action in one.actions()]
 
-    def start(self, now: float, *, resumed: bool = False) -> None:
-        """Take part, when the start delay is over; ``resumed``: see ``Election.start``."""
+    def split(self, names: Collection[str]) -> SyncGroup:
+        """Let these members leave the group, as they are, for one of their own."""
+        parted = SyncGroup({})
+        parted.members = {name: self.members[name] for name in names}
+        parted._links = {name: self._links[name] for name in names}
+        self.members = {name: one for name, one in self.members.items() if name not in names}
+        self._links = {name: up for name, up in self._links.items() if name not in names}
+        return parted
+
+    def start(self, now: float, *, resumed: bool = False, going_on: bool = False) -> None:
+        """Take part, when the start delay is over. For both flags see ``Election.start``; members
+        go on as masters together or not at all."""
+        going_on = going_on and all(one.contends for one in self.members.values())
         for one in self.members.values():
-            one.start(now, resumed=resumed)
+            one.start(now, resumed=resumed, going_on=going_on)
         self._align(now)
 
     def stop(self, now: float, *, keep: bool = False) -> None:

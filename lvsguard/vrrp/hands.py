@@ -20,7 +20,8 @@ class Hands:
 
     def __init__(self, do: Do) -> None:
         """``do`` is called with the name of an instance and what it asks for; what takes time comes
-        back as an awaitable."""
+        back as an awaitable. What it raises is a bug: the loop's exception handler hears of it, and
+        what waited behind it is still done."""
         self._do = do
         self._waiting: deque[tuple[str, Action]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -36,11 +37,23 @@ class Hands:
         if self._task is None:
             self._go_on()
 
+    def forget(self, unwanted: Callable[[str, Action], bool]) -> None:
+        """Leave undone those of the waiting ones that are of no use any more."""
+        kept = [one for one in self._waiting if not unwanted(*one)]
+        self._waiting.clear()
+        self._waiting.extend(kept)
+
+    async def rest(self) -> None:
+        """Wait until nothing is left to be done."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
     def _go_on(self) -> None:
         while self._waiting:
             slow = self._do(*self._waiting.popleft())
             if slow is not None:
                 self._task = asyncio.ensure_future(self._finish(slow))
+                self._task.add_done_callback(_raise)
                 return
 
     async def _finish(self, slow: Awaitable[None]) -> None:
@@ -49,3 +62,8 @@ class Hands:
         finally:
             self._task = None
             self._go_on()
+
+
+def _raise(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.result()

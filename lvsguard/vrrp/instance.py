@@ -12,7 +12,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Final, Literal
 
-from lvsguard.core.model import IPAddress, VipAddress
+from lvsguard.core.model import IPAddress
 from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp import auth, packet
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, Advert, HmacAuth, Wire
@@ -91,6 +91,18 @@ class Instance:
         """Keys of the instance, if it has any."""
         return self._wire.auth
 
+    def inherit(self, before: Instance) -> None:
+        """Go on counting, and guarding against replays, where an instance of another config was."""
+        self.sent, self.received = before.sent, before.received
+        self.conflicts, self.claims = before.conflicts, before.claims
+        self.rejected = before.rejected
+        self._replay, self._sequence = before._replay, before._sequence
+
+    @property
+    def place(self) -> str:
+        """What it is on the wire."""
+        return f"{self.interface}/{self.family}/{self.settings.vrid}"
+
     @property
     def destination(self) -> IPAddress:
         """Where its adverts go, the first if there are more."""
@@ -104,7 +116,8 @@ class Instance:
             for destination in self._destinations:
                 source = link.source_for(destination)
                 if source is None:
-                    troubles.append(link.problem(self.family))
+                    why = link.problem(self.family) or f"it has no address to {destination}"
+                    troubles.append(f"no advert goes out of {link.interface}: {why}")
                     continue
                 try:
                     link.send(
@@ -146,10 +159,6 @@ class Instance:
         self.received += 1
         return found
 
-    def owns(self, address: VipAddress) -> bool:
-        """Whether an address is one of its own."""
-        return address in self.addresses
-
 
 def families(put: Put) -> tuple[Family, ...]:
     """The families that a VIP group has addresses of."""
@@ -160,3 +169,8 @@ def families(put: Put) -> tuple[Family, ...]:
 def member(vip: str, family: Family) -> str:
     """Name of an instance."""
     return f"{vip}/{family}"
+
+
+def standing_on(put: Put) -> set[str]:
+    """The interfaces that a VIP group's addresses stand on."""
+    return {a.interface for family in families(put) for a in Instance(put, family).addresses}

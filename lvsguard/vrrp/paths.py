@@ -5,8 +5,10 @@ Opened, closed and opened again as interfaces come and go. What is heard goes to
 
 from __future__ import annotations
 
+import select
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.interface_watch import InterfaceWatch
@@ -29,61 +31,71 @@ class Paths:
         self.frames: dict[str, FrameSocket] = {}
         """By the interface that VIPs stand on."""
         self.claims: dict[str, ClaimWatch] = {}
-        self._macs: dict[str, bytes] = {}
-        self._plan: object = None
+        self._macs: dict[str, set[bytes]] = {}
+        self._up: dict[str, bool] = {}
+        self._plans: dict[str, _Plan] = {}
+        self._discarded: Counter[str] = Counter()
+        """By links that are closed."""
+        # One descriptor for all of them: a loop that watched sockets which come and go would take
+        # a new one of the same number for the old.
+        self._ears = select.epoll()
+        self._ears.register(watch.fileno(), select.EPOLLIN)
 
-    def configure(self, instances: Iterable[Instance], now: float) -> bool:
-        """Have what these need; whether sockets are other ones now."""
-        vrids: dict[str, dict[FamilyNumber, set[int]]] = {}
-        vips: dict[str, set[IPAddress]] = {}
-        sources: dict[str, set[IPAddress]] = {}
-        standing: set[str] = set()
-        macs: dict[str, bytes] = {}
-        for one in instances:
-            for path in one.paths:
-                vrids.setdefault(path, {}).setdefault(one.family, set()).add(one.settings.vrid)
-                vips.setdefault(path, set()).update(a.address for a in one.addresses)
-                if one.source is not None:
-                    sources.setdefault(path, set()).add(one.source)
-            standing.update(a.interface for a in one.addresses)
-            if one.virtual is not None:
-                macs[one.virtual.parent] = one.virtual.mac
-        plan = (vrids, vips, sources, standing, macs)
-        if plan == self._plan:
-            return False
-        self.close_sockets()
-        self._plan, self._macs = plan, macs
-        self.links = {
-            name: Link(name, vrids[name], vips=vips[name], sources=sources.get(name, ()))
-            for name in vrids
-        }
-        self.frames = {name: FrameSocket(name) for name in standing}
-        self.claims = {name: ClaimWatch(name, vips[name]) for name in vrids}
+    def fileno(self) -> int:
+        """Readable when something came: always the same descriptor."""
+        return self._ears.fileno()
+
+    def configure(self, instances: Iterable[Instance], now: float) -> None:
+        """Have what these need. Sockets whose needs did not change stay."""
+        plans, standing = _plans(instances)
+        self._macs = {name: plan.macs for name, plan in plans.items()}
+        other = [name for name in self._plans if self._plans[name] != plans.get(name)]
+        old: list[Link | ClaimWatch | FrameSocket] = []
+        for name in other:
+            old += (self.links.pop(name), self.claims.pop(name))
+        old += [self.frames.pop(name) for name in self.frames.keys() - standing]
+        self._plans = plans
+        for name, plan in plans.items():
+            if name not in self.links:
+                # The old ones are closed after the new ones are open, or a switch would see the
+                # multicast group left.
+                self._add(name, plan)
+        for name in standing - self.frames.keys():
+            self.frames[name] = FrameSocket(name)
         self.update(now)
-        return True
+        for one in old:
+            self._retire(one)
 
-    def descriptors(self) -> Iterator[int]:
-        """Readable when something came."""
-        yield self._watch.fileno()
-        for link in self.links.values():
-            yield link.fileno()
-        for claim in self.claims.values():
-            yield claim.fileno()
+    def _add(self, name: str, plan: _Plan) -> None:
+        link = Link(name, plan.vrids, vips=plan.vips, sources=plan.sources)
+        claim = ClaimWatch(name, plan.vips)
+        self.links[name], self.claims[name] = link, claim
+        for one in (link, claim):
+            self._ears.register(one.fileno(), select.EPOLLIN)
 
-    def look(self, now: float) -> tuple[frozenset[str], list[str]]:
-        """Take in what became of the interfaces. Returns those that came back or left, and what
-        went wrong."""
+    def _retire(self, one: Link | ClaimWatch | FrameSocket) -> None:
+        if isinstance(one, Link):
+            self._discarded += _discarded(one)
+        one.close()
+
+    def look(self, now: float) -> tuple[bool, frozenset[str], list[str]]:
+        """Take in what became of the interfaces. Returns whether anything changed, the interfaces
+        whose link came back, and what went wrong."""
         try:
             changed = self._watch.read()
         except KernelError as error:
-            return frozenset(), [str(error)]
+            return False, frozenset(), [str(error)]
         if not changed:
-            return frozenset(), []
-        return changed, self.update(now)
+            return False, frozenset(), []
+        before = self._up
+        troubles = self.update(now)
+        back = {name for name, up in self._up.items() if up and before.get(name) is False}
+        return True, frozenset(back), troubles
 
     def update(self, now: float) -> list[str]:
         """Hold all sockets against the interfaces as they are; what went wrong."""
         troubles: list[str] = []
+        self._up = {name: self.up(name) for name in self.links}
         for name, link in self.links.items():
             state = self._watch.state(name)
             link.update(state, state, now)
@@ -93,9 +105,8 @@ class Paths:
             except KernelError as error:
                 troubles.append(str(error))
         for name, claim in self.claims.items():
-            own = (self._macs[name],) if name in self._macs else ()
             try:
-                claim.update(self._watch.state(name), own)
+                claim.update(self._watch.state(name), self._macs[name])
             except KernelError as error:
                 troubles.append(str(error))
         return troubles
@@ -123,24 +134,51 @@ class Paths:
 
     def discarded(self) -> Counter[str]:
         """What was thrown away before any instance saw it, by reason."""
-        total: Counter[str] = Counter()
-        for link in self.links.values():
-            link.count_overflow()
-            for reason, count in link.discarded.items():
-                total[str(reason)] += count
-        return total
+        return sum(map(_discarded, self.links.values()), self._discarded.copy())
 
-    def close_sockets(self) -> None:
+    def close(self) -> None:
         """Give all sockets back, but for the watch."""
-        for link in self.links.values():
-            link.close()
-        for frame in self.frames.values():
-            frame.close()
-        for claim in self.claims.values():
-            claim.close()
+        every: list[Link | ClaimWatch | FrameSocket] = []
+        every += (*self.links.values(), *self.claims.values(), *self.frames.values())
+        for one in every:
+            one.close()
+        self._ears.close()
 
     def _forwards(self, interface: str) -> bool:
         try:
             return self._sysctl.read_int(conf("ipv6", interface, "forwarding")) > 0
         except SysctlError:
             return False
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one interface is used for."""
+
+    vrids: dict[FamilyNumber, set[int]] = field(default_factory=dict)
+    vips: set[IPAddress] = field(default_factory=set)
+    sources: set[IPAddress] = field(default_factory=set)
+    macs: set[bytes] = field(default_factory=set)
+    """Virtual ones on top of it."""
+
+
+def _plans(instances: Iterable[Instance]) -> tuple[dict[str, _Plan], set[str]]:
+    """By interface; and the interfaces that VIPs stand on."""
+    plans: dict[str, _Plan] = {}
+    standing: set[str] = set()
+    for one in instances:
+        for path in one.paths:
+            plan = plans.setdefault(path, _Plan())
+            plan.vrids.setdefault(one.family, set()).add(one.settings.vrid)
+            plan.vips.update(a.address for a in one.addresses)
+            if one.source is not None:
+                plan.sources.add(one.source)
+        standing.update(a.interface for a in one.addresses)
+        if one.virtual is not None:
+            plans[one.interface].macs.add(one.virtual.mac)
+    return plans, standing
+
+
+def _discarded(link: Link) -> Counter[str]:
+    link.count_overflow()
+    return Counter({str(reason): count for reason, count in link.discarded.items()})

@@ -1,23 +1,26 @@
-"""The VRRP process: ``python -m lvsguard.vrrp.process FD``, started by ``client``.
+"""The VRRP process: ``python -m lvsguard.vrrp.process FD [BOOK]``, started by ``client``.
 
 It owns the addresses of VIPs that have an election, and nothing else runs in it, so that no advert
-is late. FD is the socket it listens on for its controller. A controller that goes away is waited
+is late. FD is the socket it listens on for its controller, BOOK the memory of the process that was
+there before (``logbook``). A controller that goes away is waited
 for, then the VIPs are handed over; a controller that comes back finds everything as it was.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import os
 import resource
+import select
 import signal
 import socket
 import sys
 import time
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 from lvsguard.core.event import Event, KernelFailed, Repaired
 from lvsguard.core.step import AddAddress
@@ -27,10 +30,11 @@ from lvsguard.kernel.interface_watch import InterfaceWatch
 from lvsguard.kernel.port import KernelError
 from lvsguard.kernel.sysctl import Sysctl
 from lvsguard.vrrp import message
+from lvsguard.vrrp.instance import standing_on
 from lvsguard.vrrp.keeper import Keeper
 from lvsguard.vrrp.line import Line
+from lvsguard.vrrp.logbook import Logbook, blank
 from lvsguard.vrrp.message import (
-    Counts,
     Failed,
     Failover,
     Gone,
@@ -49,6 +53,7 @@ from lvsguard.vrrp.message import (
 )
 from lvsguard.vrrp.ownership import AddressOwner
 from lvsguard.vrrp.paths import Paths
+from lvsguard.vrrp.picture import Pictures
 from lvsguard.vrrp.station import Station
 from lvsguard.vrrp.tables import Tables
 
@@ -62,10 +67,10 @@ MEMORY_CURRENT, MEMORY_FUTURE = 1, 2
 class Process:
     """The station, its timer, and the line to the controller."""
 
-    def __init__(self, listener: socket.socket, *, real_time: bool) -> None:
+    def __init__(self, listener: socket.socket, book: int, *, real_time: bool) -> None:
         self._loop = asyncio.get_running_loop()
-        self._line = Line(listener, self._take, self._met, self._lost)
-        self._real_time = real_time
+        self._loop.set_exception_handler(self._bug)
+        self._line = Line(listener, self._take, self._met, self._lost, book=book)
         self._addresses = LinuxAddresses()
         self._owner = AddressOwner(self._addresses, emit=self._emit, changed=self._changed)
         self._watch = InterfaceWatch()
@@ -76,48 +81,71 @@ class Process:
             Paths(self._watch, sysctl),
             self._keeper,
             self._tables,
+            Logbook(book),
             emit=self._emit,
             stopped=self._stopped,
         )
+        self._pictures = Pictures(self._station, real_time=real_time)
         self._sync: SyncTarget | None = None
         self._wanted: dict[str, Put] = {}
         self._configured = asyncio.Event()
+        self._unsettled = asyncio.Event()
         self._states: dict[str, State] = {}
-        self._listening: set[int] = set()
+        # Of the table transfer: its sockets come and go, see ``Paths``.
+        self._ears = select.epoll()
         self._timer: asyncio.TimerHandle | None = None
         self._grace = 30.0
         self._alone_since: float | None = time.monotonic()
+        self._abandoned = False
+        self._known = False
+        """Whether a controller has said what there is to do."""
         self._leaving = False
-        self.done = asyncio.Event()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
 
     async def run(self) -> None:
         """Until everything is handed over and nobody needs it."""
         self._loop.add_signal_handler(signal.SIGTERM, self._leave, True)
         self._loop.add_signal_handler(signal.SIGINT, self._leave, True)
+        for descriptor in (self._station.paths.fileno(), self._ears.fileno()):
+            self._loop.add_reader(descriptor, self._wake)
         tasks = [
             self._loop.create_task(self._follow(), name="addresses"),
             self._loop.create_task(self._configure(), name="configuration"),
             self._loop.create_task(self._beat(), name="beat"),
+            self._loop.create_task(self._mend(), name="mending"),
         ]
-        ended = self._loop.create_task(self.done.wait())
-        await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in (*tasks, ended):
-            if task.done() and not task.cancelled():
+        await asyncio.wait([self._ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
                 task.result()  # a bug ends the process: it is started anew
             task.cancel()
+        self._ended.result()
+        await self._keeper.rest()
+        self._line.flush()
         self._line.close()
         self._tables.close()
+
+    def _bug(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a callback raised. To go on without it could mean to say nothing for ever."""
+        loop.default_exception_handler(context)
+        error = context.get("exception")
+        if isinstance(error, Exception) and not self._ended.done():
+            self._ended.set_exception(error)
 
     # -- the controller --------------------------------------------------------------------
 
     def _met(self) -> None:
         self._line.send(Hello(message.VERSION, os.getpid()))
+        # One before it may have gone unseen: nobody vouches for anything before this one has.
+        self._alone_since = self._alone_since or time.monotonic()
+        self._abandoned = False
         self._states.clear()
-        self._show()
+        self._station.touched.update(self._station.puts)
+        self._settle()
 
     def _lost(self) -> None:
         self._alone_since = time.monotonic()
-        self._wake_soon()
+        self._loop.call_soon(self._wake)
 
     def _take(self, received: ToProcess) -> None:
         now = time.monotonic()
@@ -157,9 +185,11 @@ class Process:
         self._loop.call_soon(self._end_if_idle)
 
     def _end_if_idle(self) -> None:
-        if self._leaving and not self._station.parties:
-            self._line.flush()
-            self.done.set()
+        if self._abandoned and not self._leaving and self._station.idle():
+            self._leave(True)
+        unneeded = self._leaving or (self._known and not self._wanted)
+        if unneeded and not self._station.parties and not self._ended.done():
+            self._ended.set_result(None)
 
     # -- configuration ---------------------------------------------------------------------
 
@@ -168,29 +198,37 @@ class Process:
         while True:
             await self._configured.wait()
             self._configured.clear()
-            wanted = dict(self._wanted)
             try:
-                self._owner.watch({a.interface for put in wanted.values() for a in put.addresses})
-                await self._keeper.find()
+                await self._find()
             except KernelError as error:
                 self._line.send(Failed(str(error)))
                 await asyncio.sleep(BEAT_S)
                 self._configured.set()
                 continue
-            self._station.configure(wanted, self._sync, time.monotonic())
+            if not self._leaving:
+                self._station.configure(dict(self._wanted), self._sync, time.monotonic())
+            self._known = True
             self._listen()
             self._settle()
+            self._end_if_idle()
+            # What is there now stays: no collection need look at it. What the config before left
+            # behind in cycles goes first.
+            gc.collect()
             gc.freeze()
 
+    async def _find(self) -> None:
+        """Know which addresses are there, while none is being written."""
+        while True:
+            await self._station.rest()
+            interfaces = set().union(*map(standing_on, self._wanted.values()))
+            await self._keeper.find(interfaces)
+            if not self._station.busy:
+                return
+
     def _listen(self) -> None:
-        wanted = {*self._station.paths.descriptors(), *self._tables.descriptors()}
-        if wanted == self._listening:
-            return
-        for descriptor in self._listening - wanted:
-            self._loop.remove_reader(descriptor)
-        for descriptor in wanted:
-            self._loop.add_reader(descriptor, self._wake)
-        self._listening = wanted
+        for descriptor in self._tables.descriptors():
+            with contextlib.suppress(FileExistsError):
+                self._ears.register(descriptor, select.EPOLLIN)
 
     def _tell(self, vip: str, text: str) -> None:
         self._emit(VrrpTold(vip, text))
@@ -203,14 +241,13 @@ class Process:
     def _wake(self) -> None:
         now = time.monotonic()
         if self._alone_since is not None and now - self._alone_since > self._grace:
-            self._alone_since = None
+            self._alone_since, self._abandoned = None, True
             self._station.unready(now)
         self._station.wake(now)
+        if self._abandoned:
+            self._end_if_idle()
         self._listen()
         self._settle()
-
-    def _wake_soon(self) -> None:
-        self._loop.call_soon(self._wake)
 
     def _settle(self) -> None:
         """After anything: set the timer, tell what changed."""
@@ -225,7 +262,9 @@ class Process:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
-            self._line.send(self._counts())
+            self._line.send(self._pictures.counts())
+            self._station.tidy()
+            self._station.touched.update(self._station.puts)
             self._settle()
 
     # -- addresses -------------------------------------------------------------------------
@@ -237,12 +276,19 @@ class Process:
             except KernelError as error:
                 self._line.send(Failed(str(error)))
             await asyncio.sleep(BEAT_S)
+            self._changed()  # what happened meanwhile was not heard
 
     def _changed(self) -> None:
-        self._loop.create_task(self._mend(), name="mend")
+        self._unsettled.set()
 
     async def _mend(self) -> None:
-        """Events were lost, or an address could not be put back: hold all against the kernel."""
+        """Hold all addresses against the kernel when events were lost."""
+        while True:
+            await self._unsettled.wait()
+            self._unsettled.clear()
+            await self._put_back()
+
+    async def _put_back(self) -> None:
         held = self._owner.held
         try:
             present = await self._owner.read()
@@ -267,66 +313,13 @@ class Process:
                 pass  # links are the controller's to tell: it watches them, too
 
     def _show(self) -> None:
-        for name in self._station.puts:
-            state = self._state(name)
-            before = self._states.get(name)
-            if state is not None and (before is None or not _same(before, state)):
+        """Tell how VIP groups stand that something happened to."""
+        touched, self._station.touched = self._station.touched, set()
+        for name in touched:
+            state = self._pictures.state(name)
+            if state is not None and self._states.get(name) != state:
                 self._states[name] = state
                 self._line.send(state)
-
-    def _state(self, name: str) -> State | None:
-        for party in self._station.parties.values():
-            for member, election in party.group.members.items():
-                if self._station.instances[member].vip == name:
-                    ago = time.monotonic() - election.since
-                    return State(
-                        name=name,
-                        role=str(election.role),
-                        since=time.time() - ago,
-                        priority=election.priority,
-                        master=str(election.master or ""),
-                        held=tuple(map(message.address, sorted(self._station.held(name), key=str))),
-                        held_back=election.aside,
-                        problem=self._station.problem(member),
-                    )
-        return None
-
-    def _counts(self) -> Counts:
-        by_vip: dict[str, dict[str, int]] = {}
-        rejected: dict[str, dict[str, int]] = {}
-        for one in self._station.instances.values():
-            counted = by_vip.setdefault(one.vip, dict.fromkeys(_COUNTED, 0))
-            for what in _COUNTED:
-                counted[what] += getattr(one, what)
-            reasons = rejected.setdefault(one.vip, {})
-            for reason, count in one.rejected.items():
-                reasons[reason] = reasons.get(reason, 0) + count
-        column = {what: {vip: counts[what] for vip, counts in by_vip.items()} for what in _COUNTED}
-        late = self._station.lateness
-        return Counts(
-            sent=column["sent"],
-            received=column["received"],
-            rejected=rejected,
-            discarded=dict(self._station.paths.discarded()),
-            announced=self._station.announced,
-            conflicts=column["conflicts"],
-            claims=column["claims"],
-            lateness=tuple(late.counts),
-            lateness_sum=late.sum,
-            real_time=self._real_time,
-        )
-
-
-_COUNTED: Final = ("sent", "received", "conflicts", "claims")
-
-
-def _same(one: State, other: State) -> bool:
-    """Whether two pictures differ by no more than the rounding of a clock."""
-    return abs(one.since - other.since) < 0.5 and all(
-        getattr(one, name) == getattr(other, name)
-        for name in State.__struct_fields__
-        if name != "since"
-    )
 
 
 def take_real_time() -> bool:
@@ -345,13 +338,18 @@ def take_real_time() -> bool:
     return True
 
 
-async def _main(listener: socket.socket, *, real_time: bool) -> None:
+def _book(arguments: list[str]) -> int:
+    """The descriptor of the logbook: that of the process before, or a blank one."""
+    return int(arguments[0]) if arguments else blank()
+
+
+async def _main(listener: socket.socket, book: int, *, real_time: bool) -> None:
     gc.collect()
     gc.freeze()
-    await Process(listener, real_time=real_time).run()
+    await Process(listener, book, real_time=real_time).run()
 
 
 if __name__ == "__main__":
     real_time = take_real_time()
     with socket.socket(fileno=int(sys.argv[1])) as listener:
-        asyncio.run(_main(listener, real_time=real_time))
+        asyncio.run(_main(listener, _book(sys.argv[2:]), real_time=real_time))

@@ -37,6 +37,7 @@ class Trigger(StrEnum):
     STARTED = "started"
     OWNER_STARTED = "owner started"
     RESUMED = "started with its addresses in place"
+    WENT_ON = "goes on where it was"
     MASTER_SILENT = "master silent"
     MASTER_RESIGNED = "master resigned"
     PREEMPTS = "preempts a lower priority"
@@ -107,6 +108,9 @@ TABLE: Final[Mapping[tuple[State, Trigger], Transition]] = {
         State.BACKUP,
         (Effect.LISTEN_BRIEFLY,),
         "the same, and it was master a moment ago: its addresses are still there",
+    ),
+    (State.INIT, Trigger.WENT_ON): Transition(
+        State.MASTER, _TAKE, "the same, and its last advert is less than three intervals old"
     ),
     (State.INIT, Trigger.LINK_LOST): Transition(
         State.FAULT, (), "the interface has no link or lost its address"
