@@ -31,10 +31,12 @@ opens a shell there.
 The VIP is to be 10.0.0.8; docs/tutorial.md goes on from here. All of it is gone
 when this shell ends (Ctrl-D).
 """
+INSIDE = Path(__file__).with_name("inside")
+"""Gives a host its name, and folders of its own where it needs them."""
 COMMAND = """\
 #!/bin/sh
 [ $# -gt 0 ] || {{ export PS1="{name}# "; set -- bash --norc -i; }}
-exec ip netns exec {name} "$@"
+exec ip netns exec {name} {inside} {name} "$@"
 """
 
 
@@ -57,7 +59,7 @@ def main() -> int:
         commands.mkdir()
         for host in network.hosts:
             command = commands / host.name
-            command.write_text(COMMAND.format(name=host.name))
+            command.write_text(COMMAND.format(name=host.name, inside=INSIDE))
             command.chmod(0o755)
         print(WELCOME, flush=True)
         environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "PS1": "lab# "}

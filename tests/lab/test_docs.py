@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.demo.stage import CONFIG, PLACE
-from tests.lab.playground import playground
+from tests.lab.playground import INSIDE, playground
 from tests.support.director import Director
 from tests.support.documents import CHECKOUT, Typed, files, pages, typed
 from tests.support.processes import run
@@ -41,7 +41,7 @@ def test_every_command_of_the_page_does_what_it_shows(page: str, artifacts: Path
     text = (CHECKOUT / page).read_text()
     commands = typed(text)
     assert commands
-    for leftover in (CONFIG, Path("/var/lib/lvsguard")):
+    for leftover in (CONFIG, Path("/var/lib/lvsguard"), Path("/tmp/director2")):
         run(["rm", "-rf", str(leftover)])
     with playground(artifacts) as network:
         if STAGES[page] == "running":
@@ -77,13 +77,14 @@ def start(network: Network) -> None:
 def play(network: Network, command: Typed) -> list[str]:
     """Type it, again and again until it prints what is shown; return what it printed each time."""
     host = next(host for host in network.hosts if host.name == command.host)
+    there = (str(INSIDE), host.name, "bash", "-c")
     if command.command.endswith(" &"):
-        host.start("typed", "bash", "-c", f"exec {command.command.removesuffix(' &')}")
+        host.start("typed", *there, f"exec {command.command.removesuffix(' &')}")
         return [""]
     until = time.monotonic() + SEEN_WITHIN_S
     printed: list[str] = []
     while True:
-        done = host.run("bash", "-c", command.command, check=False)
+        done = host.run(*there, command.command, check=False)
         printed.append(done.stdout + done.stderr)
         if command.agrees(printed[-1]) or time.monotonic() > until:
             return printed
