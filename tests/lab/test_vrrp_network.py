@@ -1,0 +1,180 @@
+"""What trouble between two directors does: loss, delay, disorder, cuts in one way and in both.
+
+Trouble is netem or a drop on the path between director1 and director2 alone: their way to clients
+and realservers stays whole, which is the worst case, since both can serve.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import vrrp_director as lab
+from tests.support.director import Director, tell, wall
+from tests.support.processes import run, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lvsguard.admin.protocol import EventReply
+    from tests.support.topology import Host, Network
+
+pytestmark = [pytest.mark.kernel, pytest.mark.lab]
+
+INTERVAL = 1.0
+DOWN1, DOWN2 = 3 + (256 - 150) / 256, 3 + (256 - 100) / 256
+"""Master-down intervals of director1 and director2."""
+SLACK = 1.0
+"""Seconds for a guest with one CPU."""
+TROUBLE = "loss 5% delay 50ms 20ms distribution normal reorder 75% 50% duplicate 5%"
+BAD_S = float(os.environ.get("LVSGUARD_BAD_NETWORK_S", "30"))
+"""How long the network is bad: a minute and more by `LVSGUARD_BAD_NETWORK_S=60 make test-lab`."""
+
+
+class Pair:
+    """director1 (priority 150) and director2 (100), both lvsguard, and the path between them."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.one = lab.launch(network.director1, lab.setup(lab.web(lab.vrrp(150))))
+        self.two = lab.launch(network.director2, lab.setup(lab.web(lab.vrrp(100))))
+        lab.wait_for_role(self.one, "master", DOWN1 + 4 + SLACK)
+        lab.wait_for_role(self.two, "backup", SLACK)
+        lab.ask_for(network.client)
+
+    def settle(self) -> None:
+        """Be as at the start again."""
+        self.heal()
+        lab.wait_for_holder(self.network, "director1", 2 * DOWN1 + 4)
+        lab.wait_for_neighbour(self.network.client, self.network.director1, 7)
+
+    def trouble(self, host: Host, netem: str) -> None:
+        """Let what comes to this host from the other director pass through netem."""
+        other = self._other(host)
+        lines = [
+            f"qdisc replace dev {host.name} root handle 1: prio bands 4",
+            f"qdisc replace dev {host.name} parent 1:4 handle 40: netem limit 1000 {netem}",
+        ]
+        run(["tc", "-n", "switch", "-batch", "-"], given="\n".join(lines))
+        match = [
+            "u32",
+            "match",
+            "u16",
+            f"0x{other.mac[-5:].replace(':', '')}",
+            "0xffff",
+            "at",
+            "-4",
+        ]
+        flow = ["protocol", "all", "parent", "1:", *match, "flowid", "1:4"]
+        run(["tc", "-n", "switch", "filter", "replace", "dev", host.name, *flow])
+
+    def cut(self, *hosts: Host) -> None:
+        """Let nothing of the other director reach these."""
+        for host in hosts:
+            self.trouble(host, "loss 100%")
+
+    def heal(self) -> None:
+        for host in (self.network.director1, self.network.director2):
+            run(["tc", "-n", "switch", "qdisc", "del", "dev", host.name, "root"], check=False)
+
+    def _other(self, host: Host) -> Host:
+        first, second = self.network.director1, self.network.director2
+        return second if host == first else first
+
+
+@pytest.fixture(scope="module")
+def shared_pair(shared_network: Network) -> Iterator[Pair]:
+    pair = Pair(shared_network)
+    yield pair
+    lab.crash(pair.one)
+    lab.crash(pair.two)
+
+
+@pytest.fixture
+def pair(shared_pair: Pair) -> Pair:
+    shared_pair.settle()
+    return shared_pair
+
+
+def changes(director: Director, since: float) -> list[str]:
+    return [str(event.text) for event in director.events("role", since)]
+
+
+def conflicts(pair: Pair, since: float) -> list[EventReply]:
+    return pair.one.events("conflict", since)
+
+
+def test_a_bad_network_is_no_reason_to_change_roles(pair: Pair) -> None:
+    network, since = pair.network, wall()
+    hosts = (network.director1, network.director2)
+    for host in hosts:
+        pair.trouble(host, TROUBLE)
+    capture = network.director2.capture("bad", "proto 112")
+    time.sleep(BAD_S)
+    heard = [one.at for one in lab.adverts(capture, network.director1.address)]
+    gaps = [after - before for before, after in pairwise(heard)]
+    tell("bad network", heard=len(heard), longest_gap_s=max(gaps))
+    assert 0.7 * BAD_S < len(heard) < 1.3 * BAD_S  # nothing was answered by more
+    assert min(gaps) < INTERVAL - 0.03 < INTERVAL + 0.03 < max(gaps)  # it was bad indeed
+    if max(gaps) < DOWN2:  # three lost in a row (of 10,000 adverts one) are a reason
+        assert changes(pair.one, since) == []
+        assert changes(pair.two, since) == []
+        assert conflicts(pair, since) == []
+        assert lab.holders(network) == ["director1"]
+
+
+def test_a_backup_that_hears_nothing_gives_way_as_soon_as_it_hears(pair: Pair) -> None:
+    """One-way cut: director2 does not hear the master, which hears director2."""
+    network, since = pair.network, wall()
+    pair.cut(network.director2)
+    wait_until(
+        lambda: len(lab.holders(network)) == 2, DOWN2 + SLACK, "both are master", every_s=0.03
+    )
+    wait_until(
+        lambda: {"arp", "advert"} <= {event.data["how"] for event in conflicts(pair, since)},
+        SLACK,
+        "both of its claims are told",
+    )
+    assert {event.data["other"] for event in conflicts(pair, since)} == {
+        str(network.director2.address),
+        network.director2.mac,
+    }
+    # The one with the higher priority announces again: clients are to go to one place.
+    lab.wait_for_neighbour(network.client, network.director1, 5 + SLACK)
+    pair.heal()
+    healed_s = lab.wait_for_holder(network, "director1", INTERVAL + SLACK)
+    lab.wait_for_neighbour(network.client, network.director1, SLACK)
+    tell("one-way cut", healed_s=healed_s)
+    assert changes(pair.one, since) == []
+    wait_until(lambda: bool(pair.one.events("conflict-over", since)), 3 + SLACK, "the end is told")
+
+
+def test_a_master_that_does_not_hear_its_backup_changes_nothing(pair: Pair) -> None:
+    network, since = pair.network, wall()
+    pair.cut(network.director1)
+    time.sleep(DOWN2 + INTERVAL)
+    assert lab.holders(network) == ["director1"]
+    assert changes(pair.one, since) == changes(pair.two, since) == []
+
+
+def test_two_masters_of_a_full_cut_become_one_when_it_heals(pair: Pair) -> None:
+    network, since = pair.network, wall()
+    pair.cut(network.director1, network.director2)
+    began = time.monotonic()
+    wait_until(lambda: len(lab.holders(network)) == 2, DOWN2 + SLACK, "both", every_s=0.03)
+    time.sleep(max(0.0, 10 - (time.monotonic() - began)))
+    assert len(lab.holders(network)) == 2
+    healed = wall()
+    pair.heal()
+    healed_s = lab.wait_for_holder(network, "director1", INTERVAL + SLACK)
+    lab.wait_for_neighbour(network.client, network.director1, SLACK)
+    tell("full cut of 10 s", healed_s=healed_s)
+    time.sleep(DOWN1)
+    assert lab.holders(network) == ["director1"]
+    assert changes(pair.one, since) == []
+    assert len(changes(pair.two, healed)) == 1
+    assert conflicts(pair, since)
