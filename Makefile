@@ -8,7 +8,7 @@ LAB := tests/lab/run --out .lab
 
 OPT := /opt/lvsguard
 
-.PHONY: help venv deps check static test test-lab sim demo lab bench man clean \
+.PHONY: help venv deps check static test test-lab sim demo lab bench bench-failover man clean \
   install-program install-director install-realserver
 
 help:  ## list the targets
@@ -63,6 +63,11 @@ bench: deps venv  ## what probes, table reads and expositions cost beside their 
 	@echo "== probe_cost, on this host"; $(BIN)/python -m tests.bench.probe_cost
 	@echo "== ipvs_dump, on a kernel with IPVS"; $(LAB) python -m tests.bench.ipvs_dump
 	@echo "== probe_cost, on a kernel with IPVS"; $(LAB) python -m tests.bench.probe_cost --rates 500
+
+bench-failover: deps venv  ## directors that fail, beside keepalived: half an hour; KILLS=n of them
+	@echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg), $$(nproc) CPUs"
+	@$(LAB) --limit 14400 python -m tests.bench.failover --kills $(or $(KILLS),20)
+	@echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg)"
 
 man: venv  ## write the man pages to build/man
 	@$(BIN)/python deploy/man/build.py build/man
