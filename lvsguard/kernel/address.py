@@ -1,14 +1,15 @@
 """Addresses of this host's interfaces, over rtnetlink.
 
-Read and listened to by the project's own messages, written by pyroute2. It adds and removes what
-it is told to; whether and when is decided elsewhere.
+Everything by the project's own messages, for the VRRP process must be there at once when it is
+started anew, and importing a library takes longer than all the rest. It adds and removes what it is
+told to; whether and when is decided elsewhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from errno import (
     EACCES,
@@ -22,27 +23,28 @@ from errno import (
     ETIMEDOUT,
 )
 from os import strerror
-from typing import Any, Final
-
-from pyroute2.iproute.linux import AsyncIPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from typing import Final
 
 from lvsguard.core.model import VipAddress
 from lvsguard.kernel.address_events import AddressEvents
 from lvsguard.kernel.netlink import NLM_F_ACK, messages
 from lvsguard.kernel.netlink_socket import (
     RECEIVE_BUFFER,
-    TIMEOUT,
     AnswersLost,
     NetlinkSocket,
     Refused,
 )
 from lvsguard.kernel.port import Change, KernelError
 from lvsguard.kernel.refusal import NEED_CAPABILITY
-from lvsguard.kernel.rtnetlink import decode_address, decode_link, dump_addresses, get_link
+from lvsguard.kernel.rtnetlink import (
+    add_address,
+    decode_address,
+    decode_link,
+    delete_address,
+    dump_addresses,
+    get_link,
+)
 
-_open_route: Callable[[], Any] = AsyncIPRoute  # the library is not typed
-_IFA_F_NODAD: Final = 0x02
 _DUMP: Final = 1
 """Always the same sequence number, so that unchanged dumps are equal bytes."""
 
@@ -55,7 +57,6 @@ class LinuxAddresses:
         self._receive_buffer = receive_buffer
         self._turn = asyncio.Lock()
         self._netlink: NetlinkSocket | None = None
-        self._route: Any = None
         self._listeners: list[AddressEvents] = []
         self._last: tuple[dict[int, str], list[bytes]] = ({}, [])
         self._held: frozenset[VipAddress] = frozenset()
@@ -104,8 +105,11 @@ class LinuxAddresses:
                 " name another in the config (ip link shows them)",
                 ENODEV,
             )
-        more = {"flags": _IFA_F_NODAD, "preferred": 0} if address.address.version == 6 else {}
-        done = await self._change("add", address, index, harmless={EEXIST}, **more)
+        done = await self._change(
+            f"add {address}",
+            lambda sequence: add_address(index, address.address, address.prefix, sequence),
+            harmless={EEXIST},
+        )
         if not done and address not in await self.read({address.interface}):
             raise KernelError(
                 f"cannot add {address}: it is there with another prefix length: remove that with"
@@ -120,7 +124,11 @@ class LinuxAddresses:
         index = _index(address.interface)
         if index is None:
             return False
-        return await self._change("del", address, index, harmless={EADDRNOTAVAIL, ENODEV})
+        return await self._change(
+            f"remove {address}",
+            lambda sequence: delete_address(index, address.address, address.prefix, sequence),
+            harmless={EADDRNOTAVAIL, ENODEV},
+        )
 
     def changes(self) -> AsyncIterator[Change]:
         """Changes as the kernel reports them, from the call on; ends with close()."""
@@ -150,44 +158,18 @@ class LinuxAddresses:
         return self._held
 
     async def _change(
-        self,
-        command: str,
-        address: VipAddress,
-        index: int,
-        *,
-        harmless: Collection[int],
-        **more: int,
+        self, what: str, request: Callable[[int], bytes], harmless: Collection[int]
     ) -> bool:
         """Send one change. False: the kernel answered something harmless."""
-        what = f"{'add' if command == 'add' else 'remove'} {address}"
-        async with self._turn:
+        async with self._asking(what) as netlink:
+            sequence = netlink.next_sequence()
             try:
-                if self._route is None:
-                    self._route = _open_route()
-                request: Awaitable[object] = self._route.addr(
-                    command,
-                    index=index,
-                    address=str(address.address),
-                    prefixlen=address.prefix,
-                    **more,
-                )
-                async with asyncio.timeout(TIMEOUT):
-                    await request
-            except NetlinkError as error:
-                if error.code in harmless:
+                await netlink.ask(request(sequence), sequence)
+            except Refused as error:
+                if error.errno in harmless:
                     return False
-                self._drop()
-                raise KernelError(_explained(what, error.code), error.code) from error
-            except TimeoutError as error:
-                self._drop()
-                raise KernelError(_explained(what, ETIMEDOUT), ETIMEDOUT) from error
-            except OSError as error:
-                self._drop()
-                raise KernelError(_explained(what, error.errno or 0), error.errno or 0) from error
-            except BaseException:
-                self._drop()
                 raise
-            return True
+        return True
 
     @asynccontextmanager
     async def _asking(self, what: str) -> AsyncIterator[NetlinkSocket]:
@@ -208,9 +190,6 @@ class LinuxAddresses:
         if self._netlink is not None:
             self._netlink.close()
             self._netlink = None
-        if self._route is not None:
-            self._route.close()
-            self._route = None
 
 
 def _index(interface: str) -> int | None:

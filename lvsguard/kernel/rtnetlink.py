@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.netlink import (
     HEADER,
+    NLM_F_ACK,
     NLM_F_DUMP,
     NLM_F_REQUEST,
     Malformed,
@@ -34,10 +35,16 @@ GROUPS: Final = 0x1 | 0x10 | 0x100
 
 _IFA_ADDRESS: Final = 1
 _IFA_LOCAL: Final = 2
+_IFA_CACHEINFO: Final = 6
+_IFA_F_NODAD: Final = 0x02
+_NLM_F_CREATE_NEW: Final = 0x400 | 0x200
+"""NLM_F_CREATE and NLM_F_EXCL."""
 _IFLA_IFNAME: Final = 3
 _IFF_UP: Final = 0x1
 _IFF_LOWER_UP: Final = 0x10000
 _IFADDRMSG: Final = Struct("=BBBBI")
+_CACHEINFO: Final = Struct("=IIII")
+_FOREVER: Final = 0xFFFF_FFFF
 _IFINFOMSG: Final = Struct("=BxHiII")
 _SIZE: Final = {AF_INET: 4, AF_INET6: 16}
 
@@ -72,6 +79,34 @@ def get_link(name: str, flags: int, sequence: int) -> bytes:
     """A request for one interface."""
     payload = attribute(_IFLA_IFNAME, name.encode() + b"\0")
     return _message(RTM_GETLINK, flags, sequence, _IFINFOMSG.pack(0, 0, 0, 0, 0) + payload)
+
+
+def add_address(link: int, address: IPAddress, prefix: int, sequence: int) -> bytes:
+    """A request to put an address on an interface, EEXIST when it is there.
+
+    IPv6 without duplicate detection, and deprecated: preferred for 0 s, valid for ever.
+    """
+    more = b""
+    flags = 0
+    if address.version == 6:
+        flags = _IFA_F_NODAD
+        more = attribute(_IFA_CACHEINFO, _CACHEINFO.pack(0, _FOREVER, 0, 0))
+    payload = _address(link, address, prefix, flags) + more
+    return _message(RTM_NEWADDR, NLM_F_ACK | _NLM_F_CREATE_NEW, sequence, payload)
+
+
+def delete_address(link: int, address: IPAddress, prefix: int, sequence: int) -> bytes:
+    """A request to take an address off an interface, EADDRNOTAVAIL when it is not there."""
+    return _message(RTM_DELADDR, NLM_F_ACK, sequence, _address(link, address, prefix, 0))
+
+
+def _address(link: int, address: IPAddress, prefix: int, flags: int) -> bytes:
+    family = AF_INET if address.version == 4 else AF_INET6
+    return (
+        _IFADDRMSG.pack(family, prefix, flags, 0, link)
+        + attribute(_IFA_LOCAL, address.packed)
+        + attribute(_IFA_ADDRESS, address.packed)
+    )
 
 
 def decode_address(buffer: bytes, message: Message) -> AddressEntry | None:

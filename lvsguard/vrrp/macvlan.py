@@ -2,6 +2,9 @@
 
 Optional: with it a failover changes no neighbour's ARP cache, only the switches' tables. Without
 it VIPs live on the interface itself and announcements move them, as with keepalived's default.
+
+What writes to the kernel is imported where it is used: most directors have no virtual MAC, and the
+library below it is a third of what the VRRP process would import before its first advert.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from lvsguard.kernel.macvlan import add_macvlan, delete_macvlan, raise_macvlan
 from lvsguard.kernel.sysctl import SettingValue, Sysctl, SysctlError, SysctlFault, conf
 
 
@@ -80,6 +82,8 @@ def parent_settings(parent: str) -> tuple[SettingValue, ...]:
 async def create(virtual: VirtualMac, sysctl: Sysctl) -> tuple[SettingValue, ...]:
     """Make it, down, with all its settings; idempotent. Returns the values that the interface below
     had before, for ``remove``. Raises KernelError."""
+    from lvsguard.kernel.macvlan import add_macvlan, delete_macvlan
+
     made = await add_macvlan(virtual.name, virtual.parent, virtual.mac.hex(":"))
     try:
         everywhere = sysctl.read_int(conf("ipv4", "all", "rp_filter")) > 0
@@ -100,6 +104,8 @@ async def create(virtual: VirtualMac, sysctl: Sysctl) -> tuple[SettingValue, ...
 async def set_up(virtual: VirtualMac, *, up: bool) -> None:
     """Raise it before the VIPs are added to it, lower it after they are gone. Raises
     KernelError."""
+    from lvsguard.kernel.macvlan import raise_macvlan
+
     await raise_macvlan(virtual.name, up=up)
 
 
@@ -107,6 +113,8 @@ async def remove(virtual: VirtualMac, sysctl: Sysctl, before: Iterable[SettingVa
     """Delete it and give the interface below its settings back. False: it was gone. The last
     virtual interface on a parent gives back what ``create`` returned to the first. Raises
     KernelError."""
+    from lvsguard.kernel.macvlan import delete_macvlan
+
     gone = await delete_macvlan(virtual.name)
     for setting in before:
         _set_if_there(sysctl, setting)

@@ -13,8 +13,10 @@ from lvsguard.kernel.netlink import Malformed, Message, attribute, messages
 from lvsguard.kernel.rtnetlink import (
     AddressEntry,
     LinkEntry,
+    add_address,
     decode_address,
     decode_link,
+    delete_address,
     dump_addresses,
     dump_links,
     get_link,
@@ -91,3 +93,16 @@ def test_requests_are_what_iproute2_sends() -> None:
     assert dump_addresses(1).hex() == "18000000160001030100000000000000" + "00" * 8
     assert dump_links(1).hex() == "20000000120001030100000000000000" + "00" * 16
     assert get_link("eth0", 4, 1)[32:] == attribute(3, b"eth0\0")
+
+
+def test_an_address_is_added_for_good_and_only_if_it_is_new() -> None:
+    body = "0218000007000000" + "080002000a000008" + "080001000a000008"
+    address = ip_address("10.0.0.8")
+    assert add_address(7, address, 24, 1).hex() == "28000000140005060100000000000000" + body
+    assert delete_address(7, address, 24, 1).hex() == "28000000150005000100000000000000" + body
+
+
+def test_an_ipv6_vip_is_deprecated_and_not_looked_for_twice() -> None:
+    raw = add_address(7, ip_address("fd00::8"), 64, 1)
+    assert raw[16:24].hex() == "0a40020007000000"  # AF_INET6, /64, IFA_F_NODAD
+    assert raw.endswith(attribute(6, bytes(4) + b"\xff" * 4 + bytes(8)))
