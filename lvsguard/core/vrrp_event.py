@@ -128,6 +128,42 @@ class VrrpTold(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TableSent(Event):
+    """This director has sent its connection table to the others."""
+
+    kind: ClassVar[str] = "table-sent"
+    vip: str
+    entries: int
+    seconds: float
+    peer: str
+    """Who asked for it; empty: nobody, it went with a handover."""
+    why: str
+    """``join`` or ``handover``."""
+
+    def __str__(self) -> str:
+        whom = f"to {self.peer}, which joins" if self.peer else "ahead of the handover"
+        return f"VIP {self.vip}: {self.entries} connections sent {whom}, in {self.seconds:.2f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class TableReceived(Event):
+    """The master has sent its connection table to this director, which joins."""
+
+    kind: ClassVar[str] = "table-received"
+    vip: str
+    entries: int
+    seconds: float
+    """From the request to the answer."""
+    peer: str
+
+    def __str__(self) -> str:
+        return (
+            f"VIP {self.vip}: {self.peer} has sent its {self.entries} connections,"
+            f" in {self.seconds:.2f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class VrrpProcessDied(Event):
     """The VRRP process ended; it is started again, and takes its VIPs up as it finds them."""
 
@@ -180,6 +216,8 @@ TOLD = {
         VrrpStalled,
         AdvertRejected,
         VrrpTold,
+        TableSent,
+        TableReceived,
     )
 }
 """Events that come from the VRRP process, by kind."""

@@ -126,7 +126,7 @@ DROP_ALL: Final = (Instruction(_RET, 0, 0, 0),)
 def program(rule: Rule) -> tuple[Instruction, ...]:
     """The BPF program of a rule. A raw IPv4 socket's data begin with the IP header, a raw IPv6
     socket's with the message."""
-    code = _Assembler()
+    code = Assembler()
     if rule.family == 4:
         _begin_v4(code)
     else:
@@ -153,7 +153,7 @@ def program(rule: Rule) -> tuple[Instruction, ...]:
     return code.program()
 
 
-def _begin_v4(code: _Assembler) -> None:
+def _begin_v4(code: Assembler) -> None:
     """Test length, version and TTL of a packet; leaves its VRID in the accumulator."""
     code.emit(_LDX_B_MSH, 0)
     code.emit(_LD_LEN, 0)
@@ -170,7 +170,7 @@ def _begin_v4(code: _Assembler) -> None:
     code.emit(_LD_B_IND, 1)
 
 
-def _begin_v6(code: _Assembler) -> None:
+def _begin_v6(code: Assembler) -> None:
     code.emit(_LD_LEN, 0)
     code.go_unless(_JGE, HEADER_MIN, "sample")
     code.emit(_LD_B_ABS, 0)
@@ -184,14 +184,14 @@ def _begin_v6(code: _Assembler) -> None:
     code.emit(_LD_B_ABS, 1)
 
 
-def _if_advertisement(code: _Assembler) -> None:
+def _if_advertisement(code: Assembler) -> None:
     for first in sorted(ADVERTISEMENTS):
         code.go_if(_JEQ, first, "advertisement")
     code.go("sample")
     code.label("advertisement")
 
 
-def _if_voice(code: _Assembler, voice: Voice, label: str) -> None:
+def _if_voice(code: Assembler, voice: Voice, label: str) -> None:
     """Go to a label when the packet sounds like this one."""
     source, header = _words(voice.source.packed), _words(voice.header)
     v4 = voice.source.version == 4
@@ -212,7 +212,7 @@ def _words(packed: bytes) -> tuple[int, ...]:
     return tuple(int.from_bytes(packed[at : at + 4], "big") for at in range(0, len(packed), 4))
 
 
-class _Assembler:
+class Assembler:
     """Instructions with jumps to labels further down. A conditional jump reaches 255 instructions,
     too few for a long list of VRIDs, so every one steps over or onto an unconditional jump."""
 
@@ -221,23 +221,29 @@ class _Assembler:
         self._labels: dict[str, int] = {}
 
     def emit(self, code: int, k: int) -> None:
+        """Add an instruction."""
         self._code.append((code, 0, 0, k))
 
     def go(self, label: str) -> None:
+        """Jump."""
         self._code.append((_JA, 0, 0, label))
 
     def go_if(self, code: int, k: int, label: str) -> None:
+        """Jump when a comparison holds."""
         self._code.append((code, 0, 1, k))
         self.go(label)
 
     def go_unless(self, code: int, k: int, label: str) -> None:
+        """Jump when it does not."""
         self._code.append((code, 1, 0, k))
         self.go(label)
 
     def label(self, name: str) -> None:
+        """The place of the next instruction."""
         self._labels[name] = len(self._code)
 
     def program(self) -> tuple[Instruction, ...]:
+        """All of it, with the jumps' distances."""
         if len(self._code) > PROGRAM_MAX:
             raise ValueError(f"a BPF program of {len(self._code)} instructions")
         return tuple(

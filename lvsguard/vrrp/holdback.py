@@ -24,12 +24,14 @@ from lvsguard.core.model import IPAddress
 from lvsguard.kernel.netlink import NLMSG_DONE, NLMSG_ERROR, Message, ack, messages
 from lvsguard.kernel.netlink_socket import NetlinkSocket
 from lvsguard.kernel.port import KernelError
+from lvsguard.vrrp.filter import Instruction
 from lvsguard.vrrp.refusal_filter import (
     PREFERENCE,
     RTM_NEWQDISC,
     RTM_NEWTFILTER,
     VIPS_MAX,
     add_qdisc,
+    delete_filter,
     delete_filters,
     delete_qdisc,
     dump_filters,
@@ -51,10 +53,7 @@ class Holdback:
     def __init__(self, interfaces: Sequence[str], vips: Iterable[IPAddress]) -> None:
         """Open it and take away what an earlier process left. Raises KernelError."""
         self._interfaces = tuple(dict.fromkeys(interfaces))
-        ordered = sorted(vips, key=lambda vip: (vip.version, vip))
-        self._programs = [
-            program(ordered[start : start + VIPS_MAX]) for start in range(0, len(ordered), VIPS_MAX)
-        ]
+        self._programs = _programs(vips)
         self._made: set[int] = set()
         """Interfaces that have their clsact qdisc from here."""
         self._armed: set[int] = set()
@@ -81,6 +80,20 @@ class Holdback:
             with suppress(KernelError):
                 self.release()
             raise
+
+    def replace(self, vips: Iterable[IPAddress]) -> None:
+        """Hold back these VIPs from now on, and none: nothing. What stays is held back meanwhile,
+        too. Raises KernelError, and then nothing is held back."""
+        before, self._programs = len(self._programs), _programs(vips)
+        if not self._programs:
+            self.release()
+            return
+        surplus = range(len(self._programs) + 1, before + 1) if self._armed else ()
+        self.arm()
+        for link in self._armed:
+            for number in surplus:
+                sequence = self._netlink.next_sequence()
+                self._ask(delete_filter(link, number, sequence), sequence)
 
     def release(self) -> None:
         """Hold back nothing any more; idempotent. Raises KernelError."""
@@ -169,6 +182,13 @@ class Holdback:
             " change of role",
             ETIMEDOUT,
         )
+
+
+def _programs(vips: Iterable[IPAddress]) -> list[tuple[Instruction, ...]]:
+    ordered = sorted(vips, key=lambda vip: (vip.version, vip))
+    return [
+        program(ordered[start : start + VIPS_MAX]) for start in range(0, len(ordered), VIPS_MAX)
+    ]
 
 
 def _cannot(name: str, code: int) -> KernelError:

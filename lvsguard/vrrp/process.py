@@ -9,12 +9,10 @@ for, then the VIPs are handed over; a controller that comes back finds everythin
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
 import gc
 import os
 import resource
-import select
 import signal
 import socket
 import sys
@@ -24,7 +22,7 @@ from typing import Any, Final
 
 from lvsguard.core.event import Event, KernelFailed, Repaired
 from lvsguard.core.step import AddAddress
-from lvsguard.core.vrrp_event import TOLD, VrrpTold
+from lvsguard.core.vrrp_event import TOLD
 from lvsguard.kernel.address import LinuxAddresses
 from lvsguard.kernel.interface_watch import InterfaceWatch
 from lvsguard.kernel.port import KernelError
@@ -59,6 +57,8 @@ from lvsguard.vrrp.tables import Tables
 
 BEAT_S: Final = 1.0
 """Seconds between two counts, and looks at what nobody told."""
+LAST_MAX_S, LAST_LOOK_S = 1.0, 0.02
+"""Longest wait for the last transfer of connections, and how often it is looked at."""
 PRIORITY: Final = 10
 """SCHED_FIFO: above everything ordinary, below the kernel's own threads."""
 MEMORY_CURRENT, MEMORY_FUTURE = 1, 2
@@ -76,7 +76,7 @@ class Process:
         self._watch = InterfaceWatch()
         sysctl = Sysctl()
         self._keeper = Keeper(self._owner, sysctl)
-        self._tables = Tables(tell=self._tell, hold=self._hold)
+        self._tables = Tables(emit=self._emit, hold=self._hold)
         self._station = Station(
             Paths(self._watch, sysctl),
             self._keeper,
@@ -91,8 +91,6 @@ class Process:
         self._configured = asyncio.Event()
         self._unsettled = asyncio.Event()
         self._states: dict[str, State] = {}
-        # Of the table transfer: its sockets come and go, see ``Paths``.
-        self._ears = select.epoll()
         self._timer: asyncio.TimerHandle | None = None
         self._grace = 30.0
         self._alone_since: float | None = time.monotonic()
@@ -106,7 +104,7 @@ class Process:
         """Until everything is handed over and nobody needs it."""
         self._loop.add_signal_handler(signal.SIGTERM, self._leave, True)
         self._loop.add_signal_handler(signal.SIGINT, self._leave, True)
-        for descriptor in (self._station.paths.fileno(), self._ears.fileno()):
+        for descriptor in (self._station.paths.fileno(), self._tables.fileno()):
             self._loop.add_reader(descriptor, self._wake)
         tasks = [
             self._loop.create_task(self._follow(), name="addresses"),
@@ -122,8 +120,16 @@ class Process:
         self._ended.result()
         await self._keeper.rest()
         self._line.flush()
+        await self._send_the_last()
         self._line.close()
-        self._tables.close()
+        self._tables.close(time.monotonic())
+
+    async def _send_the_last(self) -> None:
+        """Wait for the transfer of what changed until the successor was heard."""
+        for _ in range(round(LAST_MAX_S / LAST_LOOK_S)):
+            if not self._tables.busy:
+                return
+            await asyncio.sleep(LAST_LOOK_S)
 
     def _bug(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What a callback raised. To go on without it could mean to say nothing for ever."""
@@ -208,7 +214,6 @@ class Process:
             if not self._leaving:
                 self._station.configure(dict(self._wanted), self._sync, time.monotonic())
             self._known = True
-            self._listen()
             self._settle()
             self._end_if_idle()
             # What is there now stays: no collection need look at it. What the config before left
@@ -225,14 +230,6 @@ class Process:
             if not self._station.busy:
                 return
 
-    def _listen(self) -> None:
-        for descriptor in self._tables.descriptors():
-            with contextlib.suppress(FileExistsError):
-                self._ears.register(descriptor, select.EPOLLIN)
-
-    def _tell(self, vip: str, text: str) -> None:
-        self._emit(VrrpTold(vip, text))
-
     def _hold(self, vip: str, seconds: float) -> None:
         self._station.hold(vip, seconds, time.monotonic())
 
@@ -246,7 +243,6 @@ class Process:
         self._station.wake(now)
         if self._abandoned:
             self._end_if_idle()
-        self._listen()
         self._settle()
 
     def _settle(self) -> None:

@@ -226,6 +226,12 @@ def set_filter(link: int, number: int, code: Sequence[Instruction], sequence: in
     return _message(RTM_NEWTFILTER, NLM_F_ACK | _NLM_F_CREATE, sequence, place, kind + options)
 
 
+def delete_filter(link: int, number: int, sequence: int) -> bytes:
+    """A request to take filter ``number`` away."""
+    place = (link, number, _EGRESS, PREFERENCE << 16 | _ETH_P_ALL)
+    return _message(_RTM_DELTFILTER, NLM_F_ACK, sequence, place, attribute(_TCA_KIND, b"bpf\0"))
+
+
 def delete_filters(link: int, sequence: int) -> bytes:
     """A request to take all filters of our preference away; ENOENT, EINVAL when there is none."""
     place = (link, 0, _EGRESS, PREFERENCE << 16 | _ETH_P_ALL)

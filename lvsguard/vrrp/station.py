@@ -113,7 +113,7 @@ class Station:
         self._standings = {n: said for n, said in self._standings.items() if n in puts}
         fresh = [self._begin(key, members, before) for key, members in wanted.items()]
         self._map(now)
-        self.tables.configure(sync, self.instances.values())
+        self.tables.configure(sync, self.instances.values(), now)
         self._drop(before.values())
         for party in fresh:
             self._start(party)
@@ -301,7 +301,7 @@ class Station:
             if election.master == datagram.source:
                 link.trust(datagram)
                 if election.state is State.BACKUP:
-                    self.tables.master_heard(mine, datagram.source, now)
+                    self.tables.master_heard(mine, datagram.source, datagram.interface, now)
             self._after(party)
 
     def _links(self, now: float) -> None:

@@ -4,296 +4,391 @@ A master sends it when a director joins and asks, and around a handover; a direc
 not preempt before it was sent; and a successor holds back for a moment what would end connections
 that it is about to hear of. The kernel's own sync, which tells a peer only of what happens from now
 on, is the controller's. Everything here is a help: what fails is told, and no role waits for it
-longer than is said here.
+longer than ``joining`` says. Nothing here waits. Times are monotonic.
 """
 
 from __future__ import annotations
 
-import heapq
-import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import count
+import select
+from collections.abc import Callable, Iterable
+from math import inf
 from typing import Final
 
+from lvsguard.core.event import Event
 from lvsguard.core.model import IPAddress
 from lvsguard.core.snapshot import Role
-from lvsguard.kernel.port import KernelError
+from lvsguard.core.vrrp_event import TableReceived, TableSent, VrrpTold
 from lvsguard.vrrp.action import Stage
-from lvsguard.vrrp.holdback import HOLD_MAX_S, Holdback
+from lvsguard.vrrp.errands import Errands
+from lvsguard.vrrp.holdback import HOLD_MAX_S
+from lvsguard.vrrp.holding import Holding
 from lvsguard.vrrp.instance import Instance
+from lvsguard.vrrp.joining import JOIN_MAX_S, Asking, Joining, Member, Voice
 from lvsguard.vrrp.message import SyncTarget
-from lvsguard.vrrp.table_request import NONCE, Answer, Request, decode, encode, genuine
+from lvsguard.vrrp.sending import Sending
+from lvsguard.vrrp.serving import Asker, Serving
+from lvsguard.vrrp.table_request import Answer, Rule, decode, encode, genuine
 from lvsguard.vrrp.table_socket import Heard, TableSocket
-from lvsguard.vrrp.transfer_client import TransferClient
-from lvsguard.vrrp.transfer_message import Again, Begin, Failed, FromTransfer, Prepare, Sent, Target
+from lvsguard.vrrp.transfer_client import COMMAND, TransferClient
+from lvsguard.vrrp.transfer_message import Begin, Failed, Sent, Target
 from lvsguard.vrrp.transitions import Trigger
 
-JOIN_MAX_S: Final = 10.0
-"""Longest that a director which joins leaves a lower priority alone, waiting for the table."""
-TRIES, TRY_S = 3, 1.0
-"""Requests to one master, and seconds between them; then it is none of ours (keepalived)."""
-SERVE_S: Final = 2.0
-"""Between two transfers to directors that ask."""
 BEGUN_S: Final = (0.1, 0.2, 0.3, 0.4)
 """After a handover began: what is new is sent again."""
 HEARD_S: Final = (0.0, 0.1, 0.3)
 """After the successor was heard: the last packets that came here."""
+GIVE_S: Final = 2.0
+"""After the successor was heard its VIP groups are still among those whose connections are sent."""
+SAME_S: Final = 0.03
+"""Repetitions nearer to each other than this are one."""
+REOPEN_S: Final = 10.0
+"""Until a port that was taken is tried again."""
 _PLANNED: Final = frozenset({Trigger.MASTER_RESIGNED, Trigger.PREEMPTS})
-
-
-@dataclass(slots=True)
-class _Asking:
-    request: Request
-    mine: Instance
-    master: IPAddress
-    tries: int = 0
+_LOST: Final = frozenset({Trigger.HIGHER_PRIORITY, Trigger.GREATER_ADDRESS})
 
 
 class Tables:
     """All transfers of one VRRP process."""
 
     def __init__(
-        self, *, tell: Callable[[str, str], None], hold: Callable[[str, float], None]
+        self,
+        *,
+        emit: Callable[[Event], None],
+        hold: Callable[[str, float], None],
+        command: tuple[str, ...] = COMMAND,
     ) -> None:
-        """``tell`` gets (VIP group, text); ``hold`` has a group's preemption held back for some
-        seconds, 0: no longer."""
-        self._tell = tell
+        """``hold`` has a VIP group's preemption held back for some seconds, 0: no longer; it is
+        only called from ``wake``. ``command`` starts the transfer process."""
+        self._emit = emit
         self._hold = hold
-        self._transfer = TransferClient()
+        self._errands = Errands()
+        self._transfer = TransferClient(self._errands, command)
+        self._sending = Sending(self._transfer)
+        self._holding = Holding(self._errands, lambda text: self._tell("all", text))
+        self._joining = Joining(ask=self._ask, joined=lambda vip: self._want_hold(vip, 0.0))
+        self._serving = Serving(
+            self._sending,
+            begin=self._begin,
+            reply=self._reply,
+            sent=self._served,
+            failed=self._not_sent,
+        )
         self._socket: TableSocket | None = None
         self._target: Target | None = None
+        self._port = 0
+        self._reopen: float | None = None
         self._instances: dict[str, Instance] = {}
         self._roles: dict[str, Role] = {}
-        self._joined: set[str] = set()
-        """VIP groups that wait for no table."""
-        self._asking: dict[str, _Asking] = {}
-        self._served: dict[str, float] = {}
+        self._giving: dict[str, float] = {}
+        """Instances that are handed over, and until when their connections are still sent."""
         self._open: set[str] = set()
         """Instances for which nothing may be held back any more."""
-        self._holdback: Holdback | None = None
-        self._due: list[tuple[float, int, Callable[[float], None]]] = []
-        self._order = count()
+        self._releases: dict[str, float] = {}
+        """When an instance joins those."""
+        self._holds: dict[str, float] = {}
+        """What ``wake`` has to say to ``hold``."""
+        self._whole: tuple[float, str] | None = None
+        """When the whole table is to be sent, and of which VIP group that is told."""
+        self._again: list[float] = []
+        """When it is to be sent again; sorted."""
+        self._restart: float | None = None
+        """When the transfer process may be started again."""
+        self._failing = False
+        self._ears = select.epoll()
+        self._ears.register(self._errands.fileno(), select.EPOLLIN)
 
-    def configure(self, sync: SyncTarget | None, instances: Iterable[Instance]) -> None:
+    def configure(self, sync: SyncTarget | None, instances: Iterable[Instance], now: float) -> None:
         """Serve these. Without sync there is no table to send: nothing is asked, nothing held."""
         self._instances = {one.name: one for one in instances}
         self._roles = {n: role for n, role in self._roles.items() if n in self._instances}
         self._open &= self._instances.keys()
+        self._releases = {n: at for n, at in self._releases.items() if n in self._instances}
+        self._giving = {n: at for n, at in self._giving.items() if n in self._instances}
+        self._joining.keep({one.vip for one in self._instances.values()}, self._instances)
         self._target = None
         if sync is not None and self._instances:
             self._target = Target(
                 interface=sync.interface, syncid=sync.sync_id, group=sync.group, port=sync.port
             )
-            self._listen(sync.port + 1)
-            self._transfer.start()
-        self._hold_back()
+        self._listen(sync.port + 1 if sync is not None and self._target is not None else 0, now)
+        self._look(now)
+        if any(role is Role.MASTER for role in self._roles.values()):
+            self._prepare(now)
 
-    def _listen(self, port: int) -> None:
-        if self._socket is not None:
+    def _listen(self, port: int, now: float) -> None:
+        """Have the port open, and no other."""
+        self._reopen = None
+        if self._socket is not None and self._socket.port != port:
+            self._socket.close()
+            self._socket = None
+        if self._socket is not None or not port:
             return
+        told, self._port = self._port == port, port
         try:
             self._socket = TableSocket(port)
-        except OSError as error:
-            self._tell(
-                "all",
-                f"directors cannot ask this one for its connections: UDP port {port}: {error}:"
-                " find who has it (ss -ulnp), or choose another [sync] port (this is the one after"
-                " it)",
-            )
+        except (OSError, OverflowError) as error:
+            self._reopen = now + REOPEN_S
+            if not told:
+                self._tell(
+                    "all",
+                    f"directors cannot ask each other for connections: UDP port {port}: {error}:"
+                    " find who has it (ss -ulnp), or choose another [sync] port (this is the one"
+                    " after it)",
+                )
+            return
+        self._port = 0
+        self._ears.register(self._socket.fileno(), select.EPOLLIN)
 
-    def descriptors(self) -> Iterator[int]:
-        """Readable when something came."""
-        for one in (self._transfer, self._socket):
-            if one is not None and one.fileno() >= 0:
-                yield one.fileno()
+    def fileno(self) -> int:
+        """Readable when something came: always the same descriptor."""
+        return self._ears.fileno()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a handover still has something to send."""
+        return self._sending.busy or self._whole is not None or bool(self._again)
 
     def timer(self) -> float | None:
         """When to call ``wake`` though nothing came."""
-        return self._due[0][0] if self._due else None
+        due: list[float | None] = [self._restart]
+        due += [self._joining.timer(), self._serving.timer(), self._transfer.timer(), self._reopen]
+        due += [*self._again[:1], *self._releases.values()]
+        due.append(-inf if self._holds else None)
+        due.append(self._whole[0] if self._whole is not None else None)
+        due.append(self._socket.timer() if self._socket is not None else None)
+        return min((at for at in due if at is not None), default=None)
 
     def wake(self, now: float) -> None:
         """Read what came, do what is due."""
-        self._transfer.read()
-        for heard in self._socket.read() if self._socket is not None else ():
+        self._errands.read()
+        self._transfer.read(now)
+        for heard in self._socket.read(now) if self._socket is not None else ():
             self._heard(heard, now)
-        while self._due and self._due[0][0] <= now:
-            heapq.heappop(self._due)[2](now)
+        if self._reopen is not None and self._reopen <= now:
+            self._listen(self._port, now)
+        for name in [name for name, at in self._releases.items() if at <= now]:
+            self._let_through(name)
+        self._send_due(now)
+        self._serving.expire(now)
+        for one in self._joining.expire(now):
+            self._given_up(one)
+        self._look(now)
+        holds, self._holds = self._holds, {}
+        for vip, seconds in holds.items():
+            self._hold(vip, seconds)
 
-    def _at(self, due: float, do: Callable[[float], None]) -> None:
-        heapq.heappush(self._due, (due, next(self._order), do))
-
-    def close(self) -> None:
+    def close(self, now: float) -> None:
         """Let everything go."""
-        self._transfer.close()
+        self._transfer.close(now)
+        self._holding.close()
+        self._errands.close()
         if self._socket is not None:
             self._socket.close()
-        if self._holdback is not None:
-            self._holdback.close()
+            self._socket = None
+        self._ears.close()
 
     # -- roles -----------------------------------------------------------------------------
 
-    def joins(self, vip: str, now: float) -> None:
-        """A VIP group starts, or its link is back: it knows no connections of before."""
-        self._joined.discard(vip)
-        if self._target is not None:
-            self._hold(vip, JOIN_MAX_S)
-
-    def master_heard(self, mine: Instance, master: IPAddress, now: float) -> None:
-        """A backup has heard who is master."""
-        asking = self._asking.get(mine.vip)
-        if mine.vip in self._joined or (asking is not None and asking.master == master):
-            return
-        request = Request(mine.settings.vrid, mine.family, os.urandom(NONCE))
-        asking = _Asking(request, mine, master)
-        self._asking[mine.vip] = asking
-        self._ask(asking, now)
+    def master_heard(self, mine: Instance, master: IPAddress, interface: str, now: float) -> None:
+        """A backup has heard on an interface who is master."""
+        if self._socket is not None and self._target is not None:
+            member = Member(mine.name, mine.vip, mine.settings.vrid, mine.family)
+            self._joining.hears(member, Voice(master, interface), now)
+            self._filter()
 
     def changed(
         self, mine: Instance, before: Role, after: Role, cause: Trigger, now: float
     ) -> None:
         """An instance has another role; its addresses are in place."""
         self._roles[mine.name] = after
+        self._releases.pop(mine.name, None)
         if after is Role.MASTER:
-            self._asking.pop(mine.vip, None)
-            self._joined.add(mine.vip)
+            self._joining.is_master(mine.vip)
+            self._giving.pop(mine.name, None)
             if cause in _PLANNED:
-                self._at(now + HOLD_MAX_S, lambda _: self._let_through(mine.name))
+                self._releases[mine.name] = now + HOLD_MAX_S
             else:
-                self._let_through(mine.name)
-            self._prepare()
-        elif before is Role.MASTER and cause is Trigger.HIGHER_PRIORITY:
-            self._send(mine, (0.0,), HEARD_S[1:], now)
-        if after is Role.BACKUP:
-            if before in (Role.INIT, Role.FAULT) and cause is not Trigger.RESUMED:
-                self.joins(mine.vip, now)
+                self._open.add(mine.name)
+            self._prepare(now)
+        else:
             self._open.discard(mine.name)
-            self._hold_back()
+        if after is Role.FAULT:
+            self._giving.pop(mine.name, None)
+        if before is Role.MASTER and cause in _LOST:
+            self._give(mine, now + GIVE_S)
+            self._plan(mine.vip, now, HEARD_S[1:], now)
+        joins = after is Role.BACKUP and before in (Role.INIT, Role.FAULT)
+        if joins and cause is not Trigger.RESUMED:
+            self._join(mine.vip)
+        self._look(now)
 
     def handover(self, mine: Instance, stage: Stage, now: float) -> None:
         """A planned handover has come so far."""
         if stage is Stage.BEGUN:
-            self._send(mine, (0.0,), BEGUN_S, now)
+            self._give(mine, inf)
+            self._plan(mine.vip, now, BEGUN_S, now)
         elif stage is Stage.HEARD:
-            for after in HEARD_S:
-                self._at(now + after, lambda _: self._ask_transfer(Again(), mine.vip))
+            self._give(mine, now + GIVE_S)
+            self._plan(mine.vip, None, HEARD_S, now)
+        else:
+            self._giving.pop(mine.name, None)
+
+    def _join(self, vip: str) -> None:
+        self._joining.begins(vip)
+        if self._target is not None:
+            self._want_hold(vip, JOIN_MAX_S)
+
+    def _want_hold(self, vip: str, seconds: float) -> None:
+        self._holds[vip] = seconds
 
     # -- holding back ----------------------------------------------------------------------
 
     def _let_through(self, name: str) -> None:
+        del self._releases[name]
         if self._roles.get(name) is Role.MASTER:
             self._open.add(name)
-            self._hold_back()
 
-    def _hold_back(self) -> None:
-        """Have exactly that held back which a takeover would want."""
-        held = [one for name, one in self._instances.items() if name not in self._open]
-        held = [one for one in held if self._roles.get(one.name) in (Role.BACKUP, Role.MASTER)]
+    def _look(self, now: float) -> None:
+        """Have exactly that held back which a takeover would want, that let in which is asked for,
+        and a transfer process there."""
+        wish: dict[str, frozenset[IPAddress]] = {}
+        for name, one in self._instances.items():
+            role = self._roles.get(name)
+            held = self._target is not None and name not in self._open
+            held = held and role in (Role.BACKUP, Role.MASTER)
+            vips = frozenset(a.address for a in one.addresses) if held else frozenset()
+            wish[one.interface] = wish.get(one.interface, frozenset()) | vips
+        self._holding.want(wish)
+        self._filter()
+        self._restart = self._transfer.start(now) if self._target is not None else None
+        if self._transfer.fileno() >= 0:
+            self._hear_transfer()
+
+    def _hear_transfer(self) -> None:
         try:
-            if self._holdback is not None:
-                self._holdback.close()
-                self._holdback = None
-            if held and self._target is not None:
-                interfaces = sorted({one.interface for one in held})
-                vips = {a.address for one in held for a in one.addresses}
-                self._holdback = Holdback(interfaces, vips)
-                self._holdback.arm()
-        except KernelError as error:
-            self._tell("all", str(error))
+            self._ears.register(self._transfer.fileno(), select.EPOLLIN)
+        except FileExistsError:
+            return
+
+    def _filter(self) -> None:
+        if self._socket is None:
+            return
+        ours = (one for one in self._instances.values() if self._is_master(one))
+        served = frozenset((one.settings.vrid, one.family) for one in ours)
+        self._socket.listen(Rule(served, self._joining.awaited))
+
+    def _is_master(self, mine: Instance) -> bool:
+        return self._roles.get(mine.name) is Role.MASTER
 
     # -- sending ---------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
+    def _prepare(self, now: float) -> None:
         if self._target is not None:
-            self._transfer.start()
-            self._transfer.ask(Prepare(), lambda _: None)
+            self._sending.prepare(now)
 
-    def _send(
-        self, mine: Instance, begin: tuple[float, ...], again: tuple[float, ...], now: float
-    ) -> None:
-        message = self._begin()
-        if message is None:
+    def _give(self, mine: Instance, until: float) -> None:
+        self._giving[mine.name] = until
+
+    def _plan(self, vip: str, whole: float | None, after: Iterable[float], now: float) -> None:
+        if self._target is None:
             return
-        for after in begin:
-            self._at(now + after, lambda _: self._ask_transfer(message, mine.vip))
-        for after in again:
-            self._at(now + after, lambda _: self._ask_transfer(Again(), mine.vip))
+        if whole is not None and self._whole is None:
+            self._whole = whole, vip
+        for seconds in after:
+            at = now + seconds
+            if all(abs(at - other) >= SAME_S for other in self._again):
+                self._again.append(at)
+        self._again.sort()
+
+    def _send_due(self, now: float) -> None:
+        if self._whole is not None and self._whole[0] <= now:
+            vip, self._whole = self._whole[1], None
+            begin = self._begin()
+            if begin is not None:
+                self._sending.whole(begin, lambda how, _: self._handed_over(vip, how), now)
+        due = [at for at in self._again if at <= now]
+        if due:
+            del self._again[: len(due)]
+            self._sending.again(lambda how, _: self._ended("all", how), now)
+        self._giving = {name: until for name, until in self._giving.items() if now < until}
 
     def _begin(self) -> Begin | None:
+        """What this director knows best; None: nothing."""
         if self._target is None:
             return None
-        mastered = [one for n, one in self._instances.items() if self._roles.get(n) is Role.MASTER]
-        if len(mastered) in (0, len(self._instances)):
+        ours = [
+            one for n, one in self._instances.items() if self._is_master(one) or n in self._giving
+        ]
+        if len(ours) == len(self._instances):
             return Begin(target=self._target)
         # Of the other VIPs the peer knows more than this director.
-        addresses = tuple(str(a.address) for one in mastered for a in one.addresses)
-        return Begin(target=self._target, addresses=addresses, marks=())
+        addresses = tuple(str(a.address) for one in ours for a in one.addresses)
+        return Begin(target=self._target, addresses=addresses, marks=()) if ours else None
 
-    def _ask_transfer(
-        self, message: Begin | Again, vip: str, then: Callable[[int], None] = lambda entries: None
-    ) -> None:
-        def answered(answer: FromTransfer) -> None:
-            if isinstance(answer, Failed):
-                self._tell(vip, f"the connection table was not sent: {answer.reason}")
-            elif isinstance(answer, Sent):
-                then(answer.entries)
+    def _handed_over(self, vip: str, how: Sent | Failed) -> None:
+        if isinstance(how, Sent):
+            self._emit(TableSent(vip, how.entries, how.seconds, "", "handover"))
+        self._ended(vip, how)
 
-        self._transfer.start()
-        self._transfer.ask(message, answered)
+    def _ended(self, vip: str, how: Sent | Failed) -> None:
+        """What went wrong is told once until it went well again."""
+        if isinstance(how, Failed) and not self._failing:
+            self._tell(vip, f"the connection table was not sent: {how.reason}")
+        self._failing = isinstance(how, Failed)
 
     # -- asking and answering --------------------------------------------------------------
 
-    def _ask(self, asking: _Asking, now: float) -> None:
-        vip = asking.mine.vip
-        if self._asking.get(vip) is not asking or self._socket is None:
-            return
-        if asking.tries >= TRIES:
-            self._join(vip, f"{asking.master} did not send its connections: it is no lvsguard")
-            return
-        asking.tries += 1
-        place = self._socket.place(asking.master, asking.mine.interface)
-        self._socket.send(encode(asking.request, asking.mine.auth), place)
-        self._at(now + TRY_S, lambda later: self._ask(asking, later))
-
-    def _join(self, vip: str, text: str) -> None:
-        self._asking.pop(vip, None)
-        self._joined.add(vip)
-        self._tell(vip, text)
-        self._hold(vip, 0.0)
+    def _ask(self, asking: Asking) -> None:
+        mine = self._instances.get(asking.member.name)
+        if self._socket is not None and mine is not None:
+            self._filter()
+            voice = asking.voice
+            place = self._socket.place(voice.address, voice.interface)
+            self._socket.send(encode(asking.request, mine.auth), place)
 
     def _heard(self, heard: Heard, now: float) -> None:
         message = decode(heard.data)
-        request = message.request if isinstance(message, Answer) else message
-        if request is None:
+        if message is None or self._target is None:
             return
+        request = message.request if isinstance(message, Answer) else message
         for mine in self._instances.values():
             ours = (mine.settings.vrid, mine.family) == (request.vrid, request.family)
-            if ours and genuine(heard.data, mine.auth):
-                if isinstance(message, Answer):
-                    self._answered(mine, message, heard)
-                elif self._roles.get(mine.name) is Role.MASTER:
-                    self._serve(mine, request, heard, now)
-                return
-
-    def _answered(self, mine: Instance, answer: Answer, heard: Heard) -> None:
-        asking = self._asking.get(mine.vip)
-        if asking is not None and (asking.request, asking.master) == (answer.request, heard.source):
-            self._join(mine.vip, f"{heard.source} sent its {answer.entries} connections")
-
-    def _serve(self, mine: Instance, request: Request, heard: Heard, now: float) -> None:
-        message = self._begin()
-        if message is None or now - self._served.get(mine.vip, -SERVE_S) < SERVE_S:
+            if not ours or heard.interface not in mine.paths:
+                continue
+            if not genuine(heard.data, mine.auth):
+                continue
+            if isinstance(message, Answer):
+                self._answered(message, now)
+            elif self._is_master(mine):
+                self._serving.asked(request, Asker(mine.name, heard.place), now)
             return
-        self._served[mine.vip] = now
-        sock, auth = self._socket, mine.auth
 
-        def sent(entries: int) -> None:
-            def whole(more: int) -> None:
-                if sock is not None:
-                    sock.send(encode(Answer(request, max(entries, more)), auth), heard.where)
-                self._tell(mine.vip, f"{entries} connections sent to {heard.source}, which joins")
+    def _answered(self, answer: Answer, now: float) -> None:
+        asking = self._joining.answered(answer)
+        if asking is not None and answer.entries is not None:
+            seconds = now - asking.begun
+            master = str(asking.voice.address)
+            self._emit(TableReceived(asking.member.vip, answer.entries, seconds, master))
 
-            # A read misses entries while others leave the table: once more finds them.
-            self._ask_transfer(Again(), mine.vip, whole)
+    def _given_up(self, asking: Asking) -> None:
+        why = "it did not send them in time" if asking.coming else "it is no lvsguard"
+        self._tell(asking.member.vip, f"no connections from {asking.voice.address}: {why}")
 
-        self._ask_transfer(message, mine.vip, sent)
+    def _reply(self, asker: Asker, answer: Answer) -> None:
+        mine = self._instances.get(asker.member)
+        if self._socket is not None and mine is not None:
+            self._socket.send(encode(answer, mine.auth), asker.place)
+
+    def _served(self, asker: Asker, sent: Sent) -> None:
+        mine = self._instances.get(asker.member)
+        if mine is not None:
+            peer = str(asker.place.address)
+            self._emit(TableSent(mine.vip, sent.entries, sent.seconds, peer, "join"))
+            self._ended(mine.vip, sent)
+
+    def _not_sent(self, member: str, failed: Failed) -> None:
+        mine = self._instances.get(member)
+        self._ended(mine.vip if mine is not None else "all", failed)
+
+    def _tell(self, vip: str, text: str) -> None:
+        self._emit(VrrpTold(vip, text))
