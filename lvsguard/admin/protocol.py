@@ -95,10 +95,20 @@ class VersionReply(Reply, frozen=True):
 
 
 class Quorum(Reply, frozen=True):
-    """Live weight of a service, and how much of it makes the service fit to serve."""
+    """Live weight of a service, and how much of it makes the service fit to serve: to keep its
+    quorum, or, once it is lost, to have it back."""
 
     have: int
     need: int
+
+
+class SorryServer(Reply, frozen=True):
+    """Who takes the connections of a service that has lost its quorum."""
+
+    address: str
+    port: int
+    active: bool
+    """Whether it is in."""
 
 
 class Connections(Reply, frozen=True):
@@ -135,9 +145,16 @@ class ServiceHead(Reply, frozen=True):
     scheduler: str
     forwarding: Forwarding
     quorum: Quorum
+    panic: bool = False
+    """Whether realservers that are down are in because too little of the service is live."""
+    sorry_server: SorryServer | None = None
+    slow_starting: int = 0
+    """Realservers whose weight rises in a slow start."""
+    why: list[str] = []
+    """What panic or a lost quorum does to it."""
 
 
-class ServiceReply(ServiceHead, frozen=True):
+class ServiceReply(ServiceHead, frozen=True, kw_only=True):
     """A virtual service."""
 
     realservers: list[RealserverReply]

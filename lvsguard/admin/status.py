@@ -100,7 +100,18 @@ def service_head(status: ServiceStatus) -> protocol.ServiceHead:
         scheduler=status.scheduler,
         forwarding=status.forwarding,
         quorum=protocol.Quorum(have=status.quorum_have, need=status.quorum_need),
+        panic=status.panic,
+        sorry_server=_sorry_server(status),
+        slow_starting=status.rising,
+        why=list(status.why),
     )
+
+
+def _sorry_server(status: ServiceStatus) -> protocol.SorryServer | None:
+    key = status.sorry_server
+    if key is None:
+        return None
+    return protocol.SorryServer(address=str(key.address), port=key.port, active=status.sorry)
 
 
 def realserver(status: RealserverStatus) -> protocol.RealserverReply:

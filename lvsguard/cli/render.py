@@ -40,7 +40,8 @@ def table(status: Status, health: HealthReply, now: float) -> RenderableType:
     parts: list[RenderableType] = [_banner(status, health), Text("")]
     parts += [_vip(vip, now) for vip in status.vips]
     for service in status.services:
-        parts += [Text(""), _service_title(service), _realservers(service, now)]
+        whys = (Padding(Text(printable(w), style="bold red"), (0, 0, 0, 2)) for w in service.why)
+        parts += [Text(""), _service_title(service), *whys, _realservers(service, now)]
     if status.foreign:
         parts += [Text(""), Text("foreign, never touched", style="bold")]
         parts += [Text(f"  {_foreign(foreign)}", style="dim") for foreign in status.foreign]
@@ -62,6 +63,7 @@ def plain(status: Status, health: HealthReply, now: float) -> Iterator[str]:
             f"{service.name}  {_where(service)}  {service.scheduler}/{service.forwarding}  "
             f"{_quorum(service)}"
         )
+        yield from (f"  {printable(one)}" for one in service.why)
         rows = [COLUMNS, *(_row(realserver, now) for realserver in service.realservers)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
@@ -92,17 +94,21 @@ def _verdict(status: Status, troubles: list[str]) -> tuple[str, str]:
         return "● trouble", "bold red"
     if any(s.quorum.have < s.quorum.need for s in status.services):
         return "● quorum lost", "bold red"
+    if any(s.panic for s in status.services):
+        return "● panic", "bold red"
     return "● all is well", "green"
 
 
 def _summary(status: Status) -> str:
     lost = sum(s.quorum.have < s.quorum.need for s in status.services)
+    panic = sum(s.panic for s in status.services)
     everyone = [r for s in status.services for r in s.realservers]
     states = Counter(str(r.verdict if r.admin is Admin.READY else r.admin) for r in everyone)
     told = ", ".join(f"{states[name]} {name}" for name in _STATES if states[name])
     return (
         count(len(status.services), "service")
         + (f", {lost} WITHOUT QUORUM" if lost else "")
+        + (f", {panic} IN PANIC" if panic else "")
         + f"; {count(len(everyone), 'realserver')}"
         + (f": {told}" if told else "")
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lvsguard.controller.rulebook import RuleBook
 from lvsguard.core.config import Check, Config, ServiceConfig
-from lvsguard.core.desired import Facts, virtual_service
+from lvsguard.core.desired import programmed
 from lvsguard.core.health import Health
 from lvsguard.core.model import (
     KernelState,
@@ -21,6 +22,7 @@ from lvsguard.core.model import (
     VirtualService,
 )
 from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.placement import Facts
 
 
 class FactBook:
@@ -32,6 +34,8 @@ class FactBook:
         self.health: dict[Check, Health] = {}
         self.adopted: dict[ServiceKey, dict[RealserverKey, int]] = {}
         self.addresses: frozenset[VipAddress] = config.lone_addresses
+        self.rules = RuleBook()
+        self._now = 0.0
         self._overrides: dict[tuple[Target, OverrideKind], Override] = {}
         self._by_check: dict[Check, list[ServiceConfig]] = {}
         self._by_key: dict[ServiceKey, ServiceConfig] = {}
@@ -69,7 +73,15 @@ class FactBook:
     @property
     def facts(self) -> Facts:
         """The facts as ``core.desired`` wants them. Views of this book, not copies."""
-        return Facts(self.config, self.health, self.overrides, self.adopted, self.addresses)
+        return Facts(
+            self.config,
+            self.health,
+            self.overrides,
+            self.adopted,
+            self.addresses,
+            self.rules.memory,
+            self._now,
+        )
 
     def record(self, check: Check, health: Health) -> bool:
         """Take a prober's word. Whether a verdict or a failure class changed."""
@@ -115,6 +127,7 @@ class FactBook:
             for key, service in table.items()
             if key in self._by_key
         }
+        self.rules.adopt(self.config.services, table)
         self._dirty.update(self.adopted)
         return sum(len(realservers) for realservers in self.adopted.values())
 
@@ -134,6 +147,8 @@ class FactBook:
             adopted[service.key] = {key: r.weight for key, r in wanted.items()} | dict.fromkeys(
                 staying - before[service.key], 0
             )
+            if service.sorry_server is not None:
+                staying.add(service.sorry_server.key)
             for key, entry in wanted.items():
                 if key not in staying:
                     leaving = (replace(entry, weight=0), now + config.removal_grace)
@@ -144,6 +159,7 @@ class FactBook:
         self.addresses = config.lone_addresses
         self.adopted = adopted
         self._index()
+        self.rules.configure(self._by_key)
         self.health = {c: h for c, h in self.health.items() if c in self._by_check}
         self._wanted = {k: v for k, v in self._wanted.items() if k in self._by_key}
         self._leaving = {k: v for k, v in self._leaving.items() if k[0] in self._by_key}
@@ -156,6 +172,7 @@ class FactBook:
         book._overrides = dict(self._overrides)
         book._wanted = dict(self._wanted)
         book._leaving = dict(self._leaving)
+        book.rules = self.rules.copy()
         book.configure(config, now)
         return book
 
@@ -174,15 +191,17 @@ class FactBook:
                 del self._leaving[service, realserver]
                 self._dirty.add(service)
 
-    def decide(self) -> tuple[KernelState, frozenset[ServiceKey]]:
-        """The state wanted now, and the services decided anew since the last call."""
-        anew = frozenset(self._dirty)
+    def decide(self, now: float) -> tuple[KernelState, frozenset[ServiceKey]]:
+        """The state wanted at ``now`` (monotonic), and the services decided anew since the last
+        call: those whose facts changed, and those in which a slow start is a step further."""
+        self._now = now
+        anew = frozenset(self._dirty | self.rules.due(now))
         facts = self.facts
         for key in anew:
-            if key in self._by_key:
-                self._wanted[key] = self._with_leaving(
-                    key, virtual_service(self._by_key[key], facts)
-                )
+            service = self._by_key.get(key)
+            if service is not None:
+                decision = self.rules.follow(service, facts)
+                self._wanted[key] = self._with_leaving(key, programmed(service, decision))
         self._dirty.clear()
         return KernelState(self._wanted, self.addresses), anew
 

@@ -144,11 +144,12 @@ class Controller:
             await self._sleep(await self.turn())
 
     async def _sleep(self, seconds: float) -> None:
+        step = self.book.rules.wait(time.monotonic())
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(seconds, step)):
                 await self._wake.wait()
         except TimeoutError:
-            self._read_next = True
+            self._read_next |= seconds <= step
             return
         # A crowd of verdicts makes pass follow pass: most of the time must stay free for others.
         recent = time.monotonic() - self._quick_ended < CROWD_S
@@ -218,7 +219,7 @@ class Controller:
         self.report.foreign(self.observation.services.keys() - self.owned)
         self.book.part(self.observation, begun)
         self._intake.expire(time.time())
-        wanted, _ = self.book.decide()
+        wanted, _ = self._decide()
         steps = plan(wanted, found)
         await self._converge(ipvs, steps, whole=True)
         if not steps:
@@ -231,7 +232,7 @@ class Controller:
         ipvs = await self._ready_ipvs()
         self._intake.expire(time.time())
         begun = time.monotonic()
-        wanted, anew = self.book.decide()
+        wanted, anew = self._decide()
         self._crowded = len(anew) >= CROWD
         left = self._left
         if left is None or not anew:
@@ -241,6 +242,11 @@ class Controller:
         await self._converge(ipvs, plan(part, have), whole=False)
         self._quick_ended = time.monotonic()
         self._quick_seconds = self._quick_ended - begun
+
+    def _decide(self) -> tuple[KernelState, frozenset[ServiceKey]]:
+        decided = self.book.decide(time.monotonic())
+        self.report.services(self.book.rules.news())
+        return decided
 
     async def _ready_ipvs(self) -> Ipvs:
         if self._ipvs is None:
@@ -309,7 +315,7 @@ class Controller:
             observation = await ipvs.read()
             addresses = await self._owner.read()
         book = self.book.preview(config, time.monotonic())
-        wanted, _ = book.decide()
+        wanted, _ = book.decide(time.monotonic())
         owned = self.owned | _keys(config)
         found = KernelState(
             owned_part(observation.services, owned),

@@ -27,5 +27,5 @@ async def offline_plan(
         book.put(override)
     table = owned_part(observation.services, [s.key for s in config.services])
     book.adopt(table)
-    wanted, _ = book.decide()
+    wanted, _ = book.decide(0.0)
     return plan(wanted, KernelState(table, present & config.lone_addresses))

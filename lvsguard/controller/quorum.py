@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from lvsguard.controller.factbook import FactBook
 from lvsguard.core.config import ServiceConfig
-from lvsguard.core.desired import Facts, placement
 from lvsguard.core.health import Verdict
-from lvsguard.core.override import Admin
+from lvsguard.core.memory import NEW
+from lvsguard.core.placement import Facts, live_weight, placement
+from lvsguard.core.rules import needed
 from lvsguard.serving import Slices
 
 
@@ -31,26 +32,21 @@ AskQuorum = Callable[[str], Awaitable[Quorum | None]]
 """The quorum of a service by its name; None: there is no such service now."""
 
 
-def live_weight(weight: int | None, verdict: Verdict, admin: Admin) -> int:
-    """What a realserver adds to the live weight of its service; one that was adopted and has no
-    verdict yet serves, and counts."""
-    return weight if weight and verdict is not Verdict.DOWN and admin is Admin.READY else 0
-
-
 async def quorum(service: ServiceConfig, facts: Facts, slices: Slices | None = None) -> Quorum:
     """Count the weights that are decided, whether or not they are in the kernel yet: what the
     kernel lacks is another reason for an election."""
     slices = slices or Slices()
+    need = needed(service, facts.memory.get(service.key, NEW).lost)
     have = unknown = 0
     for realserver in service.realservers:
-        if have >= service.quorum:
+        if have >= need:
             break
         placed = placement(service, realserver, facts)
-        have += live_weight(placed.weight, placed.verdict, placed.admin)
+        have += live_weight(placed)
         unknown += placed.verdict is Verdict.UNKNOWN
         if slices.due():
             await slices.rest()
-    return Quorum(have, service.quorum, unknown)
+    return Quorum(have, need, unknown)
 
 
 def asking(book: FactBook) -> AskQuorum:

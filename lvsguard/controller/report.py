@@ -65,6 +65,11 @@ class Reporter:
         if self._verdicts.admits(change, now):
             self._emit(change)
 
+    def services(self, news: Iterable[Event]) -> None:
+        """What became of services as a whole."""
+        for event in news:
+            self._tell(event)
+
     def trouble(self) -> tuple[str, ...]:
         """What is wrong now, one line each."""
         lines = [self._kernel_trouble] if self._kernel_trouble else []

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lvsguard import __version__
 from lvsguard.controller.loop import Controller
-from lvsguard.controller.quorum import live_weight
 from lvsguard.controller.standing import Seen
 from lvsguard.core.config import Check, RealserverConfig, ServiceConfig, VipConfig
-from lvsguard.core.desired import UNCHECKED, Facts, placement
 from lvsguard.core.model import Counters, RealserverKey, VirtualService
 from lvsguard.core.override import Override
+from lvsguard.core.placement import UNCHECKED, Facts, Placement, placements
+from lvsguard.core.rules import decide
 from lvsguard.core.snapshot import (
     CheckStatus,
     ForeignStatus,
@@ -133,28 +133,36 @@ class LiveView:
     def _service(self, service: ServiceConfig, facts: Facts) -> ServiceStatus:
         entry = self._controller.left(service.key)
         counters = self._controller.observation.counters.get((service.key, None), NOTHING)
-        realservers = tuple(self._realserver(service, r, entry, facts) for r in service.realservers)
-        have = sum(live_weight(r.weight, r.verdict, r.admin) for r in realservers)
+        decision = decide(service, placements(service, facts), facts)
+        realservers = tuple(
+            self._realserver(service, realserver, placed, entry, facts)
+            for realserver, placed in zip(service.realservers, decision.placements, strict=True)
+        )
         return ServiceStatus(
             service.name,
             service.key,
             service.scheduler,
             service.forwarding,
             entry is not None,
-            have,
-            service.quorum,
+            decision.live,
+            decision.need,
             counters,
             realservers,
+            decision.panic,
+            None if service.sorry_server is None else service.sorry_server.key,
+            decision.sorry,
+            decision.rising,
+            decision.why,
         )
 
     def _realserver(
         self,
         service: ServiceConfig,
         realserver: RealserverConfig,
+        placed: Placement,
         entry: VirtualService | None,
         facts: Facts,
     ) -> RealserverStatus:
-        placed = placement(service, realserver, facts)
         key: RealserverKey = realserver.key
         held = entry.realservers.get(key) if entry is not None else None
         return RealserverStatus(

@@ -148,6 +148,18 @@ class RealserverConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SorryServer:
+    """Who takes the connections of a service that has lost its quorum. Not checked."""
+
+    key: RealserverKey
+    forwarding: Forwarding = Forwarding.DR
+    tunnel: Tunnel | None = None
+
+    def __str__(self) -> str:
+        return str(self.key)
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceConfig:
     """A configured virtual service."""
 
@@ -162,6 +174,16 @@ class ServiceConfig:
     on_failure: OnFailure = OnFailure.AUTO
     quorum: int = 1
     """Live weight that makes the service fit to serve."""
+    quorum_hysteresis: int = 0
+    """Less than ``quorum``: the quorum is lost below ``quorum`` less this, back at ``quorum`` and
+    this."""
+    sorry_server: SorryServer | None = None
+    """In the table exactly while the quorum is lost."""
+    panic_below: float = 0.0
+    """Share of the configured weight, 0 to 1; when less than that is live, realservers that are
+    down go back in. 0: never."""
+    slow_start: float = 0.0
+    """Seconds in which the weight of a realserver that came up rises from 1; 0: at once."""
 
 
 @dataclass(frozen=True, slots=True)

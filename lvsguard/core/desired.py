@@ -1,63 +1,21 @@
 """From facts to what the kernel should hold. Every weight has a reason.
 
-Facts are the config, the verdicts, the overrides, and what was found in the kernel at start.
+Facts are the config, the verdicts, the overrides, what was found in the kernel at start, and what
+is remembered of each service.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from lvsguard.core.config import Check, Config, OnFailure, RealserverConfig, ServiceConfig
-from lvsguard.core.health import CUT, Health, Result, Verdict
-from lvsguard.core.model import (
-    KernelState,
-    Realserver,
-    RealserverKey,
-    ServiceKey,
-    VipAddress,
-    VirtualService,
-)
-from lvsguard.core.override import (
-    Admin,
-    Override,
-    OverrideKind,
-    admin_state,
-    deciding_weight,
-)
+from lvsguard.core.config import ServiceConfig
+from lvsguard.core.model import KernelState, Realserver, RealserverKey, VirtualService
+from lvsguard.core.placement import Facts, placements
+from lvsguard.core.rules import Decision, decide
 
 FALLBACK_SCHEDULERS = frozenset({"mh", "sh"})
 """Keep a weight-0 realserver in their table and drop its packets unless told to fall back
 (net/netfilter/ipvs/ip_vs_mh.c, ip_vs_sh.c)."""
 
-Adopted = Mapping[ServiceKey, Mapping[RealserverKey, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that decides. The mappings belong to the controller, which is their only writer."""
-
-    config: Config
-    health: Mapping[Check, Health] = field(default_factory=dict)
-    overrides: tuple[Override, ...] = ()
-    adopted: Adopted = field(default_factory=dict)
-    """Weights found in the kernel, by service; they stand until the first verdict. A service
-    that is listed here without a realserver did not have it."""
-    addresses: frozenset[VipAddress] = frozenset()
-    """The VIP addresses that this director holds by its role."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """What is to become of one realserver in one service, and why."""
-
-    weight: int | None
-    """None: not in the table."""
-    verdict: Verdict
-    admin: Admin
-    since: float
-    """Monotonic, of the last change of verdict."""
-    reason: str
+SORRY_WEIGHT = 1
 
 
 def desired(facts: Facts) -> KernelState:
@@ -68,133 +26,27 @@ def desired(facts: Facts) -> KernelState:
 
 def virtual_service(service: ServiceConfig, facts: Facts) -> VirtualService:
     """One service as the kernel should have it."""
+    return programmed(service, decide(service, placements(service, facts), facts))
+
+
+def programmed(service: ServiceConfig, decision: Decision) -> VirtualService:
+    """What was decided of a service, as the kernel should have it."""
     realservers: dict[RealserverKey, Realserver] = {}
-    for realserver in service.realservers:
-        weight = placement(service, realserver, facts).weight
-        if weight is not None:
+    for realserver, placed in zip(service.realservers, decision.placements, strict=True):
+        if placed.weight is not None:
             realservers[realserver.key] = Realserver(
-                weight,
+                placed.weight,
                 realserver.forwarding,
                 realserver.tunnel,
                 realserver.upper_threshold,
                 realserver.lower_threshold,
             )
+    sorry = service.sorry_server
+    if sorry is not None and decision.sorry:
+        realservers[sorry.key] = Realserver(SORRY_WEIGHT, sorry.forwarding, sorry.tunnel)
     flags = service.flags
     if service.scheduler in FALLBACK_SCHEDULERS:
         flags |= {f"{service.scheduler}-fallback"}
     return VirtualService(
         service.scheduler, flags, service.persistence, service.one_packet, realservers
     )
-
-
-def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts) -> Placement:
-    """Decide one realserver: overrides first, then the verdict, then what was adopted."""
-    worst = worst_health(realserver.checks, facts.health)
-    verdict = worst.verdict
-    overrides = (
-        [o for o in facts.overrides if o.target.matches(service.name, realserver.key)]
-        if facts.overrides
-        else []
-    )
-    admin = admin_state(overrides, service.name, realserver.key) if overrides else Admin.READY
-    weight: int | None
-    if admin is Admin.DISABLED:
-        weight, reason = None, _because(overrides, OverrideKind.DISABLE)
-    elif verdict is Verdict.DOWN and cuts(service, realserver, facts.health):
-        weight, reason = None, f"down, removed: {_evidence(worst)}"
-    elif admin is Admin.DRAIN:
-        weight = None if _waits(verdict, service, realserver, facts.adopted) else 0
-        reason = _because(overrides, OverrideKind.DRAIN)
-    elif verdict is Verdict.DOWN:
-        weight, reason = 0, f"down: {_evidence(worst)}"
-    elif verdict is Verdict.UNKNOWN:
-        weight, reason = _unknown(service, realserver, facts.adopted)
-    else:
-        weight, reason = realserver.weight, f"up: {_evidence(worst)}"
-        asked = deciding_weight(overrides, service.name, realserver.key)
-        if asked is not None and asked.weight is not None:
-            weight, reason = asked.weight.of(weight), _words(asked)
-    return Placement(weight, verdict, admin, worst.since, reason)
-
-
-def _unknown(
-    service: ServiceConfig, realserver: RealserverConfig, adopted: Adopted
-) -> tuple[int | None, str]:
-    found = adopted.get(service.key)
-    if found is None:
-        return 0, "no verdict yet: enters at weight 0"
-    weight = found.get(realserver.key)
-    if weight is None:
-        return None, "no verdict yet: was not in the kernel at start"
-    return weight, "no verdict yet: keeps the weight found in the kernel"
-
-
-def _waits(
-    verdict: Verdict, service: ServiceConfig, realserver: RealserverConfig, adopted: Adopted
-) -> bool:
-    """Whether it stays out until its first verdict, as it was found."""
-    return verdict is Verdict.UNKNOWN and _unknown(service, realserver, adopted)[0] is None
-
-
-ALWAYS_UP = Health(Verdict.UP)
-
-
-def worst_health(checks: tuple[Check, ...], health: Mapping[Check, Health]) -> Health:
-    """The one that decides: dead over down over unknown over up. Without checks: always up."""
-    worst = ALWAYS_UP
-    for check in checks:
-        one = health.get(check, UNCHECKED)
-        if worst is ALWAYS_UP or _severity(one) > _severity(worst):
-            worst = one
-    return worst
-
-
-UNCHECKED = Health()
-_SEVERITY = {Verdict.UP: 0, Verdict.UNKNOWN: 1, Verdict.DOWN: 2}
-
-
-def _severity(health: Health) -> int:
-    return _SEVERITY[health.verdict] + _dead(health)
-
-
-def _dead(health: Health) -> bool:
-    cause = _telling(health)
-    return health.verdict is Verdict.DOWN and cause is not None and cause.failure in CUT
-
-
-def _telling(health: Health) -> Result | None:
-    """The result that explains the verdict."""
-    return health.cause or health.result
-
-
-def cuts(
-    service: ServiceConfig, realserver: RealserverConfig, health: Mapping[Check, Health]
-) -> bool:
-    """Whether a realserver that is down leaves the table, so that its clients reconnect."""
-    if service.on_failure is not OnFailure.AUTO:
-        return service.on_failure is OnFailure.REMOVE
-    return any(_dead(health.get(check, UNCHECKED)) for check in realserver.checks)
-
-
-def _evidence(health: Health) -> str:
-    result = _telling(health)
-    if result is None:
-        return "no check configured" if health is ALWAYS_UP else "not probed yet"
-    return f"{result.code} {result.reason}"
-
-
-def _because(overrides: list[Override], kind: OverrideKind) -> str:
-    return next((_words(override) for override in overrides if override.kind is kind), "")
-
-
-def _words(override: Override) -> str:
-    what = f"weight {override.weight}" if override.weight else _PARTICIPLE[override.kind]
-    why = f": {override.reason}" if override.reason else ""
-    return f"{what} by {override.actor}{why}"
-
-
-_PARTICIPLE = {
-    OverrideKind.DRAIN: "drained",
-    OverrideKind.DISABLE: "disabled",
-    OverrideKind.WEIGHT: "weighted",
-}

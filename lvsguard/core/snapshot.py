@@ -70,11 +70,23 @@ class ServiceStatus:
     present: bool
     """Whether the kernel has it."""
     quorum_have: int
-    """Live weight: the sum of the weights in the kernel of realservers that are not down and not
-    drained; one that was adopted and has no verdict yet serves, and counts."""
+    """Live weight: the sum of the weights of realservers that are not down and not drained. One
+    that was adopted and has no verdict yet serves, and counts; one in slow start counts whole; one
+    that only panic put in does not count."""
     quorum_need: int
+    """Live weight that keeps the quorum, or, once it is lost, has it back."""
     counters: Counters
     realservers: tuple[RealserverStatus, ...]
+    panic: bool = False
+    """Whether realservers that are down are in because too little of the service is live."""
+    sorry_server: RealserverKey | None = None
+    """None: it has none."""
+    sorry: bool = False
+    """Whether the sorry server is in."""
+    rising: int = 0
+    """Realservers in slow start."""
+    why: tuple[str, ...] = ()
+    """What panic or a lost quorum does to it, one line each."""
 
 
 @dataclass(frozen=True, slots=True)

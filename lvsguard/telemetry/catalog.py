@@ -178,10 +178,25 @@ VIP_HELD = _gauge(
 SERVICE_PRESENT = _gauge("service_present", "1 when the kernel has the service, else 0.", "service")
 SERVICE_LIVE_WEIGHT = _gauge(
     "service_live_weight",
-    "Sum of the weights of realservers that are up and not drained.",
+    "Sum of the weights of realservers that are up and not drained; a slow start counts whole.",
     "service",
 )
-SERVICE_QUORUM = _gauge("service_quorum", "Live weight that the service needs.", "service")
+SERVICE_QUORUM = _gauge(
+    "service_quorum",
+    "Live weight that the service needs to keep its quorum, or, once it is lost, to have it back.",
+    "service",
+)
+SERVICE_PANIC = _gauge(
+    "service_panic",
+    "1 while realservers that are down are in because too little of the service is live, else 0.",
+    "service",
+)
+SERVICE_SORRY = _gauge(
+    "service_sorry_server", "1 while the sorry server is in the table, else 0.", "service"
+)
+SERVICE_RISING = _gauge(
+    "service_slow_starting", "Realservers whose weight rises in a slow start.", "service"
+)
 SERVICE_CONNECTIONS = _counter(
     "ipvs_service_connections", "Connections that the kernel has scheduled.", "service"
 )

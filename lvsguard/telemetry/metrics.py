@@ -28,6 +28,7 @@ from lvsguard.core.event import (
     StepRefused,
 )
 from lvsguard.core.health import Verdict
+from lvsguard.core.service_event import SERVICE
 from lvsguard.core.snapshot import View
 from lvsguard.core.tally import Tally
 from lvsguard.core.vrrp_event import RoleChanged, VrrpProcessDied
@@ -63,7 +64,7 @@ class Metrics:
         self._state = Gauge(writable.name, writable.help, registry=registry)
         self._state.set(1)
         ProcessCollector(registry=registry)
-        _prime(self._events, [kind.kind for kind in Event.__subclasses__()])
+        _prime(self._events, sorted({kind.kind for kind in (*Event.__subclasses__(), *SERVICE)}))
         _prime(self._reloads, ("accepted", "refused"))
         _prime(self._errors, ("step", "access"))
         _prime(self._repairs, DRIFTS)

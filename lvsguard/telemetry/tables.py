@@ -20,6 +20,9 @@ _SERVICE = (
     catalog.SERVICE_PRESENT,
     catalog.SERVICE_LIVE_WEIGHT,
     catalog.SERVICE_QUORUM,
+    catalog.SERVICE_PANIC,
+    catalog.SERVICE_SORRY,
+    catalog.SERVICE_RISING,
     catalog.SERVICE_CONNECTIONS,
     catalog.SERVICE_PACKETS,
     catalog.SERVICE_BYTES,
@@ -90,12 +93,15 @@ async def pieces(view: View, made: Labels, slices: Slices) -> AsyncGenerator[byt
 
 
 def _service(families: list[Family], status: ServiceStatus) -> None:
-    present, live, quorum, connections, packets, sizes = families
+    present, live, quorum, panic, sorry, rising, connections, packets, sizes = families
     labelled = labels(service=status.name)
     counters = status.counters
     present.add(labelled, status.present)
     live.add(labelled, status.quorum_have)
     quorum.add(labelled, status.quorum_need)
+    panic.add(labelled, status.panic)
+    sorry.add(labelled, status.sorry)
+    rising.add(labelled, status.rising)
     connections.add(labelled, counters.connections)
     came, left = (labels(service=status.name, direction=way) for way in ("in", "out"))
     packets.add(came, counters.in_packets)

@@ -21,10 +21,10 @@ from lvsguard.core.config import (
     ServiceConfig,
     VipConfig,
 )
-from lvsguard.core.desired import Adopted, Facts
 from lvsguard.core.health import FailureClass, Health, Result, Timing, Verdict
 from lvsguard.core.model import WEIGHT_MAX, Family, IPAddress, RealserverKey, ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
+from lvsguard.core.placement import Adopted, Facts
 from tests.support.strategies import (
     REALSERVER_KEYS,
     REALSERVERS,

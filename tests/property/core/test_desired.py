@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lvsguard.core.config import RealserverConfig, ServiceConfig
-from lvsguard.core.desired import Adopted, Facts, desired, placement, virtual_service
+from lvsguard.core.desired import desired, virtual_service
 from lvsguard.core.health import Health, Result, Verdict
 from lvsguard.core.model import WEIGHT_MAX, KernelState, ServiceKey
 from lvsguard.core.override import Admin
+from lvsguard.core.placement import Adopted, Facts, placement
 from lvsguard.core.plan import plan
 from tests.support.fact_strategies import adoptions, facts, health_maps, override_tuples
 

@@ -17,15 +17,7 @@ from lvsguard.core.config import (
     ServiceConfig,
     VipConfig,
 )
-from lvsguard.core.desired import (
-    Facts,
-    Placement,
-    cuts,
-    desired,
-    placement,
-    virtual_service,
-    worst_health,
-)
+from lvsguard.core.desired import desired, virtual_service
 from lvsguard.core.health import FailureClass, Health, Result, Verdict
 from lvsguard.core.model import (
     Forwarding,
@@ -39,6 +31,7 @@ from lvsguard.core.model import (
     VirtualService,
 )
 from lvsguard.core.override import Admin, Override, OverrideKind, Target, Weight
+from lvsguard.core.placement import Facts, Placement, cuts, placement, worst_health
 from tests.unit.core.sample import ON_ETH0, ONE, TLS, TWO, WEB
 
 HTTP = Check(ONE.address, 80, CheckSpec(CheckKind.HTTP))
