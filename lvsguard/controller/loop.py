@@ -334,10 +334,12 @@ class Controller:
                 addresses & (self.book.addresses | self._owner.held),
             )
             self._left = found
+            troubles = await self._settings.release(ipvs)
             if not await self._converge(ipvs, plan(KernelState(), found), whole=True):
+                troubles += self.report.trouble()
+            if troubles:
                 raise KernelError(
-                    "not everything could be taken out of the kernel: "
-                    + "; ".join(self.report.trouble())
+                    "not everything could be taken out of the kernel: " + "; ".join(troubles)
                 )
 
     async def close(self) -> None:

@@ -67,6 +67,12 @@ class Settings:
         started, failed = await self._sync.hold(ipvs)
         return Held((*changes, *started), (*troubles, *failed))
 
+    async def release(self, ipvs: Ipvs) -> tuple[str, ...]:
+        """Stop the sync daemons; what went wrong. Settings stay as they are."""
+        self._sync.configure(None)
+        _, troubles = await self._sync.hold(ipvs)
+        return tuple(troubles)
+
     async def _hold_timeouts(self, ipvs: Ipvs) -> list[str]:
         want = self._wanted
         if want.tcp_timeout is want.tcp_fin_timeout is want.udp_timeout is None:

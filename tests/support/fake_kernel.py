@@ -106,6 +106,7 @@ class FakeIpvs:
         schedulers: Iterable[str] = SCHEDULERS,
         engines: Iterable[str] = ("sip",),
         interfaces: Iterable[str] = ("lo", "eth0"),
+        shortest_sync: int = 1,
     ) -> None:
         self.table: Table = {}
         self.applied: list[IpvsStep] = []
@@ -116,6 +117,7 @@ class FakeIpvs:
         self._schedulers = frozenset(schedulers)
         self._engines = frozenset(engines)
         self._interfaces = frozenset(interfaces)
+        self._shortest_sync = shortest_sync
         self._counters: dict[CounterKey, Counters] = {}
         self._faults: list[_Fault] = []
         self._failing_reads: deque[KernelError] = deque()
@@ -239,6 +241,8 @@ class FakeIpvs:
                 )
 
     async def sync_daemons(self) -> tuple[SyncDaemon, ...]:
+        if self._failing_reads:
+            raise self._failing_reads.popleft()
         return tuple(self._sync[role] for role in SyncRole if role in self._sync)
 
     async def start_sync(self, daemon: SyncDaemon) -> None:
@@ -248,6 +252,8 @@ class FakeIpvs:
             raise sync_refused(EINVAL, daemon.role, daemon)
         if daemon.role in self._sync:
             raise sync_refused(EEXIST, daemon.role, daemon)
+        if 0 < daemon.max_length < self._shortest_sync:
+            raise sync_refused(EINVAL, daemon.role, daemon)
         if daemon.interface not in self._interfaces:
             raise sync_refused(ENODEV, daemon.role, daemon)
         self._sync[daemon.role] = replace(
