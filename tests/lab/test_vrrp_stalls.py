@@ -1,0 +1,210 @@
+"""The controller is stopped, killed or busy: the VRRP process speaks on, in time.
+
+Adverts are timed by tcpdump on the other director. In a guest with one CPU all timers are late by
+some milliseconds, so what is measured under load stands beside what is measured without.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import vrrp_director as lab
+from tests.support.director import tell, wall
+from tests.support.director_config import HTTP_CHECK, NO_CHECK, Service, Setup
+from tests.support.processes import wait_until
+from tests.support.topology import VIP, Network
+from tests.support.topology_load import failures, start_load
+from tests.support.topology_web import start_web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.kernel, pytest.mark.lab]
+
+INTERVAL = 1.0
+DOWN2 = 3 + (256 - 100) / 256
+OFTEN = 0.2
+"""Seconds between adverts where they are a clock to measure by."""
+SLACK = 1.0
+LOAD = 50.0
+"""Requests a second."""
+BUSY_S = 8.0
+
+
+def setup(priority: int, *services: Service, interval: float = INTERVAL) -> Setup:
+    vrrp = lab.vrrp(priority, interval=f"{interval * 1000:g}ms")
+    return Setup(services=services or (Service(check=HTTP_CHECK),), vrrp=vrrp)
+
+
+class Pair:
+    """director1 (priority 150) and director2 (100), with realservers that answer."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        for realserver in network.realservers:
+            realserver.hold_vip()
+            start_web(realserver)
+        self.one = lab.launch(network.director1, setup(150))
+        self.two = lab.launch(network.director2, setup(100))
+        for director in (self.one, self.two):
+            director.wait_for_weights(rs1=1, rs2=1)
+        lab.wait_for_role(self.one, "master", 10)
+
+    def settle(self) -> None:
+        if not self.one.running.running:
+            lab.start(self.one)
+        lab.wait_for_holder(self.network, "director1", 15)
+        lab.wait_for_role(self.one, "master", 5)
+        lab.wait_for_role(self.two, "backup", SLACK)
+
+    def roles_since(self, since: float) -> list[str]:
+        events = self.one.events("role", since) + self.two.events("role", since)
+        return [event.text for event in events]
+
+
+@pytest.fixture(scope="module")
+def shared_pair(shared_network: Network) -> Iterator[Pair]:
+    pair = Pair(shared_network)
+    yield pair
+    lab.crash(pair.one)
+    lab.crash(pair.two)
+
+
+@pytest.fixture
+def pair(shared_pair: Pair) -> Pair:
+    shared_pair.settle()
+    return shared_pair
+
+
+class Adverts:
+    """director1's adverts, as director2's interface sees them."""
+
+    def __init__(self, network: Network, name: str) -> None:
+        self._capture = network.director2.capture(name, "proto 112 and src 10.0.0.41")
+
+    def late_ms(self, interval: float = INTERVAL) -> list[float]:
+        """End it; how much later than due each came, milliseconds, the worst last."""
+        heard = [one.at for one in lab.adverts(self._capture)]
+        return sorted((after - first - interval) * 1000 for first, after in pairwise(heard))
+
+
+def at(late: list[float], part: float) -> float:
+    return late[min(int(part * len(late)), len(late) - 1)]
+
+
+def test_a_controller_that_is_held_up_for_five_seconds_holds_nothing_else_up(pair: Pair) -> None:
+    since, load = wall(), start_load(pair.network.client, f"{VIP}:80", LOAD)
+    adverts = Adverts(pair.network, "held")
+    os.kill(pair.one.running.pid, signal.SIGSTOP)
+    time.sleep(5)
+    os.kill(pair.one.running.pid, signal.SIGCONT)
+    time.sleep(0.5)
+    late, requests = adverts.late_ms(), load.stop()
+    tell("controller stopped", adverts=len(late), worst_ms=late[-1], requests=len(requests))
+    assert len(late) >= 4
+    assert late[-1] < (DOWN2 - INTERVAL) * 1000 / 2
+    assert failures(requests) == []
+    assert pair.roles_since(since) == []
+    assert pair.one.metric("vrrp_process_restarts_total") == 0
+
+
+def test_a_controller_that_is_killed_is_followed_by_one_that_finds_all_as_it_was(
+    pair: Pair,
+) -> None:
+    since, load = wall(), start_load(pair.network.client, f"{VIP}:80", LOAD)
+    adverts, child = Adverts(pair.network, "killed"), lab.child(pair.one)
+    os.kill(pair.one.running.pid, signal.SIGKILL)
+    pair.one.running.wait()
+    time.sleep(1)
+    assert lab.holders(pair.network) == ["director1"]
+    lab.start(pair.one)
+    pair.one.wait_for_weights(rs1=1, rs2=1)
+    late, requests = adverts.late_ms(), load.stop()
+    tell("controller killed", adverts=len(late), worst_ms=late[-1], requests=len(requests))
+    assert late[-1] < (DOWN2 - INTERVAL) * 1000 / 2
+    assert lab.child(pair.one) == child
+    assert lab.role(pair.one) == "master"
+    assert failures(requests) == []
+    assert pair.roles_since(since) == []
+
+
+def test_a_vrrp_process_that_is_killed_leaves_the_vip_served(pair: Pair) -> None:
+    since, load = wall(), start_load(pair.network.client, f"{VIP}:80", LOAD)
+    adverts, child = Adverts(pair.network, "child"), lab.child(pair.one)
+    os.kill(child, signal.SIGKILL)
+    wait_until(lambda: lab.child(pair.one) not in (0, child), 5, "another one is started")
+    time.sleep(DOWN2 + SLACK)
+    pair.settle()
+    time.sleep(INTERVAL)
+    late, requests = adverts.late_ms(), load.stop()
+    taken = [e for e in pair.two.events("role", since) if e.data["after"] == "master"]
+    tell(
+        "VRRP process killed",
+        silent_s=late[-1] / 1000 + INTERVAL,
+        master_down_s=DOWN2,
+        taken_over=len(taken),
+        requests=len(requests),
+    )
+    assert failures(requests) == []
+
+
+def many_services() -> list[Service]:
+    """1,000 of them; fifty ask both realservers twenty times a second each."""
+    often = '{ kind = "tcp", port = 80, interval = "50ms", timeout = "50ms" }'
+    return [Service(check=HTTP_CHECK)] + [
+        Service(
+            name=f"s{number}",
+            address=f"{VIP}:{10000 + number}",
+            check=often if number < 50 else NO_CHECK,
+        )
+        for number in range(999)
+    ]
+
+
+def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair) -> None:
+    network = pair.network
+    pair.one.configure(setup(150, interval=OFTEN))
+    pair.one.client.reload()
+    time.sleep(1)
+    idle = Adverts(network, "idle")
+    time.sleep(BUSY_S)
+    idle_ms = idle.late_ms(OFTEN)
+
+    since, busy = wall(), Adverts(network, "busy")
+    pair.one.configure(setup(150, *many_services(), interval=OFTEN))
+    end, scrapes = time.monotonic() + BUSY_S, [0]
+
+    def scrape() -> None:
+        while time.monotonic() < end:
+            pair.one.metrics()
+            scrapes[0] += 1
+
+    scraper = threading.Thread(target=scrape)
+    scraper.start()
+    pair.one.client.reload()
+    reloaded_s = time.monotonic() - (end - BUSY_S)
+    scraper.join()
+    probes = sum(pair.one.metrics()["lvsguard_probe_results_total"].values())
+    busy_ms = busy.late_ms(OFTEN)
+    tell(
+        "adverts beside a busy controller",
+        reload_of_1000_s=reloaded_s,
+        scrapes=scrapes[0],
+        probes=int(probes),
+        idle_p50_ms=at(idle_ms, 0.5),
+        idle_max_ms=idle_ms[-1],
+        busy_p50_ms=at(busy_ms, 0.5),
+        busy_max_ms=busy_ms[-1],
+    )
+    pair.one.configure(setup(150))
+    pair.one.client.reload()
+    assert len(busy_ms) >= 0.9 * BUSY_S / OFTEN
+    assert busy_ms[-1] <= max(idle_ms[-1], 0) + 20
+    assert pair.roles_since(since) == []
