@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
-import struct
-import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from lvsguard.core.config import Config
 from lvsguard.core.vrrp import ConnectionSync
 from lvsguard.vrrp import message
+from lvsguard.vrrp.child import Child, Unreachable
 from lvsguard.vrrp.message import (
     Counts,
     Failed,
@@ -46,17 +45,11 @@ from lvsguard.vrrp.message import (
 COMMAND: Final = (sys.executable, "-P", "-m", "lvsguard.vrrp.process")
 SILENCE_MAX_S: Final = 10.0
 """A process that says nothing for this long (seconds; it should each second) is replaced."""
-BACKOFF_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0)
+BACKOFF_S: Final = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0)
 """Pauses before a start, by how many went wrong in a row."""
 STEADY_S: Final = 10.0
-LOOK_S: Final = 0.05
-END_MAX_S: Final = 60.0
-"""Longest wait for a process of another version to hand over."""
-_CREDENTIALS: Final = struct.Struct("=iII")
-
-
-class Taken(Exception):
-    """The process' socket belongs to somebody else. The message says what to do."""
+WAITING_MAX: Final = 5000
+"""Messages kept for a process that does not read; with more, it is told all of it anew."""
 
 
 class VrrpClient:
@@ -74,23 +67,26 @@ class VrrpClient:
         """``told`` gets events; ``changed`` each new state; ``died`` how a process ended."""
         self.states: dict[str, State] = {}
         self.counts: Counts | None = None
-        self.pid = 0
-        """Of the process; 0: none, or it has not said yet."""
         self._told = told
         self._changed = changed
         self._died = died
-        self._command = command
-        self._name = name
+        self._child = Child(command, name)
         self._puts: dict[str, Put] = {}
         self._grace = 30.0
         self._sync: SyncTarget | None = None
         self._standing: dict[str, Standing] = {}
         self._socket: socket.socket | None = None
         self._wanted = asyncio.Event()
-        self._ending = False
+        self._waiting: deque[bytes] = deque()
+        self._ending: Leave | None = None
         self._gone = asyncio.Event()
         self._greeted = False
         self._heard = 0.0
+
+    @property
+    def pid(self) -> int:
+        """Of the process; 0: none, or it is not known yet."""
+        return self._child.pid
 
     @property
     def alive(self) -> bool:
@@ -134,31 +130,55 @@ class VrrpClient:
 
     async def leave(self, *, keep: bool) -> None:
         """Hand everything over and wait until that is done, or the process is gone."""
-        self._ending = True
+        self._ending = Leave(keep)
         if self._socket is None:
             return
         self._gone.clear()
-        self._send(Leave(keep))
+        self._send(self._ending)
         longest = max((put.interval for put in self._puts.values()), default=1.0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(4 * longest + 10):
                 await self._gone.wait()
 
+    def close(self) -> None:
+        """Give back what is kept for the next process. After ``run`` has ended."""
+        self._child.close()
+
     def _say_config(self) -> None:
         for put in self._puts.values():
             self._send(put)
-        self._send(Only(names=tuple(self._puts), grace=self._grace, sync=self._sync))
+        # Before what puts it in force: a master that goes on has to be ready from the start.
         for standing in self._standing.values():
             self._send(standing)
+        self._send(Only(names=tuple(self._puts), grace=self._grace, sync=self._sync))
+        if self._ending is not None:
+            self._send(self._ending)
 
     def _send(self, sent: ToProcess) -> None:
         if self._socket is None or not self._greeted:
             return  # it is all said again at the next hello
-        try:
-            self._socket.send(message.encode(sent))
-        except OSError:
-            # Full or gone: a fresh connection says all of it again.
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self._waiting.append(message.encode(sent))
+        if len(self._waiting) > WAITING_MAX:
+            self._socket.shutdown(socket.SHUT_RDWR)  # a fresh connection says all of it again
+        elif len(self._waiting) == 1:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Say what waits, as far as the process takes it."""
+        connection = self._socket
+        if connection is None:
+            return
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            try:
+                connection.send(self._waiting[0])
+            except BlockingIOError:
+                loop.add_writer(connection.fileno(), self._flush)
+                return
+            except OSError:
+                break  # its end is read as well
+            self._waiting.popleft()
+        loop.remove_writer(connection.fileno())
 
     # -- the process -----------------------------------------------------------------------
 
@@ -168,82 +188,70 @@ class VrrpClient:
         while True:
             await self._wanted.wait()
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+            if not self._needed():
+                self._wanted.clear()
+                continue
             begun = time.monotonic()
             how = await self._live()
-            if self._ending or not self._puts:
+            if not self._needed():
                 self._wanted.clear()
                 continue
             failures = 0 if time.monotonic() - begun > STEADY_S else failures + 1
             self._died(how)
 
+    def _needed(self) -> bool:
+        return self._ending is None and bool(self._puts)
+
     async def _live(self) -> str:
-        connection, process = self._reach()
-        self.pid = process.pid if process is not None else 0
-        self.counts = None  # those were another's, or come again
+        try:
+            connection = self._child.reach()
+        except Unreachable as error:
+            return str(error)
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[str] = loop.create_future()
         self._socket, self._greeted, self._heard = connection, False, time.monotonic()
+        self._waiting.clear()
         loop.add_reader(connection.fileno(), self._read, connection, lost)
-        connection.send(message.encode(Hello(message.VERSION, os.getpid())))
         try:
-            while not lost.done():
-                left = self._heard + SILENCE_MAX_S - time.monotonic()
-                if left <= 0:
-                    _signal(self.pid, signal.SIGKILL)
-                    return f"killed, it said nothing for {SILENCE_MAX_S:g} s"
-                await asyncio.wait([lost], timeout=left)
-            how = lost.result()
-            if how:  # of another version, or it talks nonsense: it hands over and ends
-                await _end(self.pid, process)
+            connection.send(message.encode(Hello(message.VERSION, os.getpid())))
+            if not await self._watch(lost):
+                self._child.kill()
+                await self._child.gone()
+                return f"killed, it said nothing for {SILENCE_MAX_S:g} s"
+            if how := lost.result():  # of another version, or it talks nonsense
+                await self._child.end()
                 return how
-            return await _ending(process)
+            return await self._child.gone()
+        except OSError:
+            return await self._child.gone()
         finally:
             loop.remove_reader(connection.fileno())
+            loop.remove_writer(connection.fileno())
             connection.close()
             self._socket, self._greeted = None, False
             self._gone.set()
 
-    def _reach(self) -> tuple[socket.socket, subprocess.Popen[bytes] | None]:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        connection.setblocking(False)
-        try:
-            connection.connect(self._name)
-        except OSError:
-            connection.close()
-        else:
-            user = _user(connection)
-            if user not in (0, os.geteuid()):
-                raise Taken(
-                    f"the socket @{self._name[1:].decode()} belongs to user {user}, not to"
-                    " lvsguard: end that program (ss -xlp shows it)"
-                )
-            return connection, None
-        return self._start()
-
-    def _start(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with listener:
-            listener.bind(self._name)
-            listener.listen(4)
-            process = subprocess.Popen(
-                [*self._command, str(listener.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[listener.fileno()],
-                start_new_session=True,  # it outlives a controller that dies
-            )
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            connection.connect(self._name)
-            connection.setblocking(False)
-        return connection, process
+    async def _watch(self, lost: asyncio.Future[str]) -> bool:
+        """Wait for the end of the connection; False: the process is silent for too long."""
+        while not lost.done():
+            left = self._heard + SILENCE_MAX_S - time.monotonic()
+            if left <= 0:
+                return False
+            begun = time.monotonic()
+            await asyncio.wait([lost], timeout=left)
+            if time.monotonic() - begun > left + 1:
+                self._heard = time.monotonic()  # this process stood still, perhaps the host did
+        return True
 
     def _read(self, connection: socket.socket, lost: asyncio.Future[str]) -> None:
         while not lost.done():
             try:
-                packet = connection.recv(message.PACKET_MAX)
+                packet, given, _, _ = socket.recv_fds(connection, message.PACKET_MAX, 1)
             except BlockingIOError:
                 return
             except OSError:
-                packet = b""
+                packet, given = b"", []
+            self._child.keep_book(given)
             if not packet:
                 lost.set_result("")
                 return
@@ -256,7 +264,7 @@ class VrrpClient:
         self._heard = time.monotonic()
         match received:
             case Hello(version, pid):
-                self.pid = pid
+                self._child.pid = pid
                 if version != message.VERSION:
                     raise MessageError(f"it speaks version {version}, not {message.VERSION}")
                 self._greeted = True
@@ -277,44 +285,3 @@ class VrrpClient:
 def _target(sync: ConnectionSync) -> SyncTarget:
     group = str(sync.group) if sync.group else "224.0.0.81"
     return SyncTarget(interface=sync.interface, sync_id=sync.sync_id, group=group, port=sync.port)
-
-
-def _user(connection: socket.socket) -> int:
-    """Who listens on the other side. (The process id that comes with it is the starter's.)"""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    user: int = _CREDENTIALS.unpack(credentials)[1]
-    return user
-
-
-async def _end(pid: int, process: subprocess.Popen[bytes] | None) -> None:
-    """Ask a process to hand over and end; wait for that."""
-    _signal(pid, signal.SIGTERM)
-    for _ in range(round(END_MAX_S / LOOK_S)):
-        gone = process.poll() is not None if process is not None else not _signal(pid, 0)
-        if gone:
-            return
-        await asyncio.sleep(LOOK_S)
-
-
-def _signal(pid: int, number: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, number)
-    except OSError:
-        return False
-    return True
-
-
-async def _ending(process: subprocess.Popen[bytes] | None) -> str:
-    """What became of a process that closed its socket."""
-    if process is None:
-        return "it closed its socket"
-    for _ in range(100):
-        status = process.poll()
-        if status is not None:
-            return f"signal {-status}" if status < 0 else f"exit status {status}"
-        await asyncio.sleep(0.01)
-    process.kill()
-    process.wait()
-    return "killed, it closed its socket but went on"

@@ -9,7 +9,7 @@ nothing changed.
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -48,15 +48,20 @@ class Address(msgspec.Struct, frozen=True, array_like=True):
     interface: str
 
 
+_Octet = Annotated[int, msgspec.Meta(ge=1, le=255)]
+_Interval = Annotated[float, msgspec.Meta(ge=0.01, le=255)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
 class Put(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Take part in the election of this VIP group. One that runs with the same settings is left
     alone; one whose settings changed begins anew with the addresses it holds."""
 
     name: str
     addresses: tuple[Address, ...]
-    vrid: int
-    priority: int
-    interval: float
+    vrid: _Octet
+    priority: _Octet
+    interval: _Interval
     version: Version
     checksum: Checksum
     password: bytes | None
@@ -67,8 +72,8 @@ class Put(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     unicast_ttl: int | None
     strict: bool
     preempt: bool
-    preempt_delay: float
-    start_delay: float
+    preempt_delay: _Seconds
+    start_delay: _Seconds
     heartbeat: tuple[str, ...]
     virtual_mac: bool
     sync_group: str | None
@@ -86,10 +91,11 @@ class SyncTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Only(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """No VIP groups but these: the others are handed over. Follows the last ``Put``."""
+    """No VIP groups but these: the others are handed over. Puts in force what each ``Put`` said,
+    and follows the last ``Put`` and ``Standing``."""
 
     names: tuple[str, ...]
-    grace: float
+    grace: _Seconds
     """Seconds to go on without a controller before handing over."""
     sync: SyncTarget | None = None
     """None: connections are not kept in step."""
@@ -100,7 +106,7 @@ class Standing(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
     name: str
     ready: bool
-    priority: int
+    priority: _Octet
 
 
 class Failover(msgspec.Struct, frozen=True, tag=True):
@@ -119,7 +125,7 @@ class Hold(msgspec.Struct, frozen=True, tag=True):
     """Leave a master of lower priority alone for some seconds; 0: no longer."""
 
     name: str
-    seconds: float
+    seconds: _Seconds
 
 
 class Leave(msgspec.Struct, frozen=True, tag=True):
@@ -250,7 +256,23 @@ def encode(message: ToProcess | ToController) -> bytes:
 
 def decode_to_process(packet: bytes) -> ToProcess:
     """Read what the controller says. Raises MessageError."""
-    return _decode(_to_process, packet)
+    received = _decode(_to_process, packet)
+    if isinstance(received, Put):
+        _check(received)
+    return received
+
+
+def _check(put: Put) -> None:
+    """What a type does not say. Raises MessageError."""
+    try:
+        for one in put.addresses:
+            vip_address(one)
+        for host in filter(None, (*put.peers, put.source, put.source6)):
+            ip_address(host)
+    except ValueError as error:
+        raise MessageError(f"VIP group {put.name}: {error}") from error
+    if not put.addresses:
+        raise MessageError(f"VIP group {put.name} has no address")
 
 
 def decode_to_controller(packet: bytes) -> ToController:

@@ -79,8 +79,8 @@ class Paths:
         one.close()
 
     def look(self, now: float) -> tuple[bool, frozenset[str], list[str]]:
-        """Take in what became of the interfaces. Returns whether anything changed, the interfaces
-        whose link came back, and what went wrong."""
+        """Take in what became of the interfaces. Returns whether one can be used or no longer, or
+        from another address; the interfaces whose link came back; and what went wrong."""
         try:
             changed = self._watch.read()
         except KernelError as error:
@@ -88,17 +88,19 @@ class Paths:
         if not changed:
             return False, frozenset(), []
         before = self._up
-        troubles = self.update(now)
+        usable, troubles = self.update(now)
         back = {name for name, up in self._up.items() if up and before.get(name) is False}
-        return True, frozenset(back), troubles
+        return usable, frozenset(back), troubles
 
-    def update(self, now: float) -> list[str]:
-        """Hold all sockets against the interfaces as they are; what went wrong."""
+    def update(self, now: float) -> tuple[bool, list[str]]:
+        """Hold all sockets against the interfaces as they are. Returns whether another one can be
+        used, and what went wrong."""
+        usable = False
         troubles: list[str] = []
         self._up = {name: self.up(name) for name in self.links}
         for name, link in self.links.items():
             state = self._watch.state(name)
-            link.update(state, state, now)
+            usable = link.update(state, state, now) or usable
         for name, frame in self.frames.items():
             try:
                 frame.update(self._watch.state(name), router=self._forwards(name))
@@ -109,7 +111,7 @@ class Paths:
                 claim.update(self._watch.state(name), self._macs[name])
             except KernelError as error:
                 troubles.append(str(error))
-        return troubles
+        return usable, troubles
 
     def up(self, interface: str) -> bool:
         """Whether an interface is there, up, and has carrier."""

@@ -69,7 +69,6 @@ class Process:
 
     def __init__(self, listener: socket.socket, book: int, *, real_time: bool) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.set_exception_handler(self._bug)
         self._line = Line(listener, self._take, self._met, self._lost, book=book)
         self._addresses = LinuxAddresses()
         self._owner = AddressOwner(self._addresses, emit=self._emit, changed=self._changed)
@@ -99,6 +98,7 @@ class Process:
         """Whether a controller has said what there is to do."""
         self._leaving = False
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._loop.set_exception_handler(self._bug)
 
     async def run(self) -> None:
         """Until everything is handed over and nobody needs it."""

@@ -338,7 +338,7 @@ class Station:
                 mine = self.instances[name]
                 if election.state in HOLDING and not self._keeper.holds_all(mine):
                     self._want(party, name, AddAddresses())
-            self._after(party)
+        self._links(time.monotonic())
 
     def _let_go(self, party: Party) -> None:
         """Addresses that were taken up at the start, or could not be removed, go when another one

@@ -123,7 +123,7 @@ class Child:
         """Take part for these VIP groups, in the order in which the controller says it."""
         names = tuple(put.name for put in puts)
         standings = [Standing(name=p.name, ready=ready, priority=p.priority) for p in puts]
-        self.say(*puts, Only(names=names, grace=grace), *standings)
+        self.say(*puts, *standings, Only(names=names, grace=grace))
         return self
 
     def hear(self, within: float = 0.0) -> bool:
@@ -173,6 +173,11 @@ class Child:
     def master(self, name: str = "web") -> str:
         state = self.states.get(name)
         return state.master if state else ""
+
+    def held(self, name: str = "web") -> set[str]:
+        """The addresses that it says to hold."""
+        state = self.states.get(name)
+        return {f"{one.address}/{one.prefix}" for one in state.held} if state else set()
 
     def fresh_counts(self) -> Counts:
         """What it has counted by now."""
@@ -263,6 +268,14 @@ class Wire:
             if "VRRPv" in line
             and (not source or f" {source} >" in line)
             and (priority is None or f"prio {priority}," in line)
+        ]
+
+    def vrids(self) -> list[tuple[float, int]]:
+        """When adverts came, and of which router."""
+        return [
+            (float(line.split()[0]), int(line.split("vrid ")[1].split(",")[0]))
+            for line in self.lines
+            if "VRRPv" in line
         ]
 
     def announced(self, address: str = "") -> list[float]:
