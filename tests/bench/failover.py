@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -100,8 +101,11 @@ def _kept_well(seen: list[plays.Kept], bound_s: float) -> bool:
 
 
 def rests(stage: Stage, rounds: int) -> Cell:
-    moved = [plays.rests(stage, 0.01) for _ in range(rounds)]
-    return Cell(f"{'/'.join(map(str, moved))} changes", not any(moved))
+    seen = [plays.rests(stage, 0.01) for _ in range(rounds)]
+    changes = "/".join(str(one.changes) for one in seen)
+    noise_ms = max(one.noise_ms for one in seen)
+    text = f"{changes} changes (an idle timer late by {noise_ms:.0f} ms)"
+    return Cell(text, not any(one.changes for one in seen))
 
 
 DOWN_S, SHORT_DOWN_S = master_down_s(1), master_down_s(SHORT_S)
@@ -172,7 +176,8 @@ def main() -> None:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         logs = Path(os.environ.get("LVSGUARD_ARTIFACTS", folder), "failover")
-        logs.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(logs, ignore_errors=True)
+        logs.mkdir(parents=True)
         with seed_network(logs) as network:
             everywhere = stages(network, systems)
             show_table(everywhere, options.only, options.rounds)

@@ -5,6 +5,8 @@ Each returns what a client and the kernels saw, or fails when the play did not h
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -137,10 +139,24 @@ def returns(stage: Stage, count: int, every_s: float) -> Kept:
     return kept(pings.stop(), stopped_at)
 
 
-def rests(stage: Stage, interval: float) -> int:
-    """Nothing happens for 30 s: how often the VIP came to a director or left one."""
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What came of nothing."""
+
+    changes: int
+    """How often the VIP came to a director or left one."""
+    noise_ms: float
+    """How late an idle real-time timer was at worst meanwhile: the kernel's own doing."""
+
+
+def rests(stage: Stage, interval: float) -> Rest:
+    """Nothing happens for 30 s."""
     stage.begin(interval, sync=False)
     time.sleep(3)
     since = time.time()
+    command = (sys.executable, "-m", "tests.bench.timer_noise", str(QUIET_S))
+    noise = stage.network.client.start(f"noise{stage.chance.random()}", *command)
     time.sleep(QUIET_S)
-    return sum(change.at >= since for change in stage.watch.changes())
+    assert noise.wait(10) == 0, noise.text()
+    changes = sum(change.at >= since for change in stage.watch.changes())
+    return Rest(changes, json.loads(noise.text())["max"])

@@ -72,6 +72,8 @@ class Watch:
 
     monitors: dict[str, AddressMonitor]
     deaths: list[Change] = field(default_factory=list)
+    _known: tuple[tuple[int, ...], frozenset[str]] = ((), frozenset())
+    """Who held it when that much had been seen."""
 
     def pids(self) -> frozenset[int]:
         """The monitors' processes: they live through a death."""
@@ -90,11 +92,15 @@ class Watch:
         return sorted([*seen, *self.deaths], key=lambda change: change.at)
 
     def holders(self) -> frozenset[str]:
-        """Who holds it now."""
-        holders: set[str] = set()
-        for change in self.changes():
-            (holders.add if change.holds else holders.discard)(change.director)
-        return frozenset(holders)
+        """Who holds it now. Reads what was seen only when there is more of it."""
+        logs = [monitor.process.log for monitor in self.monitors.values()]
+        seen = (*(log.stat().st_size for log in logs), len(self.deaths))
+        if seen != self._known[0]:
+            holders: set[str] = set()
+            for change in self.changes():
+                (holders.add if change.holds else holders.discard)(change.director)
+            self._known = seen, frozenset(holders)
+        return self._known[1]
 
 
 def watch(network: Network) -> Watch:
