@@ -18,6 +18,7 @@ from lvsguard.config.service_key import (
     persistence_of,
     port_of,
     service_key,
+    sorry_server_of,
     tunnel_of,
 )
 from lvsguard.config.vrrp_build import build_sync, build_vrrp
@@ -117,6 +118,10 @@ class _Builder:
             forwarding=service.forwarding,
             on_failure=service.on_failure,
             quorum=self._pick(service.quorum),
+            quorum_hysteresis=self._pick(service.quorum_hysteresis),
+            sorry_server=sorry_server_of(service),
+            panic_below=self._pick(service.panic_below),
+            slow_start=self._pick(service.slow_start),
         )
 
     def _realserver(
@@ -212,7 +217,7 @@ def _ipvs(document: Document) -> IpvsSettings:
     """Kernel settings: those that are named, and the two without which a promise breaks."""
     table = document.ipvs
     sysctls: dict[str, int | None] = {key: getattr(table, key) for key in SYSCTLS}
-    if any(service.on_failure is not OnFailure.QUIESCE for service in document.service):
+    if any(s.on_failure is not OnFailure.QUIESCE or s.sorry_server for s in document.service):
         sysctls["expire_nodest_conn"] = _default(sysctls, "expire_nodest_conn")
     if any(service.persistence is not None for service in document.service):
         sysctls["expire_quiescent_template"] = _default(sysctls, "expire_quiescent_template")

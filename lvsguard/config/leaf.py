@@ -147,6 +147,20 @@ def seconds(low: float, high: float, *, integral: bool = False) -> Leaf:
     return Leaf(parse, allowed, schema)
 
 
+def share() -> Leaf:
+    """A part of a whole, from 0 to 1."""
+    allowed = "a share from 0 to 1, such as 0.5"
+
+    def parse(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{show(value)} is not {allowed}")
+        if not 0 <= value <= 1:  # not a number is neither
+            raise ValueError(f"{show(value)} is not {allowed}")
+        return float(value)
+
+    return Leaf(parse, allowed, {"type": "number", "minimum": 0, "maximum": 1})
+
+
 def choice(what: str, words: Iterable[StrEnum | str]) -> Leaf:
     """One of some words. Enum members come out as themselves."""
     known: dict[str, StrEnum | str] = {str(word): word for word in words}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from lvsguard.config.forwarding_schema import TunnelTable
 from lvsguard.config.leaf import show
 from lvsguard.config.problem import KeyPath
 from lvsguard.config.review import Review
-from lvsguard.config.schema import RealserverTable, ServiceTable, TunnelTable
+from lvsguard.config.schema import RealserverTable, ServiceTable
 from lvsguard.config.service_key import family_of, forwarding_of, port_of, service_port
 from lvsguard.config.validate import entries
 from lvsguard.core.model import Forwarding, RealserverKey, TunnelChecksum, TunnelKind
@@ -49,7 +50,6 @@ def check_realservers(sheet: Review, here: KeyPath, service: ServiceTable) -> No
         _check_thresholds(sheet, path, realserver)
     if service.tunnel is not None:
         _check_encapsulation(sheet, (*here, "tunnel"), service.tunnel)
-    _check_quorum(sheet, here, service)
 
 
 _KEYS = ("address", "port")
@@ -145,16 +145,4 @@ def _check_thresholds(sheet: Review, path: KeyPath, realserver: RealserverTable)
             (*path, "lower_threshold"),
             f"{lower} is not less than {limit}",
             (*path, "upper_threshold"),
-        )
-
-
-def _check_quorum(sheet: Review, here: KeyPath, service: ServiceTable) -> None:
-    total = sum(sheet.pick(one.weight) or 0 for _, one in entries(service.realserver))
-    quorum = sheet.pick(service.quorum)
-    # All weights 0 is a service that is closed on purpose.
-    if quorum and total and quorum > total:
-        sheet.say(
-            (*here, "quorum"),
-            f"{quorum} can never be reached; the weights of the realservers add up to {total}",
-            (*here, "realserver"),
         )

@@ -25,8 +25,9 @@ from lvsguard.config.address import (
     label,
 )
 from lvsguard.config.check_schema import PORT_MAX, Checks
+from lvsguard.config.forwarding_schema import FORWARDINGS, SorryServerTable, TunnelTable
 from lvsguard.config.ipvs_schema import TIMEOUT_MAX, IpvsTable
-from lvsguard.config.leaf import FLAG, choice, seconds, whole
+from lvsguard.config.leaf import FLAG, choice, seconds, share, whole
 from lvsguard.config.table import ONE, TABLE, PerDirector, Table, table_or_one
 from lvsguard.config.vrrp_schema import SyncTable, VrrpTable
 from lvsguard.core.config import OnFailure, OnStop
@@ -35,8 +36,6 @@ from lvsguard.core.model import (
     Forwarding,
     IPAddress,
     Protocol,
-    TunnelChecksum,
-    TunnelKind,
 )
 
 SCHEDULERS: Final = (
@@ -61,7 +60,6 @@ SCHEDULER_FLAGS: Final = {
     "mh": frozenset({"mh-fallback", "mh-port"}),
 }
 _FLAG_NAMES: Final = sorted(flag for flags in SCHEDULER_FLAGS.values() for flag in flags)
-FORWARDINGS: Final = (Forwarding.DR, Forwarding.NAT, Forwarding.TUN)
 
 
 class DirectorTable(Table):
@@ -121,21 +119,6 @@ class VipTable(Table):
         " networks. Without it such an address is refused as a mistake.",
     )
     vrrp: VrrpTable | None = Field(None, description="Its election among several directors.")
-
-
-class TunnelTable(Table):
-    """How forwarding tun encapsulates."""
-
-    kind: Annotated[TunnelKind, choice("a kind of tunnel", TunnelKind)] = Field(
-        TunnelKind.IPIP, description="Encapsulation."
-    )
-    port: Annotated[int | None, whole(1, PORT_MAX, "a UDP port")] = Field(
-        None, description="UDP port on the realserver. Needed by gue, not taken by the others."
-    )
-    checksum: Annotated[TunnelChecksum, choice("a checksum", TunnelChecksum)] = Field(
-        TunnelChecksum.NONE,
-        description="Checksum of the encapsulation. remcsum is for gue only, ipip has none.",
-    )
 
 
 class PersistenceTable(Table):
@@ -248,6 +231,36 @@ class ServiceTable(Table):
     )
     quorum: PerDirector[Annotated[int, whole(1, 2**31 - 1)]] = Field(
         1, description="Live weight that makes the service fit to serve."
+    )
+    quorum_hysteresis: PerDirector[Annotated[int, whole(0, 2**31 - 1)]] = Field(
+        0,
+        description="The quorum is lost when the live weight is below quorum less this, and back"
+        " when it is at quorum and this. Less than quorum.",
+    )
+    sorry_server: (
+        Annotated[
+            Annotated[Annotated[Endpoint, ENDPOINT], Tag(ONE)]
+            | Annotated[SorryServerTable, Tag(TABLE)],
+            Discriminator(table_or_one),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Who takes new connections while the quorum is lost: an address, or a table"
+        " with more. It is in the table only then, and is not checked. Meanwhile live realservers"
+        " have weight 0 and keep their connections. Default: nobody, what is live goes on.",
+    )
+    panic_below: PerDirector[Annotated[float, share()]] = Field(
+        0.0,
+        description="Share of the configured weight. When less than that is live, realservers"
+        " that are down go back in, for then the checks are more likely to be wrong. Drained and"
+        " disabled ones stay out. 0: never.",
+    )
+    slow_start: PerDirector[Annotated[float, seconds(0, 3600)]] = Field(
+        0.0,
+        description="How long the weight of a realserver takes to rise from 1 to its own, in equal"
+        " steps, after it was down, drained or disabled. Not after a start or a reload. 0s: it has"
+        " its weight at once.",
     )
     check: Checks | None = Field(
         None,

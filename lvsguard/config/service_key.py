@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from lvsguard.config.schema import PersistenceTable, RealserverTable, ServiceTable, TunnelTable
+from lvsguard.config.forwarding_schema import SorryServerTable, TunnelTable
+from lvsguard.config.schema import PersistenceTable, RealserverTable, ServiceTable
+from lvsguard.core.config import SorryServer
 from lvsguard.core.model import (
     Family,
     Forwarding,
     Persistence,
     Protocol,
+    RealserverKey,
     ServiceKey,
     Tunnel,
 )
@@ -44,10 +47,27 @@ def forwarding_of(realserver: RealserverTable, service: ServiceTable) -> Forward
 
 def tunnel_of(realserver: RealserverTable, service: ServiceTable) -> Tunnel | None:
     """How a realserver's packets are encapsulated; None without forwarding tun."""
-    if forwarding_of(realserver, service) is not Forwarding.TUN:
+    return _tunnel(forwarding_of(realserver, service), realserver.tunnel or service.tunnel)
+
+
+def _tunnel(forwarding: Forwarding, table: TunnelTable | None) -> Tunnel | None:
+    if forwarding is not Forwarding.TUN:
         return None
-    table = realserver.tunnel or service.tunnel or TunnelTable()
+    table = table or TunnelTable()
     return Tunnel(table.kind, table.port or 0, table.checksum)
+
+
+def sorry_server_of(service: ServiceTable) -> SorryServer | None:
+    """Sorry server of a service."""
+    match service.sorry_server:
+        case None:
+            return None
+        case SorryServerTable(address=place, forwarding=own):
+            forwarding = own or service.forwarding
+        case place:
+            forwarding = service.forwarding
+    key = RealserverKey(place.address, place.port or service_port(service))
+    return SorryServer(key, forwarding, _tunnel(forwarding, service.tunnel))
 
 
 def persistence_of(service: ServiceTable) -> Persistence | None:

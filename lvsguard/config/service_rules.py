@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lvsguard.config.check_rules import check_checks
 from lvsguard.config.leaf import show
+from lvsguard.config.pool_rules import check_pool
 from lvsguard.config.problem import KeyPath
 from lvsguard.config.realserver_rules import check_realservers
 from lvsguard.config.review import Review
@@ -45,6 +46,7 @@ def check_services(sheet: Review) -> None:
         _check_scheduling(sheet, here, service)
         _check_persistence(sheet, here, service)
         check_realservers(sheet, here, service)
+        check_pool(sheet, here, service)
         check_checks(sheet, here, service)
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lvsguard.config.check_schema import CheckTable
+from lvsguard.config.forwarding_schema import SorryServerTable, TunnelTable
 from lvsguard.config.ipvs_schema import IpvsTable
 from lvsguard.config.leaf import near, show
 from lvsguard.config.problem import KeyPath
@@ -27,7 +28,6 @@ from lvsguard.config.schema import (
     ServiceTable,
     StateTable,
     TelemetryTable,
-    TunnelTable,
     VipTable,
 )
 from lvsguard.config.secret import SECRETS
@@ -57,6 +57,7 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     ("service", "check"): CheckTable,
     ("service", "tunnel"): TunnelTable,
     ("service", "persistence"): PersistenceTable,
+    ("service", "sorry_server"): SorryServerTable,
     ("service", "realserver"): RealserverTable,
     ("service", "realserver", "check"): CheckTable,
     ("service", "realserver", "tunnel"): TunnelTable,

@@ -93,5 +93,12 @@ class PanicOver(Event):
         return f"service {self.service}: panic is over, the checks decide again"
 
 
-SERVICE = (QuorumLost, QuorumBack, SorryServerIn, SorryServerOut, PanicBegan, PanicOver)
+SERVICE: tuple[type[Event], ...] = (
+    QuorumLost,
+    QuorumBack,
+    SorryServerIn,
+    SorryServerOut,
+    PanicBegan,
+    PanicOver,
+)
 """All of them."""

@@ -64,7 +64,8 @@ class Metrics:
         self._state = Gauge(writable.name, writable.help, registry=registry)
         self._state.set(1)
         ProcessCollector(registry=registry)
-        _prime(self._events, sorted({kind.kind for kind in (*Event.__subclasses__(), *SERVICE)}))
+        every: set[type[Event]] = {*Event.__subclasses__(), *SERVICE}
+        _prime(self._events, sorted(kind.kind for kind in every))
         _prime(self._reloads, ("accepted", "refused"))
         _prime(self._errors, ("step", "access"))
         _prime(self._repairs, DRIFTS)

@@ -17,6 +17,7 @@ from lvsguard.core.config import (
     OnStop,
     RealserverConfig,
     ServiceConfig,
+    SorryServer,
     TcpSpec,
     TlsSpec,
     VipConfig,
@@ -126,6 +127,10 @@ def test_every_key_arrives() -> None:
         one_packet = true
         on_failure = "quiesce"
         quorum = 3
+        quorum_hysteresis = 0
+        panic_below = 0.25
+        slow_start = "30s"
+        sorry_server = { address = "10.0.0.50:5353", forwarding = "nat" }
         persistence = { timeout = "2m", prefix = "255.255.255.0", engine = "sip" }
         [[service.realserver]]
         address = "10.0.0.42"
@@ -170,6 +175,11 @@ def test_every_key_arrives() -> None:
                 forwarding=Forwarding.NAT,
                 on_failure=OnFailure.QUIESCE,
                 quorum=3,
+                sorry_server=SorryServer(
+                    RealserverKey(ip_address("10.0.0.50"), 5353), Forwarding.NAT
+                ),
+                panic_below=0.25,
+                slow_start=30.0,
             ),
         ),
         digest=config.digest,
@@ -178,7 +188,15 @@ def test_every_key_arrives() -> None:
         probers=4,
         on_stop=OnStop.REMOVE,
         ipvs=IpvsSettings(
-            {"expire_quiescent_template": "0", "sloppy_tcp": "1", "drop_entry": "1"}, 900, 120, 300
+            {
+                "expire_nodest_conn": "1",
+                "expire_quiescent_template": "0",
+                "sloppy_tcp": "1",
+                "drop_entry": "1",
+            },
+            900,
+            120,
+            300,
         ),
         telemetry_listen=None,
         admin_socket=Path("/tmp/a.sock"),
@@ -332,6 +350,21 @@ def test_connections_are_ended_with_their_realserver_unless_all_services_quiesce
     assert loads(both).ipvs.sysctls == {"expire_nodest_conn": "1"}
     off = f"{PLAIN}[ipvs]\nexpire_nodest_conn = false\n"
     assert loads(off).ipvs.sysctls == {"expire_nodest_conn": "0"}
+
+
+def test_clients_of_a_sorry_server_that_leaves_reconnect_at_once() -> None:
+    text = f'{SERVICE}on_failure = "quiesce"\nsorry_server = "10.0.0.50"\n{REALSERVERS}'
+    assert loads(text).ipvs.sysctls == {"expire_nodest_conn": "1"}
+
+
+def test_a_sorry_server_has_the_port_and_forwarding_of_its_service() -> None:
+    tunnelled = f'{SERVICE}forwarding = "tun"\ntunnel = {{ kind = "gre" }}\n'
+    plain = one(f'{tunnelled}sorry_server = "10.0.0.50"\n{REALSERVERS}')
+    key = RealserverKey(ip_address("10.0.0.50"), 80)
+    assert plain.sorry_server == SorryServer(key, Forwarding.TUN, Tunnel(TunnelKind.GRE))
+    own = 'sorry_server = { address = "10.0.0.50", forwarding = "dr" }'
+    other = one(f"{tunnelled}{own}\n{REALSERVERS}")
+    assert other.sorry_server == SorryServer(key, Forwarding.DR)
 
 
 def test_persistent_clients_leave_a_drained_realserver() -> None:

@@ -65,6 +65,33 @@ def test_a_service_that_is_closed_by_its_weights_needs_no_quorum() -> None:
     assert problems(f"{SERVICE}quorum = 2\n{closed}") == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "quorum = 9\nquorum_hysteresis = 1",
+        'sorry_server = { address = "10.0.0.50:8080", forwarding = "nat" }',
+        'sorry_server = "10.0.0.50:80"',
+        'sorry_server = "10.0.0.42"\nforwarding = "nat"',
+        'slow_start = "1m"',
+        "panic_below = 1",
+        "panic_below = 0.3",
+    ],
+)
+def test_rules_that_can_take_effect_are_taken(line: str) -> None:
+    members = (
+        '[[service.realserver]]\naddress = "10.0.0.42"\nweight = 9\nport = 8080\n'
+        if "nat" in line and "42" in line
+        else '[[service.realserver]]\naddress = "10.0.0.42"\nweight = 9\n'
+    )
+    spare = '[[service.realserver]]\naddress = "10.0.0.43"\nweight = 1\n'
+    assert problems(f"{SERVICE}{line}\n{members}{spare}") == []
+
+
+def test_slow_start_is_for_weights_above_1_or_a_service_that_is_closed() -> None:
+    closed = '[[service.realserver]]\naddress = "10.0.0.42"\nweight = 0\n'
+    assert problems(f'{SERVICE}slow_start = "1m"\n{closed}') == []
+
+
 def test_one_packet_is_for_udp_and_for_marks() -> None:
     for head in ('address = "10.0.0.8:53"\nprotocol = "udp"', "fwmark = 7"):
         text = f'{HEAD}[[service]]\nname = "x"\n{head}\none_packet = true\n{REALSERVERS}'
