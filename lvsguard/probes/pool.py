@@ -33,6 +33,8 @@ COMMAND: Final = (sys.executable, "-P", "-m", "lvsguard.probes.process")
 """Starts a prober process afresh: nothing of a big parent is copied."""
 SILENCE_MAX_S: Final = 5.0
 """A prober that says nothing for this long (seconds; it should each second) is replaced."""
+LAST_LOOK_S: Final = 0.1
+"""Seconds to read what it said while this process itself stood still (suspended, starved)."""
 BACKOFF_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Pauses before a start, by how many starts before it went wrong in a row."""
 STEADY_S: Final = 10.0
@@ -259,10 +261,11 @@ class _Worker:
         greeting = asyncio.create_task(self._greet(channel))
         try:
             while not channel.lost.done():
-                left = self._heard + self._silence - time.monotonic()
-                if left <= 0:
+                heard = self._heard
+                left = heard + self._silence - time.monotonic()
+                await asyncio.wait([channel.lost], timeout=left if left > 0 else LAST_LOOK_S)
+                if left <= 0 and heard == self._heard and not channel.lost.done():
                     return f"killed, it said nothing for {self._silence:g} s"
-                await asyncio.wait([channel.lost], timeout=left)
         finally:
             greeting.cancel()
         error = channel.lost.result()

@@ -45,6 +45,8 @@ from lvsguard.vrrp.message import (
 COMMAND: Final = (sys.executable, "-P", "-m", "lvsguard.vrrp.process")
 SILENCE_MAX_S: Final = 10.0
 """A process that says nothing for this long (seconds; it should each second) is replaced."""
+LAST_LOOK_S: Final = 0.1
+"""Seconds to read what it said while this process itself did not run."""
 BACKOFF_S: Final = (0.0, 0.0, 0.1, 0.5, 1.0, 2.0)
 """Pauses before a start, by how many went wrong in a row."""
 STEADY_S: Final = 10.0
@@ -234,13 +236,12 @@ class VrrpClient:
     async def _watch(self, lost: asyncio.Future[str]) -> bool:
         """Wait for the end of the connection; False: the process is silent for too long."""
         while not lost.done():
-            left = self._heard + SILENCE_MAX_S - time.monotonic()
-            if left <= 0:
+            heard = self._heard
+            left = heard + SILENCE_MAX_S - time.monotonic()
+            # Past the end one more look: this process may have stood still, perhaps the host did.
+            await asyncio.wait([lost], timeout=left if left > 0 else LAST_LOOK_S)
+            if left <= 0 and heard == self._heard and not lost.done():
                 return False
-            begun = time.monotonic()
-            await asyncio.wait([lost], timeout=left)
-            if time.monotonic() - begun > left + 1:
-                self._heard = time.monotonic()  # this process stood still, perhaps the host did
         return True
 
     def _read(self, connection: socket.socket, lost: asyncio.Future[str]) -> None:
