@@ -112,7 +112,9 @@ def test_a_controller_that_is_held_up_for_five_seconds_holds_nothing_else_up(pai
     assert late[-1] < (DOWN2 - INTERVAL) * 1000 / 2
     assert failures(requests) == []
     assert pair.roles_since(since) == []
+    # What they said meanwhile is read before they are taken for dead.
     assert pair.one.metric("vrrp_process_restarts_total") == 0
+    assert pair.one.metric("prober_restarts_total") == 0
 
 
 def test_a_controller_that_is_killed_is_followed_by_one_that_finds_all_as_it_was(
@@ -138,6 +140,7 @@ def test_a_controller_that_is_killed_is_followed_by_one_that_finds_all_as_it_was
 def test_a_vrrp_process_that_is_killed_leaves_the_vip_served(pair: Pair) -> None:
     since, load = wall(), start_load(pair.network.client, f"{VIP}:80", LOAD)
     adverts, child = Adverts(pair.network, "child"), lab.child(pair.one)
+    time.sleep(INTERVAL + 0.2)
     os.kill(child, signal.SIGKILL)
     wait_until(lambda: lab.child(pair.one) not in (0, child), 5, "another one is started")
     time.sleep(DOWN2 + SLACK)
@@ -153,6 +156,8 @@ def test_a_vrrp_process_that_is_killed_leaves_the_vip_served(pair: Pair) -> None
         requests=len(requests),
     )
     assert failures(requests) == []
+    if late[-1] / 1000 + INTERVAL < 3 * INTERVAL:  # a Python that starts in time is master at once
+        assert pair.roles_since(since) == []
 
 
 def many_services() -> list[Service]:
@@ -206,5 +211,7 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair) -> None:
     pair.one.configure(setup(150))
     pair.one.client.reload()
     assert len(busy_ms) >= 0.9 * BUSY_S / OFTEN
-    assert busy_ms[-1] <= max(idle_ms[-1], 0) + 20
+    # What holds up the whole guest holds up both: the load may add no more than one to the late.
+    assert len([ms for ms in busy_ms if ms > 20]) <= len([ms for ms in idle_ms if ms > 20]) + 1
+    assert busy_ms[-1] < 2 * OFTEN * 1000
     assert pair.roles_since(since) == []
