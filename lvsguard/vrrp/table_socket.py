@@ -64,6 +64,8 @@ class TableSocket:
         self._sockets: dict[Family, socket.socket] = {}
         self._rule = Rule()
         self._resume: float | None = None
+        self._names: dict[int, str | None] = {}
+        """Of interfaces by index, for as long as one ``read`` takes: a look-up is three calls."""
         try:
             self._open(4)
             with suppress(OSError):
@@ -124,12 +126,23 @@ class TableSocket:
                     data, control, _, where = sock.recvmsg(SIZE_MAX, _CONTROL)
                 except OSError:
                     break
-                one = _heard(family, data, control, where)
-                if one is not None:
-                    heard.append(one)
+                place = _place(family, control, where)
+                name = self._name(place.link) if place is not None else None
+                if place is not None and name is not None:
+                    heard.append(Heard(data, name, place))
             else:
                 self._pause(now + SLICE_S)
+        self._names.clear()
         return heard
+
+    def _name(self, link: int) -> str | None:
+        """The interface's name; None: it is gone again."""
+        if link not in self._names:
+            try:
+                self._names[link] = socket.if_indextoname(link)
+            except OSError:
+                self._names[link] = None
+        return self._names[link]
 
     def _pause(self, until: float | None) -> None:
         self._resume = until
@@ -177,13 +190,10 @@ _NUMBERS: Final[dict[Family, tuple[int, int]]] = {
 }
 
 
-def _heard(
-    family: Family,
-    data: bytes,
-    control: list[tuple[int, int, bytes]],
-    where: tuple[str, int],
-) -> Heard | None:
-    """None: it is not from this link, or its interface is gone again."""
+def _place(
+    family: Family, control: list[tuple[int, int, bytes]], where: tuple[str, int]
+) -> Place | None:
+    """Where a datagram is from; None: not from this link."""
     about = {kind: value for _, kind, value in control}
     ttl, info = (
         (about.get(socket.IP_TTL), about.get(_IP_PKTINFO))
@@ -196,9 +206,4 @@ def _heard(
         link, source, _ = _INFO4.unpack_from(info)
     else:
         source, link = _INFO6.unpack_from(info)
-    try:
-        interface = socket.if_indextoname(link)
-    except OSError:
-        return None
-    address = ip_address(where[0].partition("%")[0])
-    return Heard(data, interface, Place(address, where[1], link, source))
+    return Place(ip_address(where[0].partition("%")[0]), where[1], link, source)

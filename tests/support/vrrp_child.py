@@ -33,6 +33,7 @@ from lvsguard.vrrp.message import (
     Put,
     Standing,
     State,
+    SyncTarget,
     ToController,
     Told,
     ToProcess,
@@ -119,11 +120,17 @@ class Child:
         assert self.connection is not None
         self.connection.send(packet)
 
-    def serve(self, *puts: Put, grace: float = 30.0, ready: bool = True) -> Child:
+    def serve(
+        self,
+        *puts: Put,
+        grace: float = 30.0,
+        ready: bool = True,
+        sync: SyncTarget | None = None,
+    ) -> Child:
         """Take part for these VIP groups, in the order in which the controller says it."""
         names = tuple(put.name for put in puts)
         standings = [Standing(name=p.name, ready=ready, priority=p.priority) for p in puts]
-        self.say(*puts, *standings, Only(names=names, grace=grace))
+        self.say(*puts, *standings, Only(names=names, grace=grace, sync=sync))
         return self
 
     def hear(self, within: float = 0.0) -> bool:

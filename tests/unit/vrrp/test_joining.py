@@ -1,0 +1,194 @@
+"""A director that joins: whom it asks, how often, and when it stops waiting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from itertools import count
+
+from lvsguard.vrrp.joining import ASKED_MAX, JOIN_MAX_S, TRIES, Asking, Joining, Member, Voice
+from lvsguard.vrrp.table_request import Answer
+
+WEB4, WEB6 = Member("web/4", "web", 51, 4), Member("web/6", "web", 51, 6)
+MAIL4 = Member("mail/4", "mail", 52, 4)
+MASTER = Voice(ip_address("10.0.0.41"), "eth0")
+MASTER6 = Voice(ip_address("fe80::41"), "eth0")
+BESIDE = Voice(ip_address("192.168.7.41"), "eth1")
+OTHER = Voice(ip_address("10.0.0.43"), "eth0")
+
+
+@dataclass
+class Desk:
+    """A director that joins, with a clock that is turned by hand."""
+
+    now: float = 100.0
+    asked: list[tuple[float, Asking]] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        chance = count()
+        self.joining = Joining(
+            ask=lambda one: self.asked.append((self.now, one)),
+            joined=self.joined.append,
+            chance=lambda size: next(chance).to_bytes(size, "big"),
+        )
+
+    def hear(self, member: Member = WEB4, voice: Voice = MASTER) -> None:
+        self.joining.hears(member, voice, self.now)
+
+    def run(self, seconds: float) -> list[Asking]:
+        """Let time pass."""
+        end, given_up = self.now + seconds, []
+        while (due := self.joining.timer()) is not None and due <= end:
+            self.now = due
+            given_up += self.joining.expire(due)
+        self.now = end
+        return given_up
+
+    def answer(self, entries: int | None = 50) -> Asking | None:
+        return self.joining.answered(Answer(self.asked[-1][1].request, entries))
+
+    def times(self) -> list[float]:
+        return [at - 100 for at, _ in self.asked]
+
+
+def test_the_master_is_asked_at_once_and_an_answer_ends_the_wait() -> None:
+    desk = Desk()
+    desk.hear()
+    desk.hear()
+    assert desk.times() == [0]
+    assert desk.answer() is not None
+    assert desk.joined == ["web"]
+    assert desk.joining.timer() is None
+    desk.hear()
+    assert len(desk.asked) == 1
+
+
+def test_who_says_nothing_is_asked_three_times_and_then_given_up() -> None:
+    desk = Desk()
+    desk.hear()
+    given_up = desk.run(30)
+    assert desk.times() == [0, 1, 2]
+    assert len(desk.asked) == TRIES
+    assert [one.coming for one in given_up] == [False]
+    assert desk.joined == ["web"]
+
+
+def test_who_says_that_it_will_send_is_waited_for_and_asked_on() -> None:
+    desk = Desk()
+    desk.hear()
+    desk.answer(None)
+    assert desk.run(JOIN_MAX_S - 0.5) == []
+    assert desk.joined == []
+    assert desk.times() == list(range(10))
+    assert desk.answer() is not None
+    assert desk.joined == ["web"]
+
+
+def test_who_says_that_it_will_send_and_does_not_is_given_up_in_the_end() -> None:
+    desk = Desk()
+    desk.hear()
+    desk.answer(None)
+    assert [one.coming for one in desk.run(JOIN_MAX_S + 1)] == [True]
+    assert desk.joined == ["web"]
+
+
+def test_both_families_of_a_vip_group_ask_once() -> None:
+    desk = Desk()
+    for _ in range(20):
+        desk.hear(WEB4, MASTER)
+        desk.hear(WEB6, MASTER6)
+        desk.run(0.1)
+    assert desk.times() == [0, 1]
+    desk.answer()
+    assert desk.joined == ["web"]
+    desk.hear(WEB6, MASTER6)
+    assert len(desk.asked) == 2
+
+
+def test_a_second_path_to_the_same_master_asks_no_second_time() -> None:
+    desk = Desk()
+    for _ in range(10):
+        desk.hear(WEB4, MASTER)
+        desk.hear(WEB4, BESIDE)
+    assert desk.times() == [0]
+
+
+def test_vip_groups_of_one_master_ask_once_together() -> None:
+    desk = Desk()
+    desk.hear(WEB4)
+    desk.hear(MAIL4)
+    desk.answer()
+    assert len(desk.asked) == 1
+    assert desk.joined == ["mail", "web"]
+
+
+def test_another_master_is_asked_in_its_place() -> None:
+    desk = Desk()
+    desk.hear(WEB4, MASTER)
+    desk.hear(WEB4, OTHER)
+    assert [one.voice for _, one in desk.asked] == [MASTER, OTHER]
+    desk.run(5)
+    assert desk.times() == [0, 0, 1, 2], "the first has nobody left to ask for"
+
+
+def test_masters_that_alternate_are_asked_once_a_second_each() -> None:
+    desk = Desk()
+    for _ in range(150):
+        desk.hear(WEB4, MASTER)
+        desk.hear(WEB4, OTHER)
+        desk.run(0.01)
+    assert len(desk.asked) <= 5
+
+
+def test_invented_masters_cost_a_bounded_number_of_questions() -> None:
+    desk = Desk()
+    for last in range(200):
+        desk.hear(WEB4, Voice(ip_address(f"10.0.1.{last}"), "eth0"))
+    assert len(desk.asked) == ASKED_MAX
+    assert len(desk.joining.awaited) == ASKED_MAX
+
+
+def test_an_answer_to_nobodys_question_is_nothing() -> None:
+    desk = Desk()
+    desk.hear()
+    stranger = desk.asked[0][1].request
+    desk.answer()
+    assert desk.joining.answered(Answer(stranger, 50)) is None
+    assert desk.joined == ["web"]
+
+
+def test_a_director_that_became_master_asks_no_more() -> None:
+    desk = Desk()
+    desk.hear()
+    desk.joining.is_master("web")
+    assert desk.run(5) == []
+    assert len(desk.asked) == 1
+    assert desk.joined == []
+
+
+def test_a_link_that_was_gone_makes_it_ask_again() -> None:
+    desk = Desk()
+    desk.hear()
+    desk.answer()
+    desk.joining.begins("web")
+    desk.hear()
+    assert len(desk.asked) == 2
+    assert desk.asked[0][1].request.nonce != desk.asked[1][1].request.nonce
+
+
+def test_what_the_config_no_longer_has_is_forgotten() -> None:
+    desk = Desk()
+    desk.hear(WEB4)
+    desk.joining.keep({"mail"}, {"mail/4"})
+    assert desk.run(5) == []
+    assert len(desk.asked) == 1
+    assert desk.joining.awaited == frozenset()
+
+
+def test_a_vip_group_whose_other_family_is_gone_asks_again() -> None:
+    desk = Desk()
+    desk.hear(WEB6, MASTER6)
+    desk.joining.keep({"web"}, {"web/4"})
+    desk.hear(WEB4, MASTER)
+    assert [one.voice for _, one in desk.asked] == [MASTER6, MASTER]
