@@ -1,0 +1,55 @@
+"""What a process writes down outlives it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from lvsguard.vrrp.logbook import SIZE, Logbook, blank
+
+
+@pytest.fixture
+def memory() -> Iterator[int]:
+    descriptor = blank()
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_the_next_reads_what_the_one_before_wrote(memory: int) -> None:
+    first = Logbook(memory)
+    first.note("eth0/4/51", 1003.5)
+    first.note("eth0/6/51", 1004.5)
+    first.note("eth0/4/51", 1004.0)
+    second = Logbook(memory)
+    assert second.until("eth0/4/51") == 1004.0
+    assert second.until("eth0/6/51") == 1004.5
+    assert second.until("eth1/4/51") == 0
+
+
+def test_what_is_no_longer_ours_is_gone_and_makes_room(memory: int) -> None:
+    book = Logbook(memory)
+    for number in range(3 * SIZE // 16):
+        book.note(f"eth0/4/{number}", 1.0)
+        book.note(f"eth0/4/{number}", 0.0)
+    book.note("last", 2.0)
+    assert Logbook(memory).until("last") == 2.0
+    assert book.until("eth0/4/1") == 0
+
+
+def test_a_full_one_forgets_what_is_new(memory: int) -> None:
+    book = Logbook(memory)
+    for number in range(SIZE // 16 + 1):
+        book.note(str(number), 1.0)
+    assert (book.until("0"), book.until(str(SIZE // 16))) == (1.0, 0.0)
+
+
+def test_something_else_is_no_logbook() -> None:
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises((OSError, ValueError)):
+            Logbook(reader)
+    finally:
+        os.close(reader)
+        os.close(writer)
