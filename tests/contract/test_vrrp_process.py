@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from lvsguard.core.vrrp import Announcing, VrrpConfig
 from lvsguard.vrrp import message
 from lvsguard.vrrp.message import Hello, Leave, Mended, Only, Put, Standing
 from tests.support.processes import wait_until
+from tests.support.topology import Host
 from tests.support.vrrp_child import (
     FAST,
     Child,
@@ -34,7 +36,14 @@ from tests.support.vrrp_child import (
     vip_group,
 )
 from tests.support.vrrp_controller import config, controller
-from tests.support.wire_pair import Pair, address, connect, namespaces_problem, pair
+from tests.support.wire_pair import (
+    Pair,
+    address,
+    connect,
+    macvlan_problem,
+    namespaces_problem,
+    pair,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -662,3 +671,75 @@ async def test_a_process_that_hangs_is_killed_though_it_never_said_a_word(
         assert other.died[0].startswith("killed, it said nothing for 10 s")
         await other.client.leave(keep=True)
     assert held(hosts.left) == {VIP}
+
+
+# -- the virtual MAC address ----------------------------------------------------------------
+
+VIRTUAL = "00:00:5e:00:01:33"
+SETTINGS = ("arp_ignore", "arp_filter", "arp_announce")
+
+
+def parent_settings(host: Host) -> list[str]:
+    names = [f"net.ipv4.conf.eth0.{name}" for name in SETTINGS]
+    return host.run("sysctl", "-n", *names).stdout.split()
+
+
+@pytest.mark.skipif(bool(macvlan_problem()), reason=macvlan_problem())
+def test_a_virtual_mac_address_moves_with_the_role(hosts: Pair, left: Child, right: Child) -> None:
+    before = parent_settings(hosts.left)
+    strong, weak = (
+        vip_group("web", *DUAL, vrrp=settings(priority, virtual_mac=True))
+        for priority in (150, 100)
+    )
+    left.serve(strong)
+    right.serve(weak)
+    left.until_role("master")
+    right.until_role("backup")
+    left.until(lambda: left.held() == set(DUAL), "it holds them")
+    left.listen(0.2)
+    assert (held(hosts.left, "vrrp.51"), held(hosts.left)) == ({VIP}, set())
+    assert [t.fields["text"] for t in left.told("vrrp")] == []
+    assert left.fresh_counts().announced >= 10, "both families, five times"
+    resolve(hosts.right, "10.0.0.8")
+    assert hosts.right.neighbour(ip_address("10.0.0.8")) == VIRTUAL
+    left.say(Leave(False))
+    right.until_role("master")
+    assert left.wait() == 0
+    wait_until(lambda: held(hosts.right, "vrrp.51") == {VIP}, 3, "its successor has it")
+    links = hosts.left.run("ip", "-o", "link").stdout
+    assert "vrrp" not in links
+    assert parent_settings(hosts.left) == before
+    resolve(hosts.left, "10.0.0.8")
+    assert hosts.left.neighbour(ip_address("10.0.0.8")) == VIRTUAL
+
+
+@pytest.mark.skipif(bool(macvlan_problem()), reason=macvlan_problem())
+def test_a_process_that_is_started_anew_takes_up_what_stands_on_a_virtual_interface(
+    hosts: Pair, left: Child, right: Child
+) -> None:
+    strong, weak = (
+        vip_group("web", *DUAL, vrrp=settings(priority, 1.0, virtual_mac=True))
+        for priority in (150, 100)
+    )
+    left.serve(strong)
+    right.serve(weak)
+    left.until(lambda: left.held() == set(DUAL), "it holds them", 10)
+    with address_log(hosts.left) as log, listening(hosts.right) as heard:
+        left.kill()
+        left.start().serve(strong)
+        left.until_role("master")
+        left.listen(1.5)
+    assert "Deleted" not in log.read_text()
+    assert heard[0].adverts("10.0.0.40") == []
+    left.say(Leave(False))
+    right.until_role("master")
+    assert left.wait() == 0
+    assert "vrrp" not in hosts.left.run("ip", "-o", "link").stdout
+
+
+def resolve(host: Host, target: str) -> None:
+    """Have a host find the MAC address of an IPv4 address by asking the network."""
+    host.run("ip", "neigh", "flush", "dev", "eth0")
+    with host.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"?", (target, 9))
+    wait_until(lambda: host.neighbour(ip_address(target)) is not None, 5, f"{target} is found")

@@ -24,6 +24,7 @@ from lvsguard.core.config import VipConfig
 from lvsguard.core.model import VipAddress
 from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.vrrp import message
+from lvsguard.vrrp.logbook import blank
 from lvsguard.vrrp.message import (
     Counts,
     Failed,
@@ -69,6 +70,8 @@ class Child:
     prefix: tuple[str, ...] = ()
     popen: subprocess.Popen[bytes] | None = None
     connection: socket.socket | None = None
+    book: int = -1
+    """What the next one takes over from the one before."""
     states: dict[str, State] = field(default_factory=dict)
     counts: Counts | None = None
     heard: list[ToController] = field(default_factory=list)
@@ -88,9 +91,15 @@ class Child:
             listener.bind(message.NAME)
             listener.listen(4)
             number = listener.fileno()
-            command = [*self.prefix, *COMMAND, str(number)]
+            if self.book < 0:
+                self.book = blank()
+            command = [*self.prefix, *COMMAND, str(number), str(self.book)]
             self.popen = subprocess.Popen(
-                command, pass_fds=[number], start_new_session=True, stdout=log, stderr=log
+                command,
+                pass_fds=[number, self.book],
+                start_new_session=True,
+                stdout=log,
+                stderr=log,
             )
             self.connect()
         return self
@@ -224,6 +233,9 @@ class Child:
     def close(self) -> None:
         self.part()
         self.kill()
+        if self.book >= 0:
+            os.close(self.book)
+            self.book = -1
 
     def cpu_s(self) -> float:
         """Seconds of CPU used so far."""
