@@ -38,7 +38,8 @@ class Holding:
 
     def close(self) -> None:
         """Let everything through; the errands' end waits for it."""
-        self.want({})
+        self._wish = {}
+        self._errands.ask(self._let_go)
 
     def _ask(self) -> None:
         if not self._under_way:
@@ -59,6 +60,12 @@ class Holding:
             except KernelError as error:
                 troubles.append(str(error))
         return lambda: self._fulfilled(wish, frozenset(troubles))
+
+    def _let_go(self) -> End:
+        """The last errand."""
+        while self._held:
+            self._held.popitem()[1].close()
+        return lambda: None
 
     def _fulfilled(self, wish: Wish, troubles: frozenset[str]) -> None:
         self._under_way = False

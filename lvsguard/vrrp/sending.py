@@ -9,17 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from lvsguard.vrrp.transfer_client import TransferClient
-from lvsguard.vrrp.transfer_message import Again, Begin, Failed, FromTransfer, Prepare, Sent
+from lvsguard.vrrp.transfer_message import (
+    Again,
+    Begin,
+    Failed,
+    FromTransfer,
+    Prepare,
+    Sent,
+    ToTransfer,
+)
 
 Then = Callable[[Sent | Failed, float], None]
+Ask = Callable[[ToTransfer, Callable[[FromTransfer, float], None], float], None]
 
 
 class Sending:
     """Whole transfers and repetitions. Times are monotonic."""
 
-    def __init__(self, transfer: TransferClient) -> None:
-        self._transfer = transfer
+    def __init__(self, ask: Ask) -> None:
+        """``ask`` has the transfer process do something and calls back with its answer, once."""
+        self._ask = ask
         self._last: Begin | None = None
         self._repeatable = False
         """Whether the transfer process knows what to repeat."""
@@ -63,10 +72,10 @@ class Sending:
                 continue
             self._last = begin or self._last
             self._running = self._sending = True
-            self._transfer.ask(begin or Again(), partial(self._answered, waiting), now)
+            self._ask(begin or Again(), partial(self._answered, waiting), now)
         if self._unprepared and not self._running:
             self._unprepared, self._running = False, True
-            self._transfer.ask(Prepare(), partial(self._answered, []), now)
+            self._ask(Prepare(), partial(self._answered, []), now)
 
     def _answered(self, waiting: list[Then], answer: FromTransfer, now: float) -> None:
         self._running = self._sending = False

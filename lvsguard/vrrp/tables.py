@@ -63,7 +63,7 @@ class Tables:
         self._hold = hold
         self._errands = Errands()
         self._transfer = TransferClient(self._errands, command)
-        self._sending = Sending(self._transfer)
+        self._sending = Sending(self._transfer.ask)
         self._holding = Holding(self._errands, lambda text: self._tell("all", text))
         self._joining = Joining(ask=self._ask, joined=lambda vip: self._want_hold(vip, 0.0))
         self._serving = Serving(
