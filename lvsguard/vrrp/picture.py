@@ -24,9 +24,9 @@ class Pictures:
     def state(self, vip: str) -> State | None:
         """How a VIP group stands; None: it takes no part."""
         station = self._station
-        party = station.party(vip)
-        members = station.members(vip)
-        if party is None or not members or vip not in station.puts:
+        party = station.roster.party(vip)
+        members = station.roster.members(vip)
+        if party is None or not members or vip not in station.roster.puts:
             self._since.pop(vip, None)
             return None
         election = party.group.members[members[0].name]
@@ -50,7 +50,7 @@ class Pictures:
         station = self._station
         by_vip: dict[str, dict[str, int]] = {}
         rejected: dict[str, dict[str, int]] = {}
-        for one in station.instances.values():
+        for one in station.roster.instances.values():
             counted = by_vip.setdefault(one.vip, dict.fromkeys(_COUNTED, 0))
             for what in _COUNTED:
                 counted[what] += getattr(one, what)
@@ -63,10 +63,10 @@ class Pictures:
             received=column["received"],
             rejected=rejected,
             discarded=dict(station.paths.discarded()),
-            announced=station.announcing.sent,
+            announced=station.doing.announcing.sent,
             conflicts=column["conflicts"],
             claims=column["claims"],
-            lateness=tuple(station.lateness.counts),
-            lateness_sum=station.lateness.sum,
+            lateness=tuple(station.doing.lateness.counts),
+            lateness_sum=station.doing.lateness.sum,
             real_time=self._real_time,
         )

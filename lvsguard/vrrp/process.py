@@ -146,7 +146,7 @@ class Process:
         self._alone_since = self._alone_since or time.monotonic()
         self._abandoned = False
         self._states.clear()
-        self._station.touched.update(self._station.puts)
+        self._station.touched.update(self._station.roster.puts)
         self._settle()
 
     def _lost(self) -> None:
@@ -194,7 +194,7 @@ class Process:
         if self._abandoned and not self._leaving and self._station.idle():
             self._leave(True)
         unneeded = self._leaving or (self._known and not self._wanted)
-        if unneeded and not self._station.parties and not self._ended.done():
+        if unneeded and not self._station.roster.parties and not self._ended.done():
             self._ended.set_result(None)
 
     # -- configuration ---------------------------------------------------------------------
@@ -260,7 +260,7 @@ class Process:
             await asyncio.sleep(BEAT_S)
             self._line.send(self._pictures.counts())
             self._station.tidy()
-            self._station.touched.update(self._station.puts)
+            self._station.touched.update(self._station.roster.puts)
             self._settle()
 
     # -- addresses -------------------------------------------------------------------------

@@ -318,7 +318,7 @@ def gaps(times: list[float]) -> list[float]:
 def listening(host: Host, name: str = "wire") -> Iterator[list[Wire]]:
     """What a host hears while the block runs; it is in the list afterwards."""
     file = host.processes.logs / f"{host.name}.{name}.pcap"
-    command = f"tcpdump --immediate-mode -U -Z root -n -i eth0 -w {file}"
+    command = f"tcpdump --immediate-mode -B 16384 -U -Z root -n -i eth0 -w {file}"
     process = host.start(name, *command.split(), "ip proto 112 or ip6 proto 112 or arp")
     process.wait_for("listening on")
     result: list[Wire] = []
