@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lvsguard.config.check_rules import listed
-from lvsguard.config.check_schema import CheckTable
+from lvsguard.config.check_schema import CanaryTable, CheckTable
 from lvsguard.config.ipvs_schema import SYSCTLS
 from lvsguard.config.own_address import OwnAddresses
 from lvsguard.config.review import Interfaces
@@ -23,6 +23,7 @@ from lvsguard.config.service_key import (
 )
 from lvsguard.config.vrrp_build import build_sync, build_vrrp
 from lvsguard.core.config import (
+    CanarySpec,
     Check,
     CheckKind,
     CheckSpec,
@@ -37,7 +38,7 @@ from lvsguard.core.config import (
     VipConfig,
 )
 from lvsguard.core.health import Timing
-from lvsguard.core.model import IPAddress, RealserverKey, VipAddress
+from lvsguard.core.model import IPAddress, Protocol, RealserverKey, VipAddress
 
 FAST_INTERVAL: Final = 0.2
 T = TypeVar("T")
@@ -101,7 +102,7 @@ class _Builder:
         return VipConfig(vip.name, addresses, build_vrrp(vip.vrrp, self._director, self._keys))
 
     def _service(self, service: ServiceTable) -> ServiceConfig:
-        specs = self._specs(service.check)
+        specs = self._specs(service.check, service)
         addresses = [realserver.address for realserver in service.realserver]
         repeated = len(set(addresses)) < len(addresses)
         return ServiceConfig(
@@ -133,7 +134,7 @@ class _Builder:
     ) -> RealserverConfig:
         key = RealserverKey(realserver.address, port_of(realserver, service))
         if realserver.check is not None:
-            specs = self._specs(realserver.check)
+            specs = self._specs(realserver.check, service)
         return RealserverConfig(
             name=realserver.name or str(key if repeated else realserver.address),
             key=key,
@@ -155,12 +156,16 @@ class _Builder:
             spec = owned
         return Check(key.address, key.port if spec.port is None else spec.port, spec)
 
-    def _specs(self, checks: CheckTable | list[CheckTable] | None) -> tuple[CheckSpec, ...]:
+    def _specs(
+        self, checks: CheckTable | list[CheckTable] | None, service: ServiceTable
+    ) -> tuple[CheckSpec, ...]:
         return tuple(
-            self._spec(check) for _, check in listed((), checks) if check.kind is not CheckKind.NONE
+            self._spec(check, _canary(check, service))
+            for _, check in listed((), checks)
+            if check.kind is not CheckKind.NONE
         )
 
-    def _spec(self, check: CheckTable) -> CheckSpec:
+    def _spec(self, check: CheckTable, canary: CanarySpec | None) -> CheckSpec:
         http = check.kind in {CheckKind.HTTP, CheckKind.HTTPS}
         source: IPAddress | None
         match check.source:
@@ -176,6 +181,7 @@ class _Builder:
             http=_http(check) if http else None,
             tls=_tls(check) if check.kind is CheckKind.HTTPS else None,
             tcp=_tcp(check) if check.kind is CheckKind.TCP else None,
+            canary=canary,
         )
 
 
@@ -211,6 +217,16 @@ def _tls(check: CheckTable) -> TlsSpec:
 
 def _tcp(check: CheckTable) -> TcpSpec:
     return TcpSpec(check.send.encode(), check.expect.encode())
+
+
+def _canary(check: CheckTable, service: ServiceTable) -> CanarySpec | None:
+    match check.canary:
+        case CanaryTable(port=port):
+            return CanarySpec(port)
+        case None:
+            return CanarySpec() if service.protocol in {None, Protocol.TCP} else None
+        case wanted:
+            return CanarySpec() if wanted else None
 
 
 def _ipvs(document: Document) -> IpvsSettings:

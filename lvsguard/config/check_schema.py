@@ -8,11 +8,27 @@ from pydantic import Discriminator, Field, Tag
 
 from lvsguard.config.address import ADDRESS, FILE, HEADERS, HOST, HTTP_PATH, SERVER_NAME, STATUSES
 from lvsguard.config.leaf import FLAG, choice, seconds, text, whole
-from lvsguard.config.table import LIST, ONE, PerDirector, Table, list_or_one
+from lvsguard.config.table import (
+    LIST,
+    ONE,
+    TABLE,
+    PerDirector,
+    Table,
+    list_or_one,
+    table_or_one,
+)
 from lvsguard.core.config import CheckKind
 from lvsguard.core.model import IPAddress
 
 PORT_MAX: Final = 65535
+
+
+class CanaryTable(Table):
+    """An idle connection that tells at once when the server is gone."""
+
+    port: Annotated[int, whole(1, PORT_MAX, "a port")] = Field(
+        description="Port to hold it to, of the same server.", examples=[8080]
+    )
 
 
 class CheckTable(Table):
@@ -55,6 +71,18 @@ class CheckTable(Table):
         None,
         description="Address of this director to ask from. Default: the director's own"
         " address in the realserver's network. A VIP cannot be one: the realserver holds it too.",
+    )
+    canary: (
+        Annotated[
+            Annotated[bool, FLAG, Tag(ONE)] | Annotated[CanaryTable, Tag(TABLE)],
+            Discriminator(table_or_one),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Hold an idle TCP connection to the realserver, whose end makes probes at"
+        " once. { port = N } holds it to another port. Default: true, but false where the service"
+        " is not TCP.",
     )
     path: Annotated[str, HTTP_PATH] = Field("/", description="http, https: path, with any query.")
     method: Annotated[

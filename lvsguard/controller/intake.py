@@ -61,7 +61,7 @@ class Intake:
         verdict = Verdict.UNKNOWN if before is None else before.verdict
         if verdict is not health.verdict and health.result is not None:
             self._flipped.append(health.since)
-            result = health.result
+            result, hint = health.result, health.hint
             change = HealthChanged(
                 endpoint(check.address, check.port),
                 str(check.spec.kind),
@@ -70,6 +70,7 @@ class Intake:
                 result.code,
                 result.reason,
                 result.failure,
+                *(() if hint is None else (hint.detector, hint.what, health.since - hint.at)),
             )
             self._report.health(change, now)
         self._wake()

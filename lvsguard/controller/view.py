@@ -23,6 +23,8 @@ from lvsguard.core.snapshot import (
     RealserverStatus,
     Role,
     ServiceStatus,
+    SyncStatus,
+    TransferStatus,
     VipStatus,
 )
 from lvsguard.core.vrrp import VrrpConfig
@@ -44,9 +46,11 @@ class LiveView:
         probers: Callable[[], tuple[int, int]],
         troubles: Callable[[], tuple[str, ...]] = tuple,
         elections: Callable[[], Mapping[str, Seen]] = dict,
+        transfer: Callable[[], TransferStatus | None] = lambda: None,
     ) -> None:
         """``probers`` gives (alive, wanted); ``troubles`` what others than the controller know;
-        ``elections`` what is known of the election of each VIP group."""
+        ``elections`` what is known of the election of each VIP group; ``transfer`` the last time
+        that a connection table was sent or received."""
         self.director = controller.book.config.director
         self.version = __version__
         self.config_path = config_path
@@ -59,6 +63,7 @@ class LiveView:
         self._probers = probers
         self._troubles = troubles
         self._elections = elections
+        self._transfer = transfer
 
     @property
     def config_digest(self) -> str:
@@ -95,6 +100,10 @@ class LiveView:
             else _elected(vip, vip.vrrp, elections.get(vip.name, Seen()))
             for vip in self._controller.book.config.vips
         )
+
+    def sync(self) -> SyncStatus | None:
+        """How connections are kept in step with the other directors."""
+        return self._controller.sync(self._transfer())
 
     def _lone(self, vip: VipConfig) -> VipStatus:
         held = self._owner.held
@@ -183,12 +192,13 @@ class LiveView:
     def _check(self, check: Check, facts: Facts) -> CheckStatus:
         health = facts.health.get(check, UNCHECKED)
         result = health.result
+        reason = result.reason if result else "not probed yet"
         return CheckStatus(
             check.spec.kind,
             health.verdict,
             self._wall(health.since),
             result.code if result else "",
-            result.reason if result else "not probed yet",
+            f"{reason}; {health.note}" if health.note else reason,
             result.duration if result else 0.0,
         )
 

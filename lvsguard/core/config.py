@@ -93,6 +93,14 @@ class TcpSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CanarySpec:
+    """An idle TCP connection to the realserver, whose end is a hint."""
+
+    port: int | None = None
+    """Default: the check's."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckSpec:
     """A configured check, before it has a target."""
 
@@ -108,6 +116,7 @@ class CheckSpec:
     http: HttpSpec | None = None
     tls: TlsSpec | None = None
     tcp: TcpSpec | None = None
+    canary: CanarySpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,12 +70,21 @@ class HealthChanged(Event):
     code: str
     reason: str
     failure: FailureClass | None
+    detector: str = ""
+    """What gave the hint that made the probe look; empty where it was due anyway."""
+    hint: str = ""
+    """What the detector saw."""
+    latency: float | None = None
+    """Seconds from the hint to the verdict."""
 
     def __str__(self) -> str:
-        return (
+        line = (
             f"realserver {self.realserver} is {self.after} (was {self.before}): "
             f"{self.check} {self.code} {self.reason}"
         )
+        if not self.detector or self.latency is None:
+            return line
+        return f"{line} ({self.latency * 1000:.0f} ms after a hint, {self.detector}: {self.hint})"
 
 
 @dataclass(frozen=True, slots=True)

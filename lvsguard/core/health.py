@@ -71,6 +71,18 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """What made a probe look before its time. It is evidence beside the probe's, never instead."""
+
+    detector: str
+    """``canary`` ..."""
+    what: str
+    """One line for people, such as ``closed after 12.3 s``."""
+    at: float = 0.0
+    """Monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """A verdict, since when, and the run of results that may change it."""
 
@@ -86,6 +98,10 @@ class Health:
     cause: Result | None = None
     """While down: the latest of the gravest failures since it went down. One after which nobody
     serves (``CUT``) outweighs the others, and a success on the way up does not change it."""
+    hint: Hint | None = None
+    """What made the probe look that changed the verdict; None: it was due anyway."""
+    note: str = ""
+    """What a detector has to say of itself, such as why it has given up."""
 
     @property
     def settled(self) -> bool:
@@ -97,8 +113,10 @@ class Health:
         return False
 
 
-def step(health: Health, result: Result, timing: Timing, now: float) -> Health:
-    """Fold one result in.
+def step(
+    health: Health, result: Result, timing: Timing, now: float, hint: Hint | None = None
+) -> Health:
+    """Fold one result in; ``hint`` is what made the probe look, if it was not due.
 
     The first success makes an unknown realserver up (a safe start must be quick too); otherwise
     ``rise`` successes or ``fall`` failures in a row change the verdict. A definite failure needs
@@ -113,9 +131,12 @@ def step(health: Health, result: Result, timing: Timing, now: float) -> Health:
         verdict = Verdict.UP
     elif not result.ok and (failures >= timing.fall or result.failure in DEFINITE):
         verdict = Verdict.DOWN
-    since = health.since if verdict is health.verdict else now
+    if verdict is health.verdict:
+        since, hint = health.since, health.hint
+    else:
+        since = now
     cause = _graver(health.cause, result) if verdict is Verdict.DOWN else None
-    return Health(verdict, since, successes, failures, result, cause)
+    return Health(verdict, since, successes, failures, result, cause, hint, health.note)
 
 
 def _graver(cause: Result | None, result: Result) -> Result | None:

@@ -160,7 +160,8 @@ def _evidence(health: Health) -> str:
     result = _telling(health)
     if result is None:
         return "no check configured" if health is ALWAYS_UP else "not probed yet"
-    return f"{result.code} {result.reason}"
+    line = f"{result.code} {result.reason}"
+    return f"{line}; {health.note}" if health.note else line
 
 
 def _because(overrides: list[Override], kind: OverrideKind) -> str:

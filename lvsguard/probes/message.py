@@ -13,11 +13,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TcpSpec, TlsSpec
+from lvsguard.core.config import CanarySpec, Check, CheckKind, CheckSpec, HttpSpec, TcpSpec, TlsSpec
 from lvsguard.core.health import Health, Timing
 from lvsguard.core.tally import BUCKETS, Tally
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raise it with every change here; the two sides always come from one installation."""
 FRAME_MAX: Final = 1 << 24
 """Bytes of a frame."""
@@ -48,6 +48,7 @@ class Spec(msgspec.Struct, frozen=True, array_like=True):
     http: HttpSpec | None
     tls: TlsSpec | None
     tcp: TcpSpec | None
+    canary: CanarySpec | None
 
 
 class Added(msgspec.Struct, frozen=True, array_like=True):
@@ -213,10 +214,28 @@ def _decode(decoder: msgspec.msgpack.Decoder[_T], frame: bytes) -> _T:
 def _spec(spec: CheckSpec) -> Spec:
     source = None if spec.source is None else str(spec.source)
     own = None if spec.own is None else str(spec.own)
-    return Spec(spec.kind, spec.timing, spec.port, source, own, spec.http, spec.tls, spec.tcp)
+    return Spec(
+        spec.kind,
+        spec.timing,
+        spec.port,
+        source,
+        own,
+        spec.http,
+        spec.tls,
+        spec.tcp,
+        spec.canary,
+    )
 
 
 def _check_spec(spec: Spec) -> CheckSpec:
-    source = None if spec.source is None else ip_address(spec.source)
-    own = None if spec.own is None else ip_address(spec.own)
-    return CheckSpec(spec.kind, spec.timing, spec.port, source, own, spec.http, spec.tls, spec.tcp)
+    return CheckSpec(
+        spec.kind,
+        spec.timing,
+        spec.port,
+        None if spec.source is None else ip_address(spec.source),
+        None if spec.own is None else ip_address(spec.own),
+        spec.http,
+        spec.tls,
+        spec.tcp,
+        spec.canary,
+    )

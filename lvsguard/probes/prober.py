@@ -15,7 +15,9 @@ from typing import Final
 
 from lvsguard.core.config import Check, CheckKind
 from lvsguard.core.health import Health
+from lvsguard.probes.canaries import Canaries
 from lvsguard.probes.engine import Engine
+from lvsguard.probes.hints import Hints
 from lvsguard.probes.kinds import KINDS, Ready
 from lvsguard.probes.running import Count, Running
 
@@ -55,7 +57,7 @@ class Prober:
         limit: int = 1000,
         kinds: Mapping[CheckKind, Ready] = KINDS,
     ) -> None:
-        """Args: limit: sockets in flight at most; due probes beyond it wait in order."""
+        """Args: limit: sockets at most, canaries included; due probes beyond it wait in order."""
         self.engine = engine
         self.report = report
         self.limit = max(limit, 1)
@@ -67,6 +69,8 @@ class Prober:
         self.local = 0
         self.trouble = ""
         self.kinds = kinds
+        self.hints = Hints(engine, BURST_S)
+        self.canaries = Canaries(engine, self.hints, self.limit // 2, self._shift)
         self._running: dict[int, Running] = {}
         self._waiting: deque[Running] = deque()
         self._releasing = False
@@ -78,12 +82,14 @@ class Prober:
             raise ValueError(f"check number {number} is running already: remove it first")
         running = Running(self, number, check, health)
         self._running[number] = running
+        self.canaries.join(running, check)
         running.begin()
 
     def remove(self, number: int) -> None:
         """End a check, whatever it is doing; an unknown number is ignored."""
         running = self._running.pop(number, None)
         if running is not None:
+            self.canaries.leave(running)
             running.end()
 
     def probe_now(self, numbers: Collection[int], delays: Sequence[float] = BURST_S) -> None:
@@ -92,6 +98,10 @@ class Prober:
             running = self._running.get(number)
             if running is not None:
                 running.hint(delays)
+
+    def health(self, number: int) -> Health:
+        """The health of a check that runs; ``KeyError`` for another."""
+        return self._running[number].health
 
     def counts(self) -> Iterator[Count]:
         """Count what was done since the last time; each check that ran once."""
@@ -115,6 +125,8 @@ class Prober:
 
     def close(self) -> None:
         """End all checks."""
+        self.hints.close()
+        self.canaries.close()
         for running in self._running.values():
             running.end()
         self._running.clear()
@@ -137,6 +149,10 @@ class Prober:
         while self._waiting and self.in_flight < self.limit:
             self._waiting.popleft().launch()
         self._releasing = False
+
+    def _shift(self, files: int) -> None:
+        """Canaries have taken so many more files."""
+        self.limit -= files
 
     def __len__(self) -> int:
         return len(self._running)

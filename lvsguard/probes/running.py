@@ -9,12 +9,12 @@ import math
 import random
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from lvsguard.core import health as core
 from lvsguard.core.config import Check
-from lvsguard.core.health import FailureClass, Health, Result
+from lvsguard.core.health import FailureClass, Health, Hint, Result, Verdict
 from lvsguard.core.tally import BUCKETS
 from lvsguard.probes.kinds import Probe
 
@@ -49,7 +49,7 @@ class Running:
         "_check",
         "_codes",
         "_due",
-        "_ended",
+        "_hint",
         "_hinted",
         "_last",
         "_phased",
@@ -60,12 +60,14 @@ class Running:
         "_rings",
         "_seconds",
         "_start",
-        "_started",
         "_timing",
         "_told",
+        "_told_note",
         "alarm",
+        "ended",
         "health",
         "number",
+        "started",
     )
 
     def __init__(self, prober: Prober, number: int, check: Check, health: Health | None) -> None:
@@ -79,18 +81,21 @@ class Running:
         self._probe: Probe | None = None
         self._busy = False
         self._queued = False
-        self._ended = False
+        self.ended = False
         self._regular = True
         """Whether the probe under way is one of the usual times."""
         self._phased = False
         self._due = 0.0
         self._rings = 0.0
         """When the alarm rings that is set."""
-        self._started = 0.0
+        self.started = 0.0
         self._hinted = 0.0
+        self._hint: Hint | None = None
+        """What gave the latest hint, until a success shows that it meant nothing."""
         self._burst: tuple[float, ...] = ()
         self._told: Result | None = self.health.result
         """The result of the last report."""
+        self._told_note = self.health.note
         self._codes: dict[str, int] = {}
         self._seconds = 0.0
         self._buckets: list[int] | None = None
@@ -104,7 +109,7 @@ class Running:
 
     def end(self) -> None:
         """Stop for good."""
-        self._ended = True
+        self.ended = True
         self._prober.engine.sleep(self)
         if self._busy:
             self._busy = False
@@ -113,10 +118,36 @@ class Running:
                 probe.cancel()
             self._prober.landed()
 
-    def hint(self, delays: Sequence[float]) -> None:
+    @property
+    def up(self) -> bool:
+        """See ``canary.Watched``."""
+        return self.health.verdict is Verdict.UP
+
+    @property
+    def waiting(self) -> float | None:
+        """See ``canary.Watched``."""
+        return self.started if self._busy else None
+
+    @property
+    def look_at(self) -> float:
+        """See ``canary.Watched``."""
+        return (self.started if self._busy else self._due) + self._timing.timeout / 2
+
+    def well_since(self, when: float) -> bool:
+        """See ``canary.Watched``."""
+        return self.up and self.health.failures == 0 and self._last > when
+
+    def note(self, text: str) -> None:
+        """See ``canary.Watched``."""
+        if text != self.health.note:
+            self.health = replace(self.health, note=text)
+            self._prober.restless.add(self)
+
+    def hint(self, delays: Sequence[float], hint: Hint | None = None) -> None:
         """Probe at once and after ``delays``; the usual times stay."""
         now = self._prober.engine.now
         self._hinted = now
+        self._hint = hint
         self._burst = tuple(sorted(now + delay for delay in delays))
         self._wake(self._burst[0] if self._burst else math.inf)
 
@@ -132,7 +163,7 @@ class Running:
             probe.expire(now - probe.deadline)
         elif self._burst and self._burst[0] <= now:
             self._burst = tuple(due for due in self._burst if due > now)
-            if self._busy and self._started < self._hinted:
+            if self._busy and self.started < self._hinted:
                 self._abandon()  # what it finds may be older than the hint
             self._turn(now)
         elif self._due <= now:
@@ -143,7 +174,7 @@ class Running:
     def launch(self) -> None:
         """Start a probe, or wait for a file descriptor."""
         self._queued = False
-        if self._ended or self._busy:
+        if self.ended or self._busy:
             return
         prober = self._prober
         if prober.in_flight >= prober.limit:
@@ -152,7 +183,7 @@ class Running:
             return
         prober.in_flight += 1
         self._busy = True
-        self._started = prober.engine.now
+        self.started = prober.engine.now
         probe = self._start(self._done)
         if self._busy:
             self._probe = probe
@@ -168,9 +199,13 @@ class Running:
     def changed(self) -> bool:
         """Whether code or reason differ from what was reported; they now count as reported."""
         told, result = self._told, self.health.result
+        told_note, self._told_note = self._told_note, self.health.note
         self._told = result
         return result is not None and not (
-            told is not None and told.code == result.code and told.reason == result.reason
+            told is not None
+            and told.code == result.code
+            and told.reason == result.reason
+            and told_note == self.health.note
         )
 
     # -- inside ----------------------------------------------------------------------------------
@@ -181,11 +216,15 @@ class Running:
         self._busy = False
         self._probe = None
         before = self.health
-        health = self.health = core.step(before, result, self._timing, now)
+        hint = self._hint
+        health = self.health = core.step(before, result, self._timing, now, hint)
         self._tally(result, now)
         if health.verdict is not before.verdict or _cut(health) is not _cut(before):
             self._told = result
+            self._told_note = health.note
             prober.report(self.number, health)
+            self._hint = None
+            prober.canaries.changed(self)
         elif result.failure is FailureClass.LOCAL:
             prober.local += 1
             prober.trouble = f"{self._check}: {result.reason}"
@@ -193,6 +232,10 @@ class Running:
             told = self._told
             if told is None or told.reason != result.reason or told.code != result.code:
                 prober.restless.add(self)
+            if result.failure is FailureClass.TIMEOUT and result.code != "L4TOUT":
+                prober.canaries.starved(self)
+        if hint is not None and result.ok and not self._burst:
+            self._hint = None
         self._schedule(now)
         prober.landed()
 
@@ -213,7 +256,7 @@ class Running:
             self._due += pause
             # Turns that were missed are left out, so that a late check keeps its phase. One that
             # has passed just now is taken: a hung target's timeout may be as long as its interval.
-            earliest = max(self._started + pause / 2, now - pause / 10)
+            earliest = max(self.started + pause / 2, now - pause / 10)
             if self._due < earliest:
                 self._due += math.ceil((earliest - self._due) / pause) * pause
         else:

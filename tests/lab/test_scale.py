@@ -93,7 +93,8 @@ def config(services: int, place: Path) -> str:
         lines.append(
             f'[[service]]\nname = "s{service}"\naddress = "10.0.0.8:{10000 + service}"\n'
             'scheduler = "rr"\n'
-            'check = { kind = "tcp", port = 80, interval = "10s", fast_interval = "1s" }'
+            'check = { kind = "tcp", port = 80, interval = "10s", fast_interval = "1s",'
+            " canary = false }"
         )
         for member in range(MEMBERS):
             number = service * MEMBERS + member

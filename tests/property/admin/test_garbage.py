@@ -25,7 +25,9 @@ METHODS = st.sampled_from(
     ["GET", "POST", "DELETE", "PUT", "HEAD", "get", "", "PRI", "\x16\x03\x01"]
 )
 PATHS = st.one_of(
-    st.sampled_from(["/v1/status", "/v1/overrides", "/v1/plan", "/v1/events", "/v1/reload", "/v1/failover"]),
+    st.sampled_from(
+        ["/v1/status", "/v1/overrides", "/v1/plan", "/v1/events", "/v1/reload", "/v1/failover"]
+    ),
     st.text(max_size=40),
 )
 VALUES = st.recursive(

@@ -70,6 +70,9 @@ def test_an_entry_holds_the_events_fields_in_plain_words() -> None:
         "code": "L4CON",
         "reason": "refused",
         "failure": "refused",
+        "detector": "",
+        "hint": "",
+        "latency": None,
     }
     assert type(line.data["after"]) is str
 

@@ -7,6 +7,7 @@ import pytest
 
 from lvsguard.config.load import load, loads
 from lvsguard.core.config import (
+    CanarySpec,
     Check,
     CheckKind,
     CheckSpec,
@@ -54,6 +55,7 @@ def test_the_example_is_the_seed_network() -> None:
         Timing(1.0, 0.2, 1.0, 1.0, 2, 2),
         own=ip_address("10.0.0.41"),
         http=HttpSpec(path="/health", expect_status=frozenset({200})),
+        canary=CanarySpec(),
     )
     config = load(EXAMPLE, interfaces=HOST)
     assert config == Config(
@@ -218,6 +220,7 @@ def test_every_key_of_a_check_arrives() -> None:
         rise = 3
         fall = 4
         port = 8443
+        canary = { port = 8080 }
         source = "10.0.0.41"
         method = "POST"
         path = "/health?full=1"
@@ -257,9 +260,38 @@ def test_every_key_of_a_check_arrives() -> None:
             100,
         ),
         TlsSpec(True, "cert.example.org", "/etc/ssl/ca.pem"),
+        canary=CanarySpec(8080),
     )
-    second = CheckSpec(CheckKind.TCP, tcp=TcpSpec(b"PING\r\n", "é".encode()))
+    second = CheckSpec(CheckKind.TCP, tcp=TcpSpec(b"PING\r\n", "é".encode()), canary=CanarySpec())
     assert service.realservers[0].checks == (Check(WEB1, 8443, first), Check(WEB1, 80, second))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "written", "canary"),
+    [
+        ("tcp", "", CanarySpec()),
+        ("tcp", "canary = true", CanarySpec()),
+        ("tcp", "canary = false", None),
+        ("udp", "", None),
+        ("udp", "canary = true", CanarySpec()),
+        ("udp", "canary = { port = 80 }", CanarySpec(80)),
+    ],
+)
+def test_a_check_has_a_canary_unless_it_is_told_or_the_service_is_not_tcp(
+    protocol: str, written: str, canary: CanarySpec | None
+) -> None:
+    service = one(
+        SERVICE
+        + f"""
+        protocol = "{protocol}"
+        [service.check]
+        kind = "tcp"
+        {written}
+        [[service.realserver]]
+        address = "10.0.0.42"
+        """
+    )
+    assert service.realservers[0].checks[0].spec.canary == canary
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,22 @@ HALF = Override(
             "realserver 10.0.0.42:80 is down (was up): http L4CON connection refused",
         ),
         (
+            HealthChanged(
+                "10.0.0.42:80",
+                "http",
+                Verdict.UP,
+                Verdict.DOWN,
+                "L4CON",
+                "connection refused",
+                FailureClass.REFUSED,
+                "canary",
+                "closed after 12.3 s",
+                0.0114,
+            ),
+            "realserver 10.0.0.42:80 is down (was up): http L4CON connection refused"
+            " (11 ms after a hint, canary: closed after 12.3 s)",
+        ),
+        (
             Repaired("realserver", "10.0.0.42:80 in tcp 10.0.0.8:80", "weight 1 became 7", ()),
             "drift repaired on 10.0.0.42:80 in tcp 10.0.0.8:80: weight 1 became 7",
         ),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from lvsguard.core.health import FailureClass, Health, Result, Timing, Verdict, delay, step
+from lvsguard.core.health import FailureClass, Health, Hint, Result, Timing, Verdict, delay, step
 
 TIMING = Timing(interval=10.0, fast_interval=0.2, down_interval=5.0, rise=2, fall=3)
 GOOD = Result(True, "L7OK", "200 OK")
@@ -62,6 +64,19 @@ def test_a_failure_in_between_starts_the_count_of_successes_anew() -> None:
 @pytest.mark.parametrize("before", [Health(), UP, DOWN])
 def test_a_refused_connection_needs_no_second_failure(before: Health) -> None:
     assert after(before, REFUSED).verdict is Verdict.DOWN
+
+
+def test_a_change_of_verdict_keeps_the_hint_that_led_to_it_and_no_later_one() -> None:
+    hint, later = Hint("canary", "closed", 4.0), Hint("canary", "reset", 6.0)
+    assert step(UP, SLOW, Timing(), 5.0, hint).hint is None
+    down = step(UP, REFUSED, Timing(), 5.0, hint)
+    assert down.hint == hint
+    assert step(down, REFUSED, Timing(), 7.0, later).hint == hint
+    assert after(down, GOOD, GOOD).hint is None
+
+
+def test_what_a_detector_said_of_itself_stands_until_it_says_something_else() -> None:
+    assert after(replace(UP, note="no canary"), GOOD, REFUSED).note == "no canary"
 
 
 def test_no_other_failure_is_definite() -> None:

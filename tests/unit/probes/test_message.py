@@ -9,8 +9,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TcpSpec, TlsSpec
-from lvsguard.core.health import FailureClass, Health, Result, Timing, Verdict
+from lvsguard.core.config import CanarySpec, Check, CheckKind, CheckSpec, HttpSpec, TcpSpec, TlsSpec
+from lvsguard.core.health import FailureClass, Health, Hint, Result, Timing, Verdict
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.probes import message
 from lvsguard.probes.channel import Channel
@@ -39,6 +39,7 @@ CHECK = Check(
         http=HttpSpec(headers=(("A", "b"),), expect_status=frozenset({200, 204}), body="x"),
         tls=TlsSpec(ca_file="/ca.pem"),
         tcp=TcpSpec(b"\x00\xff", b"ok"),
+        canary=CanarySpec(8080),
     ),
 )
 HEALTH = Health(
@@ -46,6 +47,8 @@ HEALTH = Health(
     12.5,
     failures=3,
     result=Result(False, "L4CON", "connection refused", 0.1, FailureClass.REFUSED),
+    hint=Hint("canary", "closed after 12.3 s", 12.4),
+    note="no canary",
 )
 
 
@@ -129,7 +132,7 @@ def test_another_version_is_an_error_that_says_what_to_do() -> None:
 
 
 def test_a_check_that_makes_no_sense_is_an_error() -> None:
-    spec = Spec(CheckKind.TCP, Timing(), None, None, None, None, None, None)
+    spec = Spec(CheckKind.TCP, Timing(), None, None, None, None, None, None, None)
     for added in (
         message.Added(1, "not an address", 80, 0),
         message.Added(1, "10.0.0.1", 80, 5),

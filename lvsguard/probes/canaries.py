@@ -1,0 +1,105 @@
+"""The canaries of one prober: one for each address and port, however many checks ask there.
+
+Their files count against the prober's: a probe is worth more than a canary, which therefore get at
+most half of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lvsguard.core.config import Check
+from lvsguard.core.health import Hint
+from lvsguard.probes.canary import Canary, Watched
+from lvsguard.probes.connection import Target
+from lvsguard.probes.engine import Engine
+from lvsguard.probes.hints import Hints
+
+
+class Canaries:
+    """All canaries (a ``canary.Owner``)."""
+
+    def __init__(
+        self, engine: Engine, hints: Hints, most: int, shift: Callable[[int], None]
+    ) -> None:
+        """Args: most: files that they may take; shift: is told how many more they have taken."""
+        self.engine = engine
+        self.open = 0
+        """Connections that stand or are being made."""
+        self._hints = hints
+        self._most = most
+        self._shift = shift
+        self._canaries: dict[Target, Canary] = {}
+        self._of: dict[Watched, tuple[Target, Canary]] = {}
+
+    def join(self, running: Watched, check: Check) -> None:
+        """Have a canary for a check, if it wants one."""
+        spec = check.spec.canary
+        if spec is None:
+            return
+        target = Target.of(check)
+        if spec.port is not None:
+            target = replace(target, address=(target.address[0], spec.port))
+        canary = self._canaries.get(target)
+        if canary is None:
+            canary = self._canaries[target] = Canary(self, target)
+        canary.checks.append(running)
+        self._of[running] = target, canary
+        canary.settle()
+
+    def leave(self, check: Watched) -> None:
+        """A check ends."""
+        target, canary = self._of.pop(check, (None, None))
+        if target is None or canary is None:
+            return
+        canary.checks.remove(check)
+        if canary.checks:
+            canary.settle()
+        else:
+            canary.end()
+            del self._canaries[target]
+
+    def changed(self, check: Watched) -> None:
+        """A check's verdict changed."""
+        found = self._of.get(check)
+        if found is not None:
+            found[1].settle()
+
+    def starved(self, check: Watched) -> None:
+        """A check's probe got a connection and no answer in time."""
+        found = self._of.get(check)
+        if found is not None:
+            found[1].disturbs()
+
+    def close(self) -> None:
+        """End all of them."""
+        for canary in self._canaries.values():
+            canary.end()
+        self._canaries.clear()
+        self._of.clear()
+
+    # -- canary.Owner ----------------------------------------------------------------------------
+
+    def take_file(self) -> bool:
+        """See ``canary.Owner``."""
+        if self.open >= self._most:
+            return False
+        self.open += 1
+        self._shift(1)
+        return True
+
+    def give_file_back(self) -> None:
+        """See ``canary.Owner``."""
+        self.open -= 1
+        self._shift(-1)
+
+    def sang(self, canary: Canary, hint: Hint) -> None:
+        """See ``canary.Owner``."""
+        for check in canary.checks:
+            if check.up:
+                self._hints.give(check, hint)
+
+    def crowd(self) -> int:
+        """See ``canary.Owner``."""
+        return len(self._canaries)
