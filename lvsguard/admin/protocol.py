@@ -198,16 +198,42 @@ class ForeignReply(Reply, frozen=True):
     realservers: list[ForeignRealserver]
 
 
-class StatusHead(Reply, frozen=True):
+class TransferReply(Reply, frozen=True):
+    """The last time that a connection table was sent or received."""
+
+    at: str | None
+    entries: int
+    seconds: float
+    peer: str
+    """Who joined, or who sent it; empty: it went with a handover."""
+    received: bool
+
+
+class SyncReply(Reply, frozen=True):
+    """Connections kept in step with the other directors."""
+
+    interface: str
+    sync_id: int
+    group: str
+    port: int
+    daemons: list[str]
+    """Of the kernel, that run: ``master`` and ``backup`` when all is well."""
+    transfer: TransferReply | None
+    """None: not since the start."""
+
+
+class StatusHead(Reply, frozen=True, kw_only=True):
     """The director, and its VIPs."""
 
     director: str
     version: str
     config_hash: str
     vips: list[VipReply]
+    sync: SyncReply | None = None
+    """None: there is no election, or the director is of a version that tells nothing of it."""
 
 
-class Status(StatusHead, frozen=True):
+class Status(StatusHead, frozen=True, kw_only=True):
     """GET /v1/status. Times are RFC 3339 in UTC."""
 
     services: list[ServiceReply]

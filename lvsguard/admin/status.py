@@ -14,6 +14,7 @@ from lvsguard.core.snapshot import (
     ForeignStatus,
     RealserverStatus,
     ServiceStatus,
+    SyncStatus,
     View,
     VipStatus,
 )
@@ -32,6 +33,7 @@ async def status_json(view: View, slices: Slices) -> AsyncGenerator[bytes, None]
         version=view.version,
         config_hash=view.config_digest,
         vips=[vip(status) for status in view.vips()],
+        sync=sync(view.sync()),
     )
     piece = bytearray(_encode(head)[:-1])
     piece += b',"services":['
@@ -81,6 +83,29 @@ def vip(status: VipStatus) -> protocol.VipReply:
         why=list(status.why),
         problem=status.problem,
         held_back=status.held_back,
+    )
+
+
+def sync(status: SyncStatus | None) -> protocol.SyncReply | None:
+    """Connections kept in step."""
+    if status is None:
+        return None
+    last = status.transfer
+    return protocol.SyncReply(
+        interface=status.interface,
+        sync_id=status.sync_id,
+        group=status.group,
+        port=status.port,
+        daemons=list(status.daemons),
+        transfer=None
+        if last is None
+        else protocol.TransferReply(
+            at=moment(last.at),
+            entries=last.entries,
+            seconds=round(last.seconds, 3),
+            peer=last.peer,
+            received=last.received,
+        ),
     )
 
 

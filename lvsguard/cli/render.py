@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RealserverReply,
         ServiceReply,
         Status,
+        SyncReply,
         VipReply,
     )
 
@@ -39,6 +40,7 @@ def table(status: Status, health: HealthReply, now: float) -> RenderableType:
     """For a terminal."""
     parts: list[RenderableType] = [_banner(status, health), Text("")]
     parts += [_vip(vip, now) for vip in status.vips]
+    parts += [Text(line, style=style) for line, style in _sync(status.sync, now)]
     for service in status.services:
         whys = (Padding(Text(printable(w), style="bold red"), (0, 0, 0, 2)) for w in service.why)
         parts += [Text(""), _service_title(service), *whys, _realservers(service, now)]
@@ -57,6 +59,7 @@ def plain(status: Status, health: HealthReply, now: float) -> Iterator[str]:
     for vip in status.vips:
         yield f"VIP  {vip.name}  {' '.join(vip.addresses)}  {_role(vip, now)}"
         yield from (f"  {remark}" for remark in _remarks(vip))
+    yield from (line for line, _ in _sync(status.sync, now))
     for service in status.services:
         yield ""
         yield (
@@ -148,6 +151,23 @@ def _role(vip: VipReply, now: float) -> str:
     if vip.master and vip.role is not Role.MASTER:
         words.append(f"master is {printable(vip.master)}")
     return ", ".join(words)
+
+
+def _sync(sync: SyncReply | None, now: float) -> Iterator[tuple[str, str]]:
+    """One line on the connections that are kept in step, and its style."""
+    if sync is None:
+        return
+    words = [f"{printable(sync.interface)} id {sync.sync_id} port {sync.port}"]
+    missing = {"master", "backup"} - set(sync.daemons)
+    if missing:
+        words.append(f"NO SYNC DAEMON ({', '.join(sorted(missing))})")
+    last = sync.transfer
+    if last is not None:
+        way = "received from" if last.received else "sent to"
+        with_whom = f"{way} {printable(last.peer)}" if last.peer else "sent with a handover"
+        told = f"{count(last.entries, 'connection')} {with_whom} in {last.seconds:.2f} s"
+        words.append(f"{told}, {ago(last.at, now)} ago")
+    yield f"SYNC  {', '.join(words)}", "bold red" if missing else "dim"
 
 
 def _remarks(vip: VipReply) -> list[str]:

@@ -32,6 +32,7 @@ from lvsguard.core.model import (
 )
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.plan import owned_part, plan
+from lvsguard.core.snapshot import SyncStatus, TransferStatus
 from lvsguard.core.step import Step
 from lvsguard.kernel.port import Ipvs, KernelError
 from lvsguard.vrrp.ownership import AddressOwner
@@ -279,6 +280,10 @@ class Controller:
     def _forget_leftovers(self) -> None:
         if self._left is not None and self.pulse.programmed:
             self.owned = _keys(self.book.config)
+
+    def sync(self, transfer: TransferStatus | None) -> SyncStatus | None:
+        """How connections are kept in step; ``transfer``: the last of the whole table."""
+        return self._settings.sync.status(transfer)
 
     # -- the operator ----------------------------------------------------------------------
 

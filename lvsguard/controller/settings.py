@@ -45,6 +45,11 @@ class Settings:
         self._sysctl = sysctl or Sysctl()
         self._sync = Sync(sync, self._sysctl)
 
+    @property
+    def sync(self) -> Sync:
+        """The kernel's sync daemons."""
+        return self._sync
+
     def configure(self, wanted: IpvsSettings, sync: ConnectionSync | None = None) -> None:
         """Hold other values from now on; a setting no longer named stays as it is."""
         self._wanted = wanted

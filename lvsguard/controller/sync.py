@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from errno import EEXIST, EINVAL, ESRCH
 
 from lvsguard.core.config import Config
+from lvsguard.core.snapshot import SyncStatus, TransferStatus
 from lvsguard.core.vrrp import ConnectionSync
 from lvsguard.kernel.port import Ipvs, KernelError, SyncDaemon, SyncRole
 from lvsguard.kernel.sysctl import SettingValue, Sysctl
@@ -83,6 +84,21 @@ class Sync:
     def wanted(self) -> ConnectionSync | None:
         """What is held; None: no daemon."""
         return self._wanted
+
+    def status(self, transfer: TransferStatus | None) -> SyncStatus | None:
+        """What is published; ``transfer``: the last of the whole table. None: nothing is held."""
+        wanted = self._wanted
+        if wanted is None:
+            return None
+        goals = (_daemon(wanted, role) for role in SyncRole)
+        there = tuple(
+            str(goal.role)
+            for goal in goals
+            if (running := self.running.get(goal.role)) is not None
+            and _essence(running, length=False) == _essence(goal, length=False)
+        )
+        group = str(wanted.group) if wanted.group else GROUP
+        return SyncStatus(wanted.interface, wanted.sync_id, group, wanted.port, there, transfer)
 
     def configure(self, wanted: ConnectionSync | None) -> None:
         """Hold something else from now on."""

@@ -113,6 +113,32 @@ class VipStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferStatus:
+    """The last time that a connection table was sent or received."""
+
+    at: float
+    entries: int
+    seconds: float
+    peer: str
+    """Who joined, or who sent it; empty: it went with a handover."""
+    received: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """Connections kept in step with the other directors."""
+
+    interface: str
+    sync_id: int
+    group: str
+    port: int
+    daemons: tuple[str, ...]
+    """Roles of the kernel's daemons that run: ``master``, ``backup``; both when all is well."""
+    transfer: TransferStatus | None
+    """None: not since the start."""
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignStatus:
     """A service in the kernel that the config does not name. Never touched."""
 
@@ -178,6 +204,9 @@ class View(Protocol):
 
     def vips(self) -> tuple[VipStatus, ...]:
         """VIP groups, in the order of the config."""
+
+    def sync(self) -> SyncStatus | None:
+        """How connections are kept in step; None: they are not."""
 
     def services(self) -> Iterator[ServiceStatus]:
         """Configured services, in the order of the config, made one at a time."""

@@ -14,8 +14,15 @@ from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.config import Config, OnStop
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event, KernelFailed, Repaired
+from lvsguard.core.snapshot import TransferStatus
 from lvsguard.core.step import AddAddress
-from lvsguard.core.vrrp_event import PriorityChanged, VrrpProcessDied, VrrpTold
+from lvsguard.core.vrrp_event import (
+    PriorityChanged,
+    TableReceived,
+    TableSent,
+    VrrpProcessDied,
+    VrrpTold,
+)
 from lvsguard.daemon.failover import Failovers
 from lvsguard.vrrp.client import VrrpClient
 from lvsguard.vrrp.message import (
@@ -47,6 +54,8 @@ class Elections:
         self._standings = standings
         self._emit = emit
         self._there = time.time()
+        self.transfer: TransferStatus | None = None
+        """The last time that a connection table was sent or received."""
         self._warned: set[tuple[str, str]] = set()
         self.client = VrrpClient(told=self._told, changed=self._changed, died=self._died)
         self.failovers = Failovers(self.client, emit=emit)
@@ -121,6 +130,11 @@ class Elections:
                 event = event_of(message)
                 self._emit(event)
                 self.failovers.told(event)
+                if isinstance(event, TableSent | TableReceived):
+                    received = isinstance(event, TableReceived)
+                    self.transfer = TransferStatus(
+                        time.time(), event.entries, event.seconds, event.peer, received
+                    )
             case Mended(address):
                 there = vip_address(address)
                 step = AddAddress(there)

@@ -89,6 +89,7 @@ class House:
             probers=lambda: (self._probers.alive, config.probers),
             troubles=lambda: (journal.trouble,) if journal.trouble else (),
             elections=self._elections.seen,
+            transfer=lambda: self._elections.transfer,
         )
         self._operations = DaemonOperations(
             self._controller,

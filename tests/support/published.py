@@ -37,6 +37,7 @@ from lvsguard.core.snapshot import (
     RealserverStatus,
     Role,
     ServiceStatus,
+    SyncStatus,
     VipStatus,
 )
 from lvsguard.core.step import AddRealserver, AddService, Step
@@ -159,6 +160,7 @@ class Picture:
     groups: tuple[VipStatus, ...] = (
         VipStatus("web", (VIP,), frozenset({VIP}), Role.MASTER, NOON - 7200, master="director1"),
     )
+    in_step: SyncStatus | None = None
     kept: dict[tuple[Target, OverrideKind], Override] = field(default_factory=dict)
     director: str = "director1"
     version: str = "0.1.0"
@@ -175,6 +177,10 @@ class Picture:
     def vips(self) -> tuple[VipStatus, ...]:
         """VIP groups."""
         return self.groups
+
+    def sync(self) -> SyncStatus | None:
+        """Connections kept in step."""
+        return self.in_step
 
     def services(self) -> Iterator[ServiceStatus]:
         """Services, with the overrides applied to what they say."""

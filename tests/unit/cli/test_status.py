@@ -134,7 +134,15 @@ async def test_what_realservers_answer_cannot_draw_on_the_terminal() -> None:
 def test_json_is_the_public_document(run: Run, served: Served) -> None:
     done = run("status", "--json", "--socket", str(served.socket))
     document = json.loads(done.out)
-    assert set(document) == {"director", "version", "config_hash", "vips", "services", "foreign"}
+    assert set(document) == {
+        "director",
+        "version",
+        "config_hash",
+        "vips",
+        "sync",
+        "services",
+        "foreign",
+    }
     assert done.out.startswith("{\n  ")
 
 

@@ -12,6 +12,7 @@ import pytest
 from lvsguard.controller.sync import SIZE, Sync, wanted_sync
 from lvsguard.core.config import VipConfig
 from lvsguard.core.model import RealserverKey
+from lvsguard.core.snapshot import SyncStatus, TransferStatus
 from lvsguard.core.vrrp import ConnectionSync, VrrpConfig
 from lvsguard.kernel.port import SyncDaemon, SyncRole
 from lvsguard.kernel.sysctl import Sysctl
@@ -225,6 +226,19 @@ async def test_a_kernel_without_the_threshold_still_has_its_daemons(tmp_path: Pa
     assert len(changes) == 2
     assert "no such setting" in troubles[0]
     assert await roles(ipvs) == BOTH
+
+
+async def test_the_status_tells_which_daemons_run_as_wanted(settings: Sysctl) -> None:
+    ipvs, sync = FakeIpvs(), sync_of(WANTED, settings)
+    last = TransferStatus(1.0, 50, 0.1, "10.0.0.40", received=True)
+    before = sync.status(None)
+    assert before is not None
+    assert before.daemons == ()
+    await sync.hold(ipvs)
+    assert sync.status(last) == SyncStatus(
+        "eth0", 51, "224.0.0.81", 8848, ("master", "backup"), last
+    )
+    assert sync_of(None, settings).status(last) is None
 
 
 def test_the_id_is_the_same_in_whatever_order_directors_list_their_elections() -> None:

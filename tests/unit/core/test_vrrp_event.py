@@ -22,6 +22,8 @@ from lvsguard.core.vrrp_event import (
     HandoverStage,
     PriorityChanged,
     RoleChanged,
+    TableReceived,
+    TableSent,
     VipConflict,
     VipConflictOver,
     VrrpProcessDied,
@@ -71,6 +73,18 @@ HAPPENED: tuple[tuple[Event, str], ...] = (
     (
         VrrpTold("web", "the master 10.0.0.40 leaves as planned"),
         "VIP web: the master 10.0.0.40 leaves as planned",
+    ),
+    (
+        TableSent("web", 50, 0.02, "10.0.0.40", "join"),
+        "VIP web: 50 connections sent to 10.0.0.40, which joins, in 0.02 s",
+    ),
+    (
+        TableSent("web", 100_000, 0.9, "", "handover"),
+        "VIP web: 100000 connections sent ahead of the handover, in 0.90 s",
+    ),
+    (
+        TableReceived("web", 50, 0.1, "10.0.0.41"),
+        "VIP web: 10.0.0.41 has sent its 50 connections, in 0.10 s",
     ),
     (
         VrrpProcessDied("signal 9"),
