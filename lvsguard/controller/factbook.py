@@ -11,7 +11,7 @@ from dataclasses import replace
 from lvsguard.controller.rulebook import RuleBook
 from lvsguard.core.config import Check, Config, ServiceConfig
 from lvsguard.core.desired import programmed
-from lvsguard.core.health import Health
+from lvsguard.core.health import Health, Verdict
 from lvsguard.core.model import (
     KernelState,
     Observation,
@@ -23,6 +23,8 @@ from lvsguard.core.model import (
 )
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.placement import Facts
+
+_NO_WORD = Health()
 
 
 class FactBook:
@@ -204,6 +206,17 @@ class FactBook:
                 self._wanted[key] = self._with_leaving(key, programmed(service, decision))
         self._dirty.clear()
         return KernelState(self._wanted, self.addresses), anew
+
+    def awaits_verdicts(self, service: ServiceConfig) -> bool:
+        """Whether a service is decided to forward to nobody, for want of first verdicts."""
+        wanted = self._wanted.get(service.key)
+        if wanted is not None and any(entry.weight for entry in wanted.realservers.values()):
+            return False
+        return any(
+            self.health.get(check, _NO_WORD).verdict is Verdict.UNKNOWN
+            for realserver in service.realservers
+            for check in realserver.checks
+        )
 
     def settle(self, found: KernelState) -> None:
         """The kernel holds what is wanted: hold the same objects, so that the next comparison of

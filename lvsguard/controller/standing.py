@@ -4,7 +4,8 @@ From whether IPVS is programmed and from what the config tracks, both with hyste
 nothing else: the VRRP process does with it what the election's rules say.
 
 A director that starts, or a controller that comes back, says nothing of a VIP group before all that
-the group depends on was looked at, and before the first verdicts of its tracked services. Until
+the group depends on was looked at, and before the first verdicts of the services on its addresses:
+until then their realservers have weight 0, and a VIP here would answer nobody. Until
 then the VRRP process goes on as it was told before: one that is new contends for nothing, one that
 is master stays it.
 """
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.quorum import asking
-from lvsguard.controller.tracks import Tracks
+from lvsguard.controller.tracks import FIRST_VERDICTS_S, Tracks
 from lvsguard.core.config import Config, VipConfig
 from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.vrrp.message import State
@@ -54,10 +55,13 @@ class Standings:
 
     def __init__(self, config: Config, book: FactBook, pulse: Pulse) -> None:
         """The facts tell of quorums, the pulse whether the kernel holds what is wanted."""
+        self._book = book
         self._tracks = Tracks(asking(book))
         self._pulse = pulse
         self._unfit_since: float | None = None
         self._begun = False
+        self._waiting_since: dict[str, float] = {}
+        """VIP groups by name that wait for first verdicts."""
         self.now: dict[str, Standing] = {}
         """As at the last look; without those of which nothing can be said yet."""
         self.awaited: dict[str, str] = {}
@@ -80,7 +84,7 @@ class Standings:
         found: dict[str, Standing] = {}
         self.awaited = {}
         for party in self._parties:
-            if awaited := self._awaited(party):
+            if awaited := self._awaited(party, now):
                 self.awaited |= {vip.name: awaited for vip in party}
                 continue
             found |= _together({v.name: self._standing(v.vrrp, fit) for v in party if v.vrrp})
@@ -101,7 +105,7 @@ class Standings:
             self._unfit_since = now
         return now - self._unfit_since < UNPROGRAMMED_S
 
-    def _awaited(self, party: tuple[VipConfig, ...]) -> str:
+    def _awaited(self, party: tuple[VipConfig, ...], now: float) -> str:
         """What is missing to say anything of a party; empty if nothing. What a reload adds to a
         party that stands already holds nothing back."""
         if not self._begun:
@@ -113,6 +117,18 @@ class Standings:
             condition = self._tracks.condition(track)
             if condition.well is None:
                 return condition.why or f"{track.kind} {track.subject} was not looked at yet"
+        return self._awaited_verdicts(party, now)
+
+    def _awaited_verdicts(self, party: tuple[VipConfig, ...], now: float) -> str:
+        """The same of its services. Nobody knows by which address marked packets come."""
+        addresses = {vip.address for group in party for vip in group.addresses}
+        for service in self._book.config.services:
+            here = service.key.address is None or service.key.address in addresses
+            if here and self._book.awaits_verdicts(service):
+                since = self._waiting_since.setdefault(party[0].name, now)
+                if now - since < FIRST_VERDICTS_S:
+                    return f"the first verdicts of service {service.name} are awaited"
+        self._waiting_since.pop(party[0].name, None)
         return ""
 
     def _standing(self, vrrp: VrrpConfig, fit: bool) -> Standing:

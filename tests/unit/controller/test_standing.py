@@ -14,12 +14,19 @@ from lvsguard.controller import tracks
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.standing import UNPROGRAMMED, UNPROGRAMMED_S, Standing, Standings
+from lvsguard.controller.tracks import FIRST_VERDICTS_S
 from lvsguard.core.config import Config, ServiceConfig, VipConfig
 from lvsguard.core.health import Health, Verdict
-from lvsguard.core.model import RealserverKey
+from lvsguard.core.model import (
+    Protocol,
+    Realserver,
+    RealserverKey,
+    ServiceKey,
+    VirtualService,
+)
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.vrrp import Track, TrackKind, VrrpConfig
-from tests.support.rig import RS1, RS2, VIP, WRONG, config, realserver, service
+from tests.support.rig import RS1, RS2, VIP, WEB, WRONG, config, realserver, service
 
 QUICK = 0.02
 QUORUM = Track(TrackKind.SERVICE, "web", interval=QUICK, rise=1, fall=1)
@@ -43,8 +50,11 @@ def verdict(book: FactBook, key: RealserverKey, what: Verdict) -> None:
 class Bench:
     """Standings over a book of facts, looked at as often as it takes."""
 
-    def __init__(self, given: Config) -> None:
+    def __init__(self, given: Config, *, fresh: bool = False) -> None:
+        """``fresh``: no realserver has a verdict yet; else the first is up."""
         self.book = FactBook(given)
+        if not fresh:
+            verdict(self.book, RS1, Verdict.UP)
         self.pulse = Pulse(programmed=True)
         self.standings = Standings(given, self.book, self.pulse)
 
@@ -59,6 +69,7 @@ class Bench:
                 await task
 
     def look(self, now: float = 0.0) -> Standing | None:
+        self.book.decide(now)  # the controller's pass
         return self.standings.look(now).get("web")
 
     async def until(self, ready: bool, priority: int) -> Standing:
@@ -115,7 +126,7 @@ async def test_a_drained_service_has_no_quorum() -> None:
 
 
 async def test_a_start_says_nothing_before_the_first_verdicts() -> None:
-    bench = Bench(elected(vip(QUORUM)))
+    bench = Bench(elected(vip(QUORUM)), fresh=True)
     async with bench.running():
         await asyncio.sleep(5 * QUICK)
         assert bench.look() is None
@@ -128,7 +139,7 @@ async def test_a_start_says_nothing_before_the_first_verdicts() -> None:
 
 
 async def test_a_start_with_all_realservers_down_stands_back() -> None:
-    bench = Bench(elected(vip(QUORUM)))
+    bench = Bench(elected(vip(QUORUM)), fresh=True)
     async with bench.running():
         for key in (RS1, RS2):
             verdict(bench.book, key, Verdict.DOWN)
@@ -138,9 +149,48 @@ async def test_a_start_with_all_realservers_down_stands_back() -> None:
 
 async def test_verdicts_are_not_awaited_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracks, "FIRST_VERDICTS_S", 0.1)
-    bench = Bench(elected(vip(QUORUM)))
+    bench = Bench(elected(vip(QUORUM)), fresh=True)
     async with bench.running():
-        await bench.until(False, 150)
+        await asyncio.sleep(0.3)
+        assert bench.look(0.0) is None
+        assert bench.look(FIRST_VERDICTS_S) is not None
+        assert not bench.standings.now["web"].ready
+
+
+def test_a_start_waits_for_a_realserver_though_nothing_is_tracked() -> None:
+    """A director that returns would else preempt one that forwards, with weights that are all 0."""
+    bench = Bench(elected(vip()), fresh=True)
+    assert bench.look(0.0) is None
+    assert bench.standings.awaited == {"web": "the first verdicts of service web are awaited"}
+    verdict(bench.book, RS1, Verdict.DOWN)
+    assert bench.look(0.1) is None
+    verdict(bench.book, RS2, Verdict.UP)
+    assert bench.look(0.2) == Standing(True, 150)
+
+
+def test_what_the_kernel_held_before_a_start_is_not_waited_for() -> None:
+    bench = Bench(elected(vip()), fresh=True)
+    bench.book.adopt({WEB: VirtualService("rr", realservers={RS1: Realserver(1)})})
+    assert bench.look(0.0) == Standing(True, 150)
+
+
+def test_the_first_verdicts_are_not_waited_for_once_they_are_there_or_too_late() -> None:
+    bench = Bench(elected(vip()), fresh=True)
+    assert bench.look(0.0) is None
+    assert bench.look(FIRST_VERDICTS_S) == Standing(True, 150)
+    down = Bench(elected(vip()), fresh=True)
+    for key in (RS1, RS2):
+        verdict(down.book, key, Verdict.DOWN)
+    assert down.look(0.0) == Standing(True, 150)
+
+
+def test_services_on_addresses_of_others_are_not_waited_for() -> None:
+    elsewhere = ServiceKey.at(Protocol.TCP, VIP.address + 1, 80)
+    bench = Bench(elected(vip(), services=(replace(service(), key=elsewhere),)), fresh=True)
+    assert bench.look(0.0) == Standing(True, 150)
+    marked = replace(service(), key=ServiceKey.marked(7))
+    bench = Bench(elected(vip(), services=(marked,)), fresh=True)
+    assert bench.look(0.0) is None
 
 
 async def test_a_reload_that_renews_every_check_does_not_depose_a_master() -> None:
