@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 
 from tests.bench import failover_plays as plays
@@ -166,6 +167,7 @@ def main() -> None:
     """Play all, print what came out."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=20, help="deaths at each interval")
+    parser.add_argument("--minutes", type=float, default=inf, help="longest, for deaths in a row")
     parser.add_argument("--rounds", type=int, default=3, help="times that each row is played")
     parser.add_argument("--only", default="", help="rows whose event has this in it; - for none")
     parser.add_argument("--intervals", default=f"1,{SHORT_S:g}", help="of the kills, s")
@@ -194,7 +196,7 @@ def _kill(everywhere: list[Stage], options: argparse.Namespace, logs: Path) -> N
     print(f"|{'---|' * 11}")
     for interval in map(float, options.intervals.split(",")):
         for stage in everywhere:
-            seen = kills(stage, interval, options.kills)
+            seen = kills(stage, interval, options.kills, options.minutes * 60)
             print(f"| {stage.system.name} | {show_kills(seen)} |", flush=True)
             file = logs / f"kills.{stage.system.name}.{interval:g}.json"
             file.write_text(json.dumps(asdict(seen)))

@@ -61,7 +61,7 @@ def spans(changes: Iterable[Change], begin: float, end: float) -> list[Span]:
     return found
 
 
-def longest_s(found: Iterable[Span], holders: int) -> float:
+def longest(found: Iterable[Span], holders: int) -> float:
     """The longest span with so many holders, 0.0 when there was none."""
     return max((span.took_s for span in found if len(span.holders) == holders), default=0.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.failover_plays import kept, outage
-from tests.bench.failover_watch import Change, Span, longest_s, spans
+from tests.bench.failover_watch import Change, Span, longest, spans
 from tests.support.topology_load import Request
 from tests.support.topology_pings import Connection
 
@@ -32,8 +32,8 @@ def test_spans_tell_who_held_the_vip_when() -> None:
         Span(6.0, 6.5, frozenset({ONE, TWO})),
         Span(6.5, 9.0, frozenset({ONE})),
     ]
-    assert longest_s(found, 0) == 1.0
-    assert longest_s(found, 2) == 0.5
+    assert longest(found, 0) == 1.0
+    assert longest(found, 2) == 0.5
 
 
 def test_a_dead_director_holds_nothing_until_it_adds_the_vip_again() -> None:
