@@ -266,7 +266,7 @@ class VrrpTable(Table):
 
 
 class SyncTable(Table):
-    """Connections known to all directors. Without this table a failover breaks open ones."""
+    """Connections known to all directors. With an election they are, with or without this table."""
 
     interface: PerDirector[Annotated[str, INTERFACE]] | None = Field(
         None, description="Interface to sync over. Default: the director's."
@@ -279,7 +279,11 @@ class SyncTable(Table):
     group: Annotated[IPAddress | None, MULTICAST] = Field(
         None, description="Multicast group. Default: the kernel's 224.0.0.81."
     )
-    port: Annotated[int, whole(1, PORT_MAX, "a UDP port")] = Field(8848, description="UDP port.")
+    port: Annotated[int, whole(1, PORT_MAX - 1, "a UDP port")] = Field(
+        8848,
+        description="UDP port of the kernel's sync; by the one after it directors ask each other"
+        " for their connections.",
+    )
     threshold: Annotated[int, whole(1, 1_000_000)] = Field(
         2, description="Packets of a connection after which it is first sent."
     )

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, stack_size
 from typing import Final
 
 END_MAX_S: Final = 2.0
 """Longest wait for an errand when all ends."""
+STACK: Final = 1 << 19
+"""Bytes."""
 
 End = Callable[[], None]
 Errand = Callable[[], End]
@@ -40,7 +42,12 @@ class Errands:
         """Have it done. What it returns is called by ``read``; what it raises, ``read`` raises."""
         if self._thread is None:
             self._thread = Thread(target=self._work, name="errands", daemon=True)
-            self._thread.start()
+            # The process' memory is locked: a stack of the usual 8 MiB would be there in full.
+            usual = stack_size(STACK)
+            try:
+                self._thread.start()
+            finally:
+                stack_size(usual)
         self._asked.put(errand)
 
     def read(self) -> None:
