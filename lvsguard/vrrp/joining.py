@@ -7,7 +7,6 @@ with the same master ask once, whichever path and family they hear it on first. 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
@@ -65,9 +64,10 @@ class Joining:
         *,
         ask: Callable[[Asking], None],
         joined: Callable[[str], None],
-        chance: Callable[[int], bytes] = os.urandom,
+        chance: Callable[[int], bytes],
     ) -> None:
-        """``ask`` sends a request; ``joined`` gets each VIP group that waits no longer."""
+        """``ask`` sends a request; ``joined`` gets each VIP group that waits no longer;
+        ``chance`` gives so many octets that nobody can guess."""
         self._ask = ask
         self._joined = joined
         self._chance = chance

@@ -9,6 +9,7 @@ longer than ``joining`` says. Nothing here waits. Times are monotonic.
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Callable, Iterable
 from math import inf
@@ -65,7 +66,9 @@ class Tables:
         self._transfer = TransferClient(self._errands, command)
         self._sending = Sending(self._transfer.ask)
         self._holding = Holding(self._errands, lambda text: self._tell("all", text))
-        self._joining = Joining(ask=self._ask, joined=lambda vip: self._want_hold(vip, 0.0))
+        self._joining = Joining(
+            ask=self._ask, joined=lambda vip: self._want_hold(vip, 0.0), chance=os.urandom
+        )
         self._serving = Serving(
             self._sending,
             begin=self._begin,
