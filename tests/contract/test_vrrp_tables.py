@@ -151,21 +151,30 @@ def test_a_flood_of_requests_delays_no_advert_and_costs_little(
     hosts: Pair, left: Child, kind: str
 ) -> None:
     master(left)
-    begun = left.cpu_s()
+    begun = own_s(left)
     flood = [sys.executable, "-m", "tests.support.table_flood", "3", kind, "10.0.0.41", str(PORT)]
     with listening(hosts.right) as heard:
         attacker = hosts.right.start("flood", *flood)
         left.listen(3.5)
-        used = left.cpu_s() - begun
+        used = own_s(left) - begun
         wait_until(lambda: bool(attacker.text().split()), 10, "the flood is over")
         sent, seconds = map(float, attacker.text().split()[-2:])
     adverts = heard[0].adverts("10.0.0.41", 100)
     worst = max(gaps(adverts))
-    print(f"{kind}: {sent / seconds:.0f}/s, CPU {used / 3.5:.1%}, worst gap {worst * 1000:.0f} ms")
+    print(
+        f"{kind}: {sent / seconds:.0f}/s, own CPU {used / 3.5:.1%}, worst gap {worst * 1000:.0f} ms"
+    )
     assert left.role() == "master"
     assert len(adverts) >= 30
-    assert used / 3.5 < 0.1
+    assert used / 3.5 < 0.05
     assert worst < 3 * FAST
+
+
+def own_s(child: Child) -> float:
+    """Seconds of CPU in the process' own code: the kernel charges whoever runs just now for the
+    packets of others."""
+    fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) / os.sysconf("SC_CLK_TCK")
 
 
 def test_the_transfer_process_may_be_killed_at_any_moment(hosts: Pair, left: Child) -> None:
