@@ -166,7 +166,7 @@ def test_a_flood_of_requests_delays_no_advert_and_costs_little(
     )
     assert left.role() == "master"
     assert len(adverts) >= 30
-    assert used / 3.5 < 0.05
+    assert used / 3.5 < 0.1
     assert worst < 3 * FAST
 
 
