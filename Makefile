@@ -66,6 +66,7 @@ bench: deps venv  ## what probes, table reads and expositions cost beside their 
 
 bench-failover: deps venv  ## directors that fail, beside keepalived: half an hour; KILLS=n of them
 	@echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg), $$(nproc) CPUs"
+	@$(BIN)/python -m compileall -q lvsguard tests  # the guest can keep nothing compiled
 	@$(LAB) --limit 14400 python -m tests.bench.failover --kills $(or $(KILLS),20)
 	@echo "== adverts at 10 ms, on this host's own kernel (as root)"
 	-@$(BIN)/python -m tests.bench.vrrp_rest
