@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from lvsguard.core.config import Check
 from lvsguard.core.health import Hint
-from lvsguard.probes.canary import Canary, Watched
+from lvsguard.probes.canary import Canary
 from lvsguard.probes.connection import Target
 from lvsguard.probes.engine import Engine
 from lvsguard.probes.hints import Hints
+from lvsguard.probes.watched import Watched
 
 
 class Canaries:

@@ -35,8 +35,8 @@ from lvsguard.probes import outcome
 from lvsguard.probes.connection import GONE, Target, leave_port_open, prefer
 from lvsguard.probes.engine import Engine
 from lvsguard.probes.habit import RETRY_S, Habit
-from lvsguard.probes.hints import Hinted
 from lvsguard.probes.outcome import Outcome
+from lvsguard.probes.watched import Watched
 
 KEEPALIVE: Final = (
     (SOL_SOCKET, SO_KEEPALIVE, 1),
@@ -60,28 +60,6 @@ _OVER: Final = select.EPOLLERR | select.EPOLLHUP
 _READABLE: Final = select.EPOLLIN | select.EPOLLRDHUP | _OVER
 _ABORT: Final = struct.pack("ii", 1, 0)
 _TYPE: Final = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
-
-
-class Watched(Hinted, Protocol):
-    """A check that has a canary."""
-
-    @property
-    def up(self) -> bool:
-        """Whether its verdict is up."""
-
-    @property
-    def waiting(self) -> float | None:
-        """When the probe began that is under way."""
-
-    @property
-    def look_at(self) -> float:
-        """When a probe that goes well has ended: half a timeout after it began or begins."""
-
-    def well_since(self, when: float) -> bool:
-        """Whether it is up and its latest probe, ended after that, was a success."""
-
-    def note(self, text: str) -> None:
-        """Have something shown beside its verdict."""
 
 
 class Owner(Protocol):

@@ -91,7 +91,7 @@ class Running:
         self.started = 0.0
         self._hinted = 0.0
         self._hint: Hint | None = None
-        """What gave the latest hint, until a success shows that it meant nothing."""
+        """The first hint of those that no success has shown to mean nothing."""
         self._burst: tuple[float, ...] = ()
         self._told: Result | None = self.health.result
         """The result of the last report."""
@@ -120,25 +120,25 @@ class Running:
 
     @property
     def up(self) -> bool:
-        """See ``canary.Watched``."""
+        """See ``watched.Watched``."""
         return self.health.verdict is Verdict.UP
 
     @property
     def waiting(self) -> float | None:
-        """See ``canary.Watched``."""
+        """See ``watched.Watched``."""
         return self.started if self._busy else None
 
     @property
     def look_at(self) -> float:
-        """See ``canary.Watched``."""
+        """See ``watched.Watched``."""
         return (self.started if self._busy else self._due) + self._timing.timeout / 2
 
     def well_since(self, when: float) -> bool:
-        """See ``canary.Watched``."""
+        """See ``watched.Watched``."""
         return self.up and self.health.failures == 0 and self._last > when
 
     def note(self, text: str) -> None:
-        """See ``canary.Watched``."""
+        """See ``watched.Watched``."""
         if text != self.health.note:
             self.health = replace(self.health, note=text)
             self._prober.restless.add(self)
@@ -147,7 +147,7 @@ class Running:
         """Probe at once and after ``delays``; the usual times stay."""
         now = self._prober.engine.now
         self._hinted = now
-        self._hint = hint
+        self._hint = self._hint or hint
         self._burst = tuple(sorted(now + delay for delay in delays))
         self._wake(self._burst[0] if self._burst else math.inf)
 

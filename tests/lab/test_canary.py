@@ -199,13 +199,33 @@ def test_a_server_that_hangs_is_out_within_interval_and_timeout(seed: Seed) -> N
     seed.director.wait_for_weights(rs1=1)
 
 
+def test_a_host_that_goes_silent_is_found_long_before_the_next_probe(seed: Seed) -> None:
+    check = '{ kind = "http", path = "/health", interval = "300s", timeout = "1s" }'
+    seed.director.configure(Setup(services=(Service(check=check),)))
+    seed.director.client.reload()
+    seed.director.wait_for_verdicts(rs1="up", rs2="up")
+    time.sleep(2)  # the canary is there, and no probe under way
+    assert canaries(seed.network.rs1) == 1
+    since, began = wall(), time.monotonic()
+    seed.network.unplug(seed.network.rs1)
+    try:
+        wait_until(lambda: bool(health_changes(seed, since)), 8, "rs1 is down", every_s=0.05)
+        out_s = time.monotonic() - began
+    finally:
+        seed.network.plug(seed.network.rs1)
+    (event,) = seed.director.events("health", since)
+    assert (event.data["after"], event.data["detector"]) == ("down", "canary")
+    tell("silent host, interval 300 s", out_s=out_s, hint=event.data["hint"])
+
+
 def test_a_check_without_a_canary_has_none(seed: Seed) -> None:
-    wait_for_canary(seed.network.rs1)
+    # rs1 does not know yet that the connection that its cable cut is over.
+    wait_for_canary(seed.network.rs2)
     check = '{ kind = "http", path = "/health", canary = false }'
     seed.director.configure(Setup(services=(Service(check=check),)))
     seed.director.client.reload()
 
     def gone() -> bool:
-        return not any(canaries(host) for host in seed.network.realservers)
+        return not canaries(seed.network.rs2)
 
     wait_until(gone, 5, "no connection stands between two probes")

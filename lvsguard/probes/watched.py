@@ -1,0 +1,29 @@
+"""What a canary asks of a check that it sings for, and tells it. ``running.Running`` is one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lvsguard.probes.hints import Hinted
+
+
+class Watched(Hinted, Protocol):
+    """A check that has a canary."""
+
+    @property
+    def up(self) -> bool:
+        """Whether its verdict is up."""
+
+    @property
+    def waiting(self) -> float | None:
+        """When the probe began that is under way."""
+
+    @property
+    def look_at(self) -> float:
+        """When a probe that goes well has ended: half a timeout after it began or begins."""
+
+    def well_since(self, when: float) -> bool:
+        """Whether it is up and its latest probe, ended after that, was a success."""
+
+    def note(self, text: str) -> None:
+        """Have something shown beside its verdict."""
