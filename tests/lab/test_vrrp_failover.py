@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,11 +12,12 @@ from tests.support.director import Director, make_director, tell
 from tests.support.director_config import Setup
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
-from tests.support.topology_load import failures, outage_s, start_load
+from tests.support.topology_load import failures, start_load
 from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
     from tests.support.topology import Network
+    from tests.support.topology_load import Request
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
@@ -53,6 +55,13 @@ def wait_for_role(director: Director, role: str, within_s: float = 10) -> float:
         raise AssertionError(f"{error}: {director.status().vips}\n{director.text()}") from error
 
 
+def longest_silence_s(requests: list[Request]) -> float:
+    """The longest time without an answer. When failed requests ended says less: each waits for its
+    own timeout, or for TCP's next try."""
+    answers = sorted(r.at + r.took_s for r in requests if not r.failed)
+    return max(after - before for before, after in pairwise(answers))
+
+
 def holders(*directors: Director) -> list[str]:
     return [d.host.name for d in directors if f"{VIP}/24" in d.host.addresses()]
 
@@ -85,7 +94,8 @@ def test_a_dead_director_is_replaced_within_a_master_down_interval(network: Netw
     wait_for_role(one, "master")
     time.sleep(1)
     requests = load.stop()
-    tell("cut", requests=len(requests), outage_s=outage_s(requests))
-    assert outage_s(requests) <= 3.609 + 0.1
+    silence_s = longest_silence_s(requests)
+    tell("cut", requests=len(requests), silence_s=silence_s)
+    assert silence_s <= 3.609 + 0.1
     wait_for_role(two, "backup")
     assert holders(one, two) == ["director1"]
