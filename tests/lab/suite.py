@@ -71,11 +71,16 @@ def found(*patterns: str) -> tuple[str, ...]:
 KERNEL = "(kernel or lab) and not without_ipvs"
 PAGES = found("tests/contract", "tests/lab/test_d[eo]*.py")
 PAIRS = found("tests/interop", "tests/lab/test_vrrp_*.py", "tests/lab/test_sync_*.py")
+MEASURED = found("tests/lab/test_scale.py")
 HOST = Phase("host", "not kernel and not lab and not without_ipvs", kernel=False)
+ALONE = Phase("kernel-measured", KERNEL, MEASURED)
+"""Its bounds are seconds of a guest that has its CPU for itself."""
 ON_KERNELS = (
     Phase("kernel-pairs", KERNEL, PAIRS),
     Phase("kernel-pages", KERNEL, PAGES),
-    Phase("kernel", KERNEL, ("tests", *(f"--ignore={path}" for path in (*PAGES, *PAIRS)))),
+    Phase(
+        "kernel", KERNEL, ("tests", *(f"--ignore={path}" for path in (*PAGES, *PAIRS, *MEASURED)))
+    ),
     Phase("without-ipvs", "without_ipvs", without_ipvs=True),
 )
 """The longest first."""
@@ -85,8 +90,11 @@ def main(options: list[str]) -> int:
     """Run every phase, print the sum, return the exit status."""
     RESULTS.mkdir(exist_ok=True)
     total, failed_phases = Count(), []
-    print(f"\n== {HOST.name}: pytest -m '{HOST.markers}'", flush=True)
-    for phase, (status, count) in [(HOST, run(HOST, options)), *on_kernels(options)]:
+    ended = []
+    for phase in (HOST, ALONE):
+        print(f"\n== {phase.name}: pytest -m '{phase.markers}'", flush=True)
+        ended.append((phase, run(phase, options)))
+    for phase, (status, count) in [*ended, *on_kernels(options)]:
         total += count
         if status != 0 or count.failed or not count.passed:
             failed_phases.append(phase.name)
