@@ -49,7 +49,18 @@ def busy() -> Picture:
         name="tls",
         key=TLS,
     )
-    marked = service(name="marked", key=ServiceKey.marked(7), need=0)
+    tls = replace(
+        tls,
+        sorry_server=RealserverKey(ip_address("10.0.0.50"), 443),
+        sorry=True,
+        why=("sorry server 10.0.0.50:443 has all new connections: quorum is lost",),
+    )
+    share = "PANIC: 20% of the weight is live, less than 50%"
+    marked = replace(
+        service(name="marked", key=ServiceKey.marked(7), need=0),
+        panic=True,
+        why=(f"{share}: realservers that are down are in all the same",),
+    )
     stranger = ForeignStatus(
         ServiceKey.at(Protocol.UDP, ip_address("10.0.0.99"), 53),
         "wlc",

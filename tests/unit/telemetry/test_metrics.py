@@ -319,3 +319,13 @@ class TestSlices:
         smaller = Picture(large.shown[:1], config_digest="ba9876543210")
         await exposition(metrics, smaller)
         assert len(metrics._labels._made) == 10
+
+
+async def test_the_rules_of_a_service_are_told() -> None:
+    ruled = replace(service(), panic=True, sorry=True, rising=3)
+    found = samples(await exposition(eventful(), Picture([ruled])))
+    labelled = [("service", "web")]
+    assert [
+        found[f"lvsguard_service_{name}{labelled}"]
+        for name in ("panic", "sorry_server", "slow_starting")
+    ] == [1, 1, 3]
