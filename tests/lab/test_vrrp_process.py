@@ -39,7 +39,8 @@ def child(director: Director) -> int:
 
 def test_a_vrrp_process_that_dies_is_replaced_and_counted_on(network: Network) -> None:
     one, two = pair(network)
-    assert one.readiness() == two.readiness() == (True, [])
+    # A director that has just started waits for its first verdicts.
+    wait_until(lambda: one.readiness() == two.readiness() == (True, []), 12, "both are ready")
     wait_until(lambda: one.metric("vrrp_adverts_sent_total", vip="web") > 3, 10, "it is counted")
     dead, sent = child(one), one.metric("vrrp_adverts_sent_total", vip="web")
     watched = [monitor_addresses(director.host) for director in (one, two)]
