@@ -6,6 +6,7 @@ Where the kernel has none the transfer itself fails, and that must harm nothing.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -65,7 +66,7 @@ def ask(
     port: int = PORT,
     within: float = 1.0,
 ) -> Answer | None:
-    """What a director answers, if it does."""
+    """What a director answers, if it does; asked again, as directors do, until it is time."""
     family = socket.AF_INET6 if ":" in where else socket.AF_INET
     level, option = (
         (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)
@@ -73,15 +74,17 @@ def ask(
         else (socket.IPPROTO_IP, socket.IP_TTL)
     )
     with host.entered(), socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(within)
         sock.setsockopt(level, option, ttl)
         scope = socket.if_nametoindex("eth0") if where.startswith("fe80") else 0
         to = (where, port, 0, scope) if family == socket.AF_INET6 else (where, port)
-        sock.sendto(encode(request, auth), to)
-        try:
-            data, source = sock.recvfrom(64)
-        except TimeoutError:
+        end = time.monotonic() + within
+        heard = False
+        while not heard and (left := end - time.monotonic()) > 0:
+            sock.sendto(encode(request, auth), to)
+            heard = bool(select.select([sock], [], [], min(left, 0.2))[0])
+        if not heard:
             return None
+        data, source = sock.recvfrom(64)
     assert source[0].partition("%")[0] == where
     answer = decode(data)
     assert isinstance(answer, Answer)

@@ -26,7 +26,10 @@ pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(240)]
 
 MEMBERS = 10
 WINDOW_S = 15.0
+START_S, LATE_S = 15.0, 0.05
 CALL_S = 16e-6
+"""Of a system call in the guest where the bounds hold as they stand; on a slower one they stretch
+with it. What a machine shows without that is in docs/benchmarks.md."""
 _TICK = os.sysconf("SC_CLK_TCK")
 _BUCKET = re.compile(r'lvsguard_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)')
 
@@ -61,8 +64,8 @@ class Figures:
     prober_share: float
     checks_per_s: float
     read_s: float
-    late: tuple[int, int]
-    """Timers of the controller's loop in the window, and those late by more than 50 ms."""
+    late: tuple[int, dict[float, int]]
+    """Timers of the controller's loop in the window, and how many were late by more than that."""
     idle_late: int
     """Those of a process that does nothing else, in the same window on the same CPU."""
     rss_mib: float
@@ -74,8 +77,8 @@ class Figures:
             f" ({self.start_cpu_s:.1f} s of the controller's CPU); then controller"
             f" {self.controller_share:.1%}, prober {self.prober_share:.1%} of the core at"
             f" {self.checks_per_s:.0f} checks/s, the last read {self.read_s * 1000:.0f} ms;"
-            f" {self.late[1]} of {self.late[0]} timers late by more than 50 ms"
-            f" (of an idle process: {self.idle_late});"
+            f" {self.late[1][0.05]} of {self.late[0]} timers late by more than 50 ms"
+            f" (of an idle process: {self.idle_late}), {self.late[1][0.1]} by more than 100;"
             f" RSS {self.rss_mib:.0f} MiB"
         )
 
@@ -153,7 +156,9 @@ def _steady(director: Director, count: int, start: Start) -> Figures:
     between = time.monotonic()
     lag_after, checks_after, read_s = samples(director)
     total = lag_after["+Inf"] - lag["+Inf"]
-    well = lag_after["0.05"] - lag["0.05"]
+    late = {
+        float(bound): total - (lag_after[bound] - lag[bound]) for bound in lag if bound != "+Inf"
+    }
     return Figures(
         count,
         start.table_s,
@@ -163,7 +168,7 @@ def _steady(director: Director, count: int, start: Start) -> Figures:
         theirs / passed,
         (checks_after - checks) / (passed + time.monotonic() - between),
         read_s,
-        (total, total - well),
+        (total, late),
         idle_late,
         rss,
     )
@@ -225,10 +230,11 @@ def test_ten_thousand_realservers_cost_ten_times_what_a_thousand_do(
         print(found[-1])
     print(f"slowness of the guest: {slow}")
     few, many = found
-    assert many.table_s <= 15
-    assert many.start_s <= 15 * max(slow)
+    assert many.table_s <= START_S * max(slow)
+    assert many.start_s <= START_S * max(slow)
     assert many.controller_share <= 0.30
     assert many.rss_mib <= 200
-    assert many.late[1] <= many.idle_late  # a guest's CPU is not its own
+    late = next(n for bound, n in many.late[1].items() if bound >= LATE_S * max(slow))
+    assert late <= many.idle_late  # a guest's CPU is not its own
     assert many.controller_share <= 15 * max(few.controller_share, 0.01)
     assert many.start_cpu_s <= 15 * few.start_cpu_s

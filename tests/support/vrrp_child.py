@@ -174,7 +174,13 @@ class Child:
         return time.monotonic() - begun
 
     def until_role(self, role: str, name: str = "web", within: float = 5.0) -> float:
-        return self.until(lambda: self.role(name) == role, f"{name} is {role}", within)
+        """Until it has that role; a backup is one only when it has heard its master: before, it
+        may be about to become one."""
+        return self.until(
+            lambda: self.role(name) == role and (role != "backup" or self.master(name) != ""),
+            f"{name} is {role}",
+            within,
+        )
 
     def listen(self, seconds: float) -> None:
         """Take in what comes for a while."""

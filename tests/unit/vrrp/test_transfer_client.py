@@ -29,6 +29,8 @@ class Desk:
     client: TransferClient
     answers: list[FromTransfer] = field(default_factory=list)
     ahead: float = 0.0
+    others: set[int] = field(default_factory=lambda: set(processes()))
+    """What other tests left behind."""
 
     @property
     def now(self) -> float:
@@ -49,10 +51,14 @@ class Desk:
 
     def child(self) -> int:
         self.until(lambda: self.client.fileno() >= 0)
-        return children()[-1]
+        return self.children()[-1]
+
+    def children(self) -> list[int]:
+        """The processes that it has started and that are not reaped yet."""
+        return [pid for pid in processes() if pid not in self.others]
 
 
-def children() -> list[int]:
+def processes() -> list[int]:
     tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
     return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
@@ -104,7 +110,7 @@ def test_one_that_talks_nonsense_is_replaced() -> None:
         one.ask()
         one.until(lambda: bool(one.answers))
         assert isinstance(one.answers[0], Failed)
-        one.until(lambda: children() == [])
+        one.until(lambda: one.children() == [])
 
 
 def test_one_that_is_stopped_is_killed_when_an_answer_is_overdue() -> None:
@@ -115,7 +121,7 @@ def test_one_that_is_stopped_is_killed_when_an_answer_is_overdue() -> None:
         one.ahead = ANSWER_MAX_S + 1
         one.until(lambda: bool(one.answers))
         assert isinstance(one.answers[0], Failed)
-        one.until(lambda: children() == [])
+        one.until(lambda: one.children() == [])
 
 
 def test_a_program_that_is_not_there_fails_what_was_asked() -> None:
@@ -132,4 +138,4 @@ def test_the_end_leaves_no_process_and_no_question_open(settled: bool) -> None:
         if settled:
             one.child()
     assert [isinstance(answer, Failed) for answer in one.answers] == [True]
-    assert children() == []
+    assert one.children() == []
