@@ -9,6 +9,7 @@ from __future__ import annotations
 from struct import pack
 from typing import NamedTuple
 
+from lvsguard.core.checksum import internet_checksum
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import GROUP_V4, PROTOCOL, Checksum, Version
 
@@ -21,20 +22,6 @@ class Form(NamedTuple):
     old_unicast: bool = False
     """The pseudo-header names the multicast group although the packet is unicast: keepalived up
     to 1.3.6."""
-
-
-def internet_checksum(octets: bytes) -> int:
-    """The complement of the ones' complement sum of 16-bit words; odd ends are padded with 0.
-
-    Over a message that carries its right checksum it is 0.
-    """
-    if len(octets) % 2:
-        octets += b"\0"
-    number = int.from_bytes(octets, "big")
-    # 2**16 is 1 modulo 65535, so the remainder is the folded sum; it knows no difference between
-    # the two zeros of ones' complement, and only a sum of nothing is the positive one.
-    total = number % 0xFFFF or (0xFFFF if number else 0)
-    return 0xFFFF ^ total
 
 
 def pseudo_header(source: IPAddress, destination: IPAddress, length: int) -> bytes:

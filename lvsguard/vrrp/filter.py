@@ -10,12 +10,12 @@ include/uapi/linux/filter.h, Documentation/networking/filter.rst.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from dataclasses import dataclass, field
 from enum import StrEnum
-from struct import Struct
 from typing import Final, Literal, NamedTuple
 
+from lvsguard.core.bpf import Instruction
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, TTL
 
@@ -94,17 +94,6 @@ def judge(
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One BPF instruction (struct sock_filter): code, jumps when true and false, operand."""
-
-    code: int
-    jt: int
-    jf: int
-    k: int
-
-
-_SOCK_FILTER: Final = Struct("=HBBI")
 _LD_W_ABS, _LD_B_ABS, _LD_LEN = 0x20, 0x30, 0x80
 _LDX_B_MSH, _LD_B_IND, _LD_W_IND = 0xB1, 0x50, 0x40
 _SUB_X, _JA, _JEQ, _JGE, _JSET, _RET = 0x1C, 0x05, 0x15, 0x35, 0x45, 0x06
@@ -112,15 +101,6 @@ _NET: Final = 0xFFF0_0000
 """SKF_NET_OFF: offsets from the network header, where the data begins behind it."""
 _RANDOM: Final = 0xFFFF_F000 + 56
 """SKF_AD_OFF + SKF_AD_RANDOM: a random number."""
-
-
-def wire(program: Iterable[Instruction]) -> bytes:
-    """A program as the kernel's array of struct sock_filter."""
-    return b"".join(_SOCK_FILTER.pack(one.code, one.jt, one.jf, one.k) for one in program)
-
-
-DROP_ALL: Final = (Instruction(_RET, 0, 0, 0),)
-"""Lets nothing through: for a socket that is not set up yet."""
 
 
 def program(rule: Rule) -> tuple[Instruction, ...]:

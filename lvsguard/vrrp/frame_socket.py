@@ -8,10 +8,10 @@ from __future__ import annotations
 import socket
 from os import strerror
 
+from lvsguard.core.frame import MAC_LENGTH, announcement, question
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.interface_watch import InterfaceState
 from lvsguard.kernel.port import KernelError
-from lvsguard.vrrp.frame import MAC_LENGTH, announcement, question
 
 
 class FrameSocket:

@@ -20,11 +20,11 @@ from errno import EEXIST, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM, ETIMEDOUT
 from os import strerror
 from typing import Final
 
+from lvsguard.core.bpf import Instruction
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.netlink import NLMSG_DONE, NLMSG_ERROR, Message, ack, messages
 from lvsguard.kernel.netlink_socket import NetlinkSocket
 from lvsguard.kernel.port import KernelError
-from lvsguard.vrrp.filter import Instruction
 from lvsguard.vrrp.refusal_filter import (
     PREFERENCE,
     RTM_NEWQDISC,

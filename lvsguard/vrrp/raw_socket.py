@@ -5,9 +5,7 @@ It knows no instance and decodes no message. Behind it are raw(7), ip(7), ipv6(7
 
 from __future__ import annotations
 
-import ctypes
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
 from errno import EADDRNOTAVAIL, EINVAL, EMSGSIZE, ENETDOWN, ENETUNREACH, ENODEV, ENXIO, EPERM
 from ipaddress import IPv4Address, IPv6Address
@@ -15,11 +13,13 @@ from os import strerror
 from struct import Struct
 from typing import Final
 
+from lvsguard.core.bpf import DROP_ALL
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.interface_watch import InterfaceState
 from lvsguard.kernel.port import KernelError
+from lvsguard.kernel.socket_filter import attach
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, PROTOCOL, TTL
-from lvsguard.vrrp.filter import DROP_ALL, Instruction, Rule, program, wire
+from lvsguard.vrrp.filter import Rule, program
 
 RECEIVE_BUFFER: Final = 256 << 10
 """Bytes asked for; about 700 adverts fit."""
@@ -33,7 +33,7 @@ IPV6_HEADER: Final = 40
 # Not in Python's socket module: include/uapi/linux/in.h, in6.h; asm-generic/socket.h
 _IP_PKTINFO, _IP_MULTICAST_ALL = 8, 49
 _IPV6_FREEBIND, _IPV6_MULTICAST_ALL = 78, 29
-_SO_ATTACH_FILTER, _SO_MEMINFO, _SO_BINDTODEVICE = 26, 55, 25
+_SO_MEMINFO, _SO_BINDTODEVICE = 55, 25
 _MEMINFO: Final = Struct("=9I")
 _MEMINFO_DROPS: Final = 8
 _MREQN: Final = Struct("=4s4si")
@@ -213,20 +213,6 @@ class RawSocket:
             return
         request = _PKTINFO6.pack(GROUP_V6.packed, self._index)  # ipv6_mreq has the same layout
         self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
-
-
-class _Program(ctypes.Structure):
-    """struct sock_fprog"""
-
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
-
-
-def attach(sock: socket.socket, instructions: Iterable[Instruction]) -> None:
-    """Give a socket a classic BPF filter, in place of the one it has. Raises OSError."""
-    code = wire(instructions)
-    room = ctypes.create_string_buffer(code, len(code))
-    fprog = _Program(len(code) // 8, ctypes.cast(room, ctypes.c_char_p))
-    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(fprog))
 
 
 def _explained(what: str, interface: str, error: OSError) -> KernelError:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from lvsguard.core.bpf import Instruction, wire
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.netlink import (
     HEADER,
@@ -26,7 +27,6 @@ from lvsguard.kernel.netlink import (
     nested,
     text,
 )
-from lvsguard.vrrp.filter import Instruction, wire
 
 PREFERENCE: Final = 8848
 """Of the filter among others of the interface (tc's pref); by it the filter is found again."""

@@ -22,8 +22,9 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final, Literal
 
+from lvsguard.core.bpf import Instruction
 from lvsguard.core.vrrp import HmacAuth, HmacMode
-from lvsguard.vrrp.filter import Assembler, Instruction
+from lvsguard.vrrp.filter import Assembler
 
 SIZE_MAX: Final = 64
 """Bytes read of a datagram."""

@@ -14,9 +14,9 @@ from ipaddress import ip_address
 from struct import Struct
 from typing import Final, NamedTuple
 
+from lvsguard.core.bpf import DROP_ALL
 from lvsguard.core.model import IPAddress
-from lvsguard.vrrp.filter import DROP_ALL
-from lvsguard.vrrp.raw_socket import attach
+from lvsguard.kernel.socket_filter import attach
 from lvsguard.vrrp.table_request import SIZE_MAX, TTL, Family, Rule, program
 
 BATCH: Final = 16

@@ -17,13 +17,13 @@ from os import strerror
 from struct import Struct
 from typing import Final
 
+from lvsguard.core.bpf import DROP_ALL, one_of
+from lvsguard.core.frame import ETHERTYPE_ARP, Neighbour, mac_text, parse_arp, parse_neighbour
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.interface_watch import InterfaceState
 from lvsguard.kernel.port import KernelError
+from lvsguard.kernel.socket_filter import attach
 from lvsguard.vrrp.announce import Rhythm
-from lvsguard.vrrp.filter import DROP_ALL, Instruction
-from lvsguard.vrrp.frame import ETHERTYPE_ARP, Neighbour, mac_text, parse_arp, parse_neighbour
-from lvsguard.vrrp.raw_socket import attach
 
 QUESTIONS: Final = Rhythm(repeat=0, delay=1.0, repeat_again=1, refresh=30.0, refresh_repeat=1)
 """When to ask for an own VIP, for an ``announce.Announcer`` of questions: a second after it was
@@ -32,8 +32,6 @@ advert, would answer, by ND to all nodes, and undo the announcement."""
 BATCH: Final = 64
 """Packets that one ``read`` takes of each kind."""
 RECEIVE_BUFFER: Final = 64 << 10
-FILTERED_MAX: Final = 2000
-"""VIPs that fit into a filter (4,096 instructions); with more of them every packet is looked at."""
 
 _FRAME_MAX: Final = 256
 _MESSAGE_MAX: Final = 1500
@@ -47,7 +45,6 @@ _ARP_SENDER: Final = 28
 """Offset of the sender's address in a frame."""
 _TARGET_END: Final = 20
 """Offset of the last four octets of the target in a neighbour advertisement."""
-_LD_W_ABS, _JEQ, _RET = 0x20, 0x15, 0x06
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +208,3 @@ class ClaimWatch:
                 sock.close()
         self._arp = self._icmp = None
         self._index = 0
-
-
-def one_of(words: Iterable[int], offset: int) -> tuple[Instruction, ...]:
-    """A BPF program that lets a packet through when the 32-bit word at ``offset`` is one of
-    these; with too many of them, every packet. Pure."""
-    listed = tuple(words)
-    accept = Instruction(_RET, 0, 0, 0xFFFF)
-    if len(listed) > FILTERED_MAX:
-        return (accept,)
-    tests = (step for word in listed for step in (Instruction(_JEQ, 0, 1, word), accept))
-    return (Instruction(_LD_W_ABS, 0, 0, offset), *tests, Instruction(_RET, 0, 0, 0))

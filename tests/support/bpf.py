@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lvsguard.vrrp.filter import Instruction
+from lvsguard.core.bpf import Instruction
 
 _WORD = 0xFFFF_FFFF
 _NET = 0xFFF0_0000

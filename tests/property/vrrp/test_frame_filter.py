@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsguard.vrrp import frame
+from lvsguard.core import frame
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6
 from lvsguard.vrrp.filter import Rule, judge, program
 from lvsguard.vrrp.watch import Claim, claim_in_arp, claim_in_neighbour

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from lvsguard.core.checksum import internet_checksum
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import (
     GROUP_V4,
@@ -22,7 +23,6 @@ from lvsguard.vrrp.advert import (
     Wire,
 )
 from lvsguard.vrrp.auth import ReplayWindow, next_sequence
-from lvsguard.vrrp.checksum import internet_checksum
 from lvsguard.vrrp.packet import decode, encode, open_ipv4, problem
 from lvsguard.vrrp.reception import Datagram, Note, Reason, Received, Rejected
 from tests.support.vrrp_messages import ADVERT, ADVERT2, ADVERT6, KEY, kept

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 
+from lvsguard.core.checksum import internet_checksum
 from lvsguard.vrrp.advert import GROUP_V4, Checksum, Wire
-from lvsguard.vrrp.checksum import Form, internet_checksum, pseudo_header, recognize
+from lvsguard.vrrp.checksum import Form, pseudo_header, recognize
 from lvsguard.vrrp.packet import encode
 from tests.support.vrrp_messages import ADVERT, PEER, SOURCE
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 
+from lvsguard.core.bpf import DROP_ALL
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6
 from lvsguard.vrrp.filter import (
-    DROP_ALL,
     PRESSED_SAMPLE,
     PROGRAM_MAX,
     SAMPLE,

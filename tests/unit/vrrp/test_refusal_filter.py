@@ -9,8 +9,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
+from lvsguard.core.bpf import wire
 from lvsguard.core.model import IPAddress
-from lvsguard.vrrp.filter import wire
 from lvsguard.vrrp.refusal_filter import VIPS_MAX, program
 from tests.support.bpf import run
 

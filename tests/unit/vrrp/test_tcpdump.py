@@ -10,9 +10,9 @@ from struct import pack
 
 import pytest
 
+from lvsguard.core.checksum import internet_checksum
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, PROTOCOL, TTL, Advert, Checksum, Version, Wire
-from lvsguard.vrrp.checksum import internet_checksum
 from lvsguard.vrrp.packet import encode
 from tests.support.vrrp_messages import ADVERT, ADVERT2, ADVERT6, PEER, SOURCE, SOURCE6
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from lvsguard.vrrp import frame
-from lvsguard.vrrp.watch import FILTERED_MAX, Claim, claim_in_arp, claim_in_neighbour, one_of
+from lvsguard.core import frame
+from lvsguard.core.bpf import FILTERED_MAX, one_of
+from lvsguard.vrrp.watch import Claim, claim_in_arp, claim_in_neighbour
 from tests.support.bpf import run
 
 OWN, OTHER = bytes.fromhex("020000000029"), bytes.fromhex("020000000028")

@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from lvsguard.vrrp import frame
-from lvsguard.vrrp.frame import ArpOperation
+from lvsguard.core import frame
+from lvsguard.core.frame import ArpOperation
 from tests.support.golden import Golden
 
 MAC = bytes.fromhex("020000000029")

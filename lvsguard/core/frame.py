@@ -12,8 +12,8 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import Final
 
+from lvsguard.core.checksum import internet_checksum
 from lvsguard.core.model import IPAddress
-from lvsguard.vrrp.checksum import internet_checksum
 
 ETHERTYPE_ARP: Final = 0x0806
 ETHERTYPE_IPV6: Final = 0x86DD
