@@ -156,8 +156,9 @@ def test_a_vrrp_process_that_is_killed_leaves_the_vip_served(pair: Pair) -> None
         requests=len(requests),
     )
     assert failures(requests) == []
-    if late[-1] / 1000 + INTERVAL < 3 * INTERVAL:  # a Python that starts in time is master at once
-        assert pair.roles_since(since) == []
+    if late[-1] / 1000 + INTERVAL < 3 * INTERVAL:  # a Python that starts in time goes on as master
+        (only,) = pair.roles_since(since)
+        assert only.endswith("master (was init): goes on where it was")
 
 
 def many_services() -> list[Service]:
