@@ -6,8 +6,10 @@ some milliseconds, so what is measured under load stands beside what is measured
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -33,6 +35,8 @@ DOWN2 = 3 + (256 - 100) / 256
 OFTEN = 0.2
 """Seconds between adverts where they are a clock to measure by."""
 SLACK = 1.0
+LATE_MS = 20.0
+"""How much later than due an advert may be."""
 LOAD = 50.0
 """Requests a second."""
 BUSY_S = 8.0
@@ -184,6 +188,9 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair) -> None:
     idle_ms = idle.late_ms(OFTEN)
 
     since, busy = wall(), Adverts(network, "busy")
+    noise = network.client.start(
+        "noise", sys.executable, "-m", "tests.bench.timer_noise", str(BUSY_S)
+    )
     pair.one.configure(setup(150, *many_services(), interval=OFTEN))
     end, scrapes = time.monotonic() + BUSY_S, [0]
 
@@ -199,6 +206,8 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair) -> None:
     scraper.join()
     probes = sum(pair.one.metrics()["lvsguard_probe_results_total"].values())
     busy_ms = busy.late_ms(OFTEN)
+    noise.wait()
+    noise_ms = json.loads(noise.text())["max"]
     tell(
         "adverts beside a busy controller",
         reload_of_1000_s=reloaded_s,
@@ -208,11 +217,12 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair) -> None:
         idle_max_ms=idle_ms[-1],
         busy_p50_ms=at(busy_ms, 0.5),
         busy_max_ms=busy_ms[-1],
+        timer_noise_ms=noise_ms,
     )
     pair.one.configure(setup(150))
     pair.one.client.reload()
     assert len(busy_ms) >= 0.9 * BUSY_S / OFTEN
-    # What holds up the whole guest holds up both: the load may add no more than one to the late.
-    assert len([ms for ms in busy_ms if ms > 20]) <= len([ms for ms in idle_ms if ms > 20]) + 1
-    assert busy_ms[-1] < 2 * OFTEN * 1000
+    # What holds up the whole guest (its kernel cannot be preempted) holds up an idle real-time
+    # process beside it as well.
+    assert busy_ms[-1] <= noise_ms + LATE_MS
     assert pair.roles_since(since) == []
