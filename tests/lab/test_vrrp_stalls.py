@@ -166,13 +166,17 @@ def test_a_vrrp_process_that_is_killed_leaves_the_vip_served(pair: Pair) -> None
 
 
 def many_services() -> list[Service]:
-    """1,000 of them; fifty ask both realservers twenty times a second each."""
-    often = '{ kind = "tcp", port = 80, interval = "50ms", timeout = "50ms" }'
+    """1,000 of them; fifty ask both realservers twenty times a second each, each in a way of its
+    own: what is asked alike is asked once."""
+    often = (
+        '{{ kind = "http", port = 80, host = "s{}", interval = "50ms", timeout = "50ms",'
+        " fall = 20, canary = false }}"
+    )
     return [Service(check=HTTP_CHECK)] + [
         Service(
             name=f"s{number}",
             address=f"{VIP}:{10000 + number}",
-            check=often if number < 50 else NO_CHECK,
+            check=often.format(number) if number < 50 else NO_CHECK,
         )
         for number in range(999)
     ]
