@@ -12,6 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from lvsguard.core.agent import AgentKind
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import WEIGHT_MAX, Forwarding, Protocol
 from lvsguard.core.override import Admin, OverrideKind, Weight
@@ -118,6 +119,23 @@ class Connections(Reply, frozen=True):
     inactive: int
 
 
+class AgentReply(Reply, frozen=True):
+    """What a realserver's own agent says of it."""
+
+    kind: AgentKind
+    port: int
+    state: str
+    """``unknown`` before its first answer; ``ready``, ``drain``, ``maint``, ``down``."""
+    share: float
+    """Of the configured weight, in force."""
+    asked: float
+    """The share that it wants."""
+    silent: str = ""
+    """Why it does not answer now; what it said last stands."""
+    note: str = ""
+    """What of its last answer was ignored."""
+
+
 class RealserverReply(Reply, frozen=True):
     """A realserver of one service."""
 
@@ -132,6 +150,8 @@ class RealserverReply(Reply, frozen=True):
     since: str | None
     reason: str
     connections: Connections
+    agent: AgentReply | None = None
+    """None: it has none."""
 
 
 class ServiceHead(Reply, frozen=True):

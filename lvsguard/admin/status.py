@@ -11,6 +11,7 @@ from lvsguard.admin.protocol import moment
 from lvsguard.core.model import ServiceKey, endpoint
 from lvsguard.core.override import Override
 from lvsguard.core.snapshot import (
+    AgentStatus,
     ForeignStatus,
     RealserverStatus,
     ServiceStatus,
@@ -154,6 +155,21 @@ def realserver(status: RealserverStatus) -> protocol.RealserverReply:
         connections=protocol.Connections(
             active=status.counters.active, inactive=status.counters.inactive
         ),
+        agent=_agent(status.agent),
+    )
+
+
+def _agent(status: AgentStatus | None) -> protocol.AgentReply | None:
+    if status is None:
+        return None
+    return protocol.AgentReply(
+        kind=status.kind,
+        port=status.port,
+        state=status.state,
+        share=round(status.share, 4),
+        asked=round(status.asked, 4),
+        silent=status.silent,
+        note=status.note,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
+from lvsguard.config.agent_schema import AgentTable
 from lvsguard.config.check_rules import listed
 from lvsguard.config.check_schema import CanaryTable, CheckTable
 from lvsguard.config.ipvs_schema import SYSCTLS
@@ -22,6 +23,7 @@ from lvsguard.config.service_key import (
     tunnel_of,
 )
 from lvsguard.config.vrrp_build import build_sync, build_vrrp
+from lvsguard.core.agent import Agent, AgentSpec
 from lvsguard.core.config import (
     CanarySpec,
     Check,
@@ -144,7 +146,26 @@ class _Builder:
             upper_threshold=self._pick(realserver.upper_threshold),
             lower_threshold=self._pick(realserver.lower_threshold),
             checks=tuple(self._check(spec, key) for spec in specs),
+            agent=self._agent(realserver, service, key.address),
         )
+
+    def _agent(
+        self, realserver: RealserverTable, service: ServiceTable, address: IPAddress
+    ) -> Agent | None:
+        table = service.agent if realserver.agent is None else realserver.agent
+        if not isinstance(table, AgentTable):
+            return None
+        spec = AgentSpec(
+            table.kind,
+            table.interval,
+            table.timeout,
+            table.step,
+            table.send.encode(),
+            table.path,
+            table.host,
+            own=self._own.facing(address),
+        )
+        return Agent(address, table.port, self._pick(realserver.weight), spec)
 
     def _check(self, spec: CheckSpec, key: RealserverKey) -> Check:
         own = self._own.facing(key.address) if spec.source is None else None

@@ -65,7 +65,7 @@ def sections() -> tuple[Section, ...]:
     return tuple(found)
 
 
-_INLINE: Final = frozenset({"tunnel", "persistence", "sorry_server"})
+_INLINE: Final = frozenset({"tunnel", "persistence", "sorry_server", "canary", "agent"})
 
 
 def reference() -> str:

@@ -24,6 +24,7 @@ from lvsguard.config.address import (
     Prefixed,
     label,
 )
+from lvsguard.config.agent_schema import AgentKey
 from lvsguard.config.check_schema import PORT_MAX, Checks
 from lvsguard.config.forwarding_schema import FORWARDINGS, SorryServerTable, TunnelTable
 from lvsguard.config.ipvs_schema import TIMEOUT_MAX, IpvsTable
@@ -171,6 +172,9 @@ class RealserverTable(Table):
     check: Checks | None = Field(
         None, description="Its check or list of checks, in place of the service's."
     )
+    agent: AgentKey = Field(
+        None, description="Its agent, in place of the service's; false: it has none."
+    )
 
 
 class ServiceTable(Table):
@@ -266,6 +270,12 @@ class ServiceTable(Table):
         None,
         description="The check of its realservers, or a list of checks that all must pass."
         " Default: none, they count as up.",
+    )
+    agent: AgentKey = Field(
+        None,
+        description="Ask an agent on each realserver for its opinion of itself. It can lower a"
+        " weight, drain a realserver or call it down, and never make one up whose checks fail."
+        " Default: nobody is asked.",
     )
     realserver: list[RealserverTable] = Field([], description="Its realservers, at least one.")
 

@@ -6,6 +6,7 @@ the same); here it is an error.
 
 from __future__ import annotations
 
+from lvsguard.config.agent_rules import check_agents
 from lvsguard.config.check_rules import check_checks
 from lvsguard.config.leaf import show
 from lvsguard.config.pool_rules import check_pool
@@ -48,6 +49,7 @@ def check_services(sheet: Review) -> None:
         check_realservers(sheet, here, service)
         check_pool(sheet, here, service)
         check_checks(sheet, here, service)
+        check_agents(sheet, here, service)
 
 
 _KEYS = ("address", "fwmark", "family", "protocol")

@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lvsguard.config.check_schema import CheckTable
+from lvsguard.config.agent_schema import AgentTable
+from lvsguard.config.check_schema import CanaryTable, CheckTable
 from lvsguard.config.forwarding_schema import SorryServerTable, TunnelTable
 from lvsguard.config.ipvs_schema import IpvsTable
 from lvsguard.config.leaf import near, show
@@ -55,11 +56,15 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     ("vip", "vrrp", "auth"): AuthTable,
     ("service",): ServiceTable,
     ("service", "check"): CheckTable,
+    ("service", "check", "canary"): CanaryTable,
+    ("service", "agent"): AgentTable,
     ("service", "tunnel"): TunnelTable,
     ("service", "persistence"): PersistenceTable,
     ("service", "sorry_server"): SorryServerTable,
     ("service", "realserver"): RealserverTable,
     ("service", "realserver", "check"): CheckTable,
+    ("service", "realserver", "check", "canary"): CanaryTable,
+    ("service", "realserver", "agent"): AgentTable,
     ("service", "realserver", "tunnel"): TunnelTable,
     ("sync",): SyncTable,
     ("ipvs",): IpvsTable,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lvsguard.controller.rulebook import RuleBook
-from lvsguard.core.config import Check, Config, ServiceConfig
+from lvsguard.core.agent import NOT_ASKED, Agent, Standing
+from lvsguard.core.config import Check, Config, RealserverConfig, ServiceConfig
 from lvsguard.core.desired import programmed
 from lvsguard.core.health import Health, Verdict
 from lvsguard.core.model import (
@@ -34,12 +35,13 @@ class FactBook:
         """Begin with a config and no other fact; nothing is adopted yet."""
         self.config = config
         self.health: dict[Check, Health] = {}
+        self.heard: dict[Agent, Standing] = {}
         self.adopted: dict[ServiceKey, dict[RealserverKey, int]] = {}
         self.addresses: frozenset[VipAddress] = config.lone_addresses
         self.rules = RuleBook()
         self._now = 0.0
         self._overrides: dict[tuple[Target, OverrideKind], Override] = {}
-        self._by_check: dict[Check, list[ServiceConfig]] = {}
+        self._by_check: dict[Check | Agent, list[ServiceConfig]] = {}
         self._by_key: dict[ServiceKey, ServiceConfig] = {}
         self._wanted: dict[ServiceKey, VirtualService] = {}
         self._dirty: set[ServiceKey] = set()
@@ -51,7 +53,8 @@ class FactBook:
         self._by_key = {s.key: s for s in self.config.services}
         for service in self.config.services:
             for realserver in service.realservers:
-                for check in realserver.checks:
+                jobs: tuple[Check | Agent, ...] = (*realserver.checks, *_agent(realserver))
+                for check in jobs:
                     users = self._by_check.setdefault(check, [])
                     if not users or users[-1] is not service:
                         users.append(service)
@@ -60,7 +63,12 @@ class FactBook:
     @property
     def checks(self) -> frozenset[Check]:
         """Every check that the config asks for."""
-        return frozenset(self._by_check)
+        return frozenset(one for one in self._by_check if isinstance(one, Check))
+
+    @property
+    def agents(self) -> frozenset[Agent]:
+        """Every agent that the config asks."""
+        return frozenset(one for one in self._by_check if isinstance(one, Agent))
 
     @property
     def overrides(self) -> tuple[Override, ...]:
@@ -83,6 +91,7 @@ class FactBook:
             self.addresses,
             self.rules.memory,
             self._now,
+            self.heard,
         )
 
     def record(self, check: Check, health: Health) -> bool:
@@ -94,6 +103,17 @@ class FactBook:
         if before is not None and _same(before, health):
             return False
         self._dirty.update(s.key for s in self._by_check[check])
+        return True
+
+    def hear(self, agent: Agent, standing: Standing) -> bool:
+        """Take an agent's word. Whether it changes a decision."""
+        if agent not in self._by_check:
+            return False  # a late word of an agent that a reload dropped
+        before = self.heard.get(agent, NOT_ASKED)
+        self.heard[agent] = standing
+        if before.decides == standing.decides:
+            return False
+        self._dirty.update(s.key for s in self._by_check[agent])
         return True
 
     def put(self, override: Override) -> None:
@@ -163,6 +183,7 @@ class FactBook:
         self._index()
         self.rules.configure(self._by_key)
         self.health = {c: h for c, h in self.health.items() if c in self._by_check}
+        self.heard = {a: s for a, s in self.heard.items() if a in self._by_check}
         self._wanted = {k: v for k, v in self._wanted.items() if k in self._by_key}
         self._leaving = {k: v for k, v in self._leaving.items() if k[0] in self._by_key}
 
@@ -170,6 +191,7 @@ class FactBook:
         """What this book would be with another config; this one stays as it is."""
         book = FactBook(self.config)
         book.health = dict(self.health)
+        book.heard = dict(self.heard)
         book.adopted = dict(self.adopted)
         book._overrides = dict(self._overrides)
         book._wanted = dict(self._wanted)
@@ -213,9 +235,9 @@ class FactBook:
         if wanted is not None and any(entry.weight for entry in wanted.realservers.values()):
             return False
         return any(
-            self.health.get(check, _NO_WORD).verdict is Verdict.UNKNOWN
+            any(self.health.get(c, _NO_WORD).verdict is Verdict.UNKNOWN for c in realserver.checks)
+            or any(not self.heard.get(a, NOT_ASKED).tried for a in _agent(realserver))
             for realserver in service.realservers
-            for check in realserver.checks
         )
 
     def settle(self, found: KernelState) -> None:
@@ -229,6 +251,10 @@ class FactBook:
         if not leaving:
             return service
         return replace(service, realservers={**leaving, **service.realservers})
+
+
+def _agent(realserver: RealserverConfig) -> tuple[Agent, ...]:
+    return () if realserver.agent is None else (realserver.agent,)
 
 
 def _same(before: Health, after: Health) -> bool:

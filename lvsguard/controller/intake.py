@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.report import Reporter
 from lvsguard.controller.sight import Sight
+from lvsguard.core import agent as agents
+from lvsguard.core.agent import Agent, Standing
+from lvsguard.core.agent_event import AgentBack, AgentChanged, AgentSilent
 from lvsguard.core.config import Check
 from lvsguard.core.event import Event, HealthChanged, OverrideCleared, OverrideSet
 from lvsguard.core.health import Health, Verdict
@@ -74,6 +77,25 @@ class Intake:
             )
             self._report.health(change, now)
         self._wake()
+
+    def hear(self, agent: Agent, standing: Standing) -> None:
+        """Take what is known of an agent now."""
+        before = self._book.heard.get(agent, agents.NOT_ASKED)
+        changes = self._book.hear(agent, standing)
+        if self._book.heard.get(agent) is not standing:
+            return  # a reload has dropped it
+        where = endpoint(agent.address, agent.port)
+        news: list[Event] = []
+        if standing.silent and not before.silent:
+            news.append(AgentSilent(where, standing.silent))
+        elif before.silent and not standing.silent:
+            news.append(AgentBack(where))
+        was, now = agents.state(before), agents.state(standing)
+        if was != now:
+            news.append(AgentChanged(where, was, now, standing.why))
+        self._report.services(news)
+        if changes:
+            self._wake()
 
     def applied(self) -> None:
         """What came in is in the kernel now: say how long each verdict took."""

@@ -19,6 +19,7 @@ from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.report import Reporter
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.sync import wanted_sync
+from lvsguard.core.agent import Agent, Standing
 from lvsguard.core.config import Check, Config
 from lvsguard.core.drift import drifts
 from lvsguard.core.event import Event, OverrideIdle, Reloaded, Started
@@ -117,6 +118,10 @@ class Controller:
     def record(self, check: Check, health: Health) -> None:
         """Take a verdict from a prober."""
         self._intake.record(check, health)
+
+    def hear(self, agent: Agent, standing: Standing) -> None:
+        """Take what is known of an agent from a prober."""
+        self._intake.hear(agent, standing)
 
     def override(self, override: Override) -> None:
         """Set an override."""

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from lvsguard import __version__
 from lvsguard.controller.loop import Controller
 from lvsguard.controller.standing import Seen
+from lvsguard.core.agent import NOT_ASKED, Agent, state
 from lvsguard.core.config import Check, RealserverConfig, ServiceConfig, VipConfig
 from lvsguard.core.model import Counters, RealserverKey, VirtualService
 from lvsguard.core.override import Override
 from lvsguard.core.placement import UNCHECKED, Facts, Placement, placements
 from lvsguard.core.rules import decide
 from lvsguard.core.snapshot import (
+    AgentStatus,
     CheckStatus,
     ForeignStatus,
     Loop,
@@ -187,6 +189,7 @@ class LiveView:
             self._controller.observation.counters.get((service.key, key), NOTHING),
             tuple(self._check(check, facts) for check in realserver.checks),
             tuple(o for o in facts.overrides if o.target.matches(service.name, key)),
+            None if realserver.agent is None else _agent(realserver.agent, facts),
         )
 
     def _check(self, check: Check, facts: Facts) -> CheckStatus:
@@ -206,6 +209,19 @@ class LiveView:
         if monotonic == 0.0:
             return self.started
         return self._epoch + monotonic
+
+
+def _agent(agent: Agent, facts: Facts) -> AgentStatus:
+    said = facts.agents.get(agent, NOT_ASKED)
+    return AgentStatus(
+        agent.spec.kind,
+        agent.port,
+        state(said),
+        said.share,
+        said.asked,
+        said.silent,
+        said.note,
+    )
 
 
 def _elected(vip: VipConfig, vrrp: VrrpConfig, seen: Seen) -> VipStatus:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from lvsguard.core.agent import Agent
 from lvsguard.core.health import Timing
 from lvsguard.core.model import (
     Forwarding,
@@ -154,6 +155,8 @@ class RealserverConfig:
     lower_threshold: int = 0
     checks: tuple[Check, ...] = ()
     """All must pass. Empty: always up."""
+    agent: Agent | None = None
+    """What it says of itself may lower its weight; None: it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)

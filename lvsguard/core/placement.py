@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lvsguard.core import agent as agents
+from lvsguard.core.agent import NOT_ASKED, Agent, Mode, Standing
 from lvsguard.core.config import Check, Config, OnFailure, RealserverConfig, ServiceConfig
 from lvsguard.core.health import CUT, Health, Result, Verdict
 from lvsguard.core.memory import Memory
@@ -39,6 +41,8 @@ class Facts:
     """What the rules of each service go by besides the facts of this moment."""
     now: float = 0.0
     """Monotonic seconds: how far a slow start is."""
+    agents: Mapping[Agent, Standing] = field(default_factory=dict)
+    """What the realservers' agents say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,16 @@ class Placement:
 
 
 def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts) -> Placement:
-    """Decide one realserver: overrides first, then the verdict, then what was adopted."""
+    """Decide one realserver: overrides first, then the verdict, then what was adopted.
+
+    Its agent can make it down, or have it wait, but never better than its checks find it.
+    """
     worst = worst_health(realserver.checks, facts.health)
-    verdict = worst.verdict
+    said = None if realserver.agent is None else facts.agents.get(realserver.agent, NOT_ASKED)
+    verdict, since = _judged(worst, said)
+    evidence = _evidence(worst)
+    if said is not None and (words := agents.words(said)):
+        evidence = f"{evidence}; {words}"
     overrides = (
         [o for o in facts.overrides if o.target.matches(service.name, realserver.key)]
         if facts.overrides
@@ -68,20 +79,36 @@ def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts
     if admin is Admin.DISABLED:
         weight, reason = None, _because(overrides, OverrideKind.DISABLE)
     elif verdict is Verdict.DOWN and cuts(service, realserver, facts.health):
-        weight, reason = None, f"down, removed: {_evidence(worst)}"
+        weight, reason = None, f"down, removed: {evidence}"
     elif admin is Admin.DRAIN:
         weight = None if _waits(verdict, service, realserver, facts.adopted) else 0
         reason = _because(overrides, OverrideKind.DRAIN)
     elif verdict is Verdict.DOWN:
-        weight, reason = 0, f"down: {_evidence(worst)}"
+        weight, reason = 0, f"down: {evidence}"
     elif verdict is Verdict.UNKNOWN:
-        weight, reason = _unknown(service, realserver, facts.adopted)
+        awaited = "verdict" if worst.verdict is Verdict.UNKNOWN else "answer of its agent"
+        weight, reason = _unknown(service, realserver, facts.adopted, awaited)
+    elif said is not None and said.mode is not Mode.READY:
+        weight, reason = 0, f"up: {evidence}"
     else:
-        weight, reason = realserver.weight, f"up: {_evidence(worst)}"
+        full = realserver.weight
+        weight = full if said is None else agents.weight_of(said, full)
+        reason = f"up: {evidence}"
         asked = deciding_weight(overrides, service.name, realserver.key)
         if asked is not None and asked.weight is not None:
-            weight, reason = asked.weight.of(weight), _words(asked)
-    return Placement(weight, verdict, admin, worst.since, reason)
+            weight, reason = asked.weight.of(full), _words(asked)
+    return Placement(weight, verdict, admin, since, reason)
+
+
+def _judged(worst: Health, said: Standing | None) -> tuple[Verdict, float]:
+    """The verdict of checks and agent together, and since when."""
+    if said is None or worst.verdict is Verdict.DOWN:
+        return worst.verdict, worst.since
+    if said.down:
+        return Verdict.DOWN, said.since
+    if not said.tried:
+        return Verdict.UNKNOWN, worst.since
+    return worst.verdict, max(worst.since, said.since)
 
 
 def placements(service: ServiceConfig, facts: Facts) -> tuple[Placement, ...]:
@@ -98,15 +125,15 @@ def live_weight(placed: Placement) -> int:
 
 
 def _unknown(
-    service: ServiceConfig, realserver: RealserverConfig, adopted: Adopted
+    service: ServiceConfig, realserver: RealserverConfig, adopted: Adopted, what: str = "verdict"
 ) -> tuple[int | None, str]:
     found = adopted.get(service.key)
     if found is None:
-        return 0, "no verdict yet: enters at weight 0"
+        return 0, f"no {what} yet: enters at weight 0"
     weight = found.get(realserver.key)
     if weight is None:
-        return None, "no verdict yet: was not in the kernel at start"
-    return weight, "no verdict yet: keeps the weight found in the kernel"
+        return None, f"no {what} yet: was not in the kernel at start"
+    return weight, f"no {what} yet: keeps the weight found in the kernel"
 
 
 def _waits(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from lvsguard.core.agent import AgentKind
 from lvsguard.core.config import CheckKind
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import Counters, Forwarding, RealserverKey, ServiceKey, VipAddress
@@ -39,6 +40,24 @@ class CheckStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentStatus:
+    """What a realserver's own agent says of it."""
+
+    kind: AgentKind
+    port: int
+    state: str
+    """``unknown`` before its first answer; ``ready``, ``drain``, ``maint``, ``down``."""
+    share: float
+    """Of the configured weight, in force."""
+    asked: float
+    """The share that it wants."""
+    silent: str
+    """Why it does not answer now; empty while it does."""
+    note: str
+    """What of its last answer was ignored."""
+
+
+@dataclass(frozen=True, slots=True)
 class RealserverStatus:
     """A configured realserver of one service, as it is now."""
 
@@ -57,6 +76,8 @@ class RealserverStatus:
     counters: Counters
     checks: tuple[CheckStatus, ...]
     overrides: tuple[Override, ...]
+    agent: AgentStatus | None = None
+    """None: it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class House:
             record=self._controller.record,
             tally=self._tally,
             died=self._prober_died,
+            heard=self._controller.hear,
         )
         self._view = LiveView(
             self._controller,
@@ -142,11 +143,15 @@ class House:
         await self._journal.set_addresses(self._controller.owned_addresses | config.lone_addresses)
         steps = await self._controller.reload(config)
         self._elections.configure(config)
-        self._probers.configure(self._controller.book.checks)
+        self._configure_probers()
         self._catch_up()
         if ignored := _needs_restart(before, config):
             log.LOGGER.warning("changed, and in force after a restart: %s", ", ".join(ignored))
         return steps
+
+    def _configure_probers(self) -> None:
+        book = self._controller.book
+        self._probers.configure(book.checks | book.agents)
 
     def _catch_up(self) -> None:
         """Take over what the probers know already: of two reloads in a row the first may have made
@@ -156,6 +161,10 @@ class House:
             health = self._probers.health(check)
             if health is not None:
                 self._controller.record(check, health)
+        for agent in book.agents - book.heard.keys():
+            standing = self._probers.standing(agent)
+            if standing is not None:
+                self._controller.hear(agent, standing)
 
     def _reloading(self, begins: bool) -> None:
         if begins:
@@ -183,7 +192,7 @@ class House:
 
     async def _run(self) -> None:
         await self._remember_owned()
-        self._probers.configure(self._controller.book.checks)
+        self._configure_probers()
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._controller.run(), name="controller"),

@@ -27,8 +27,10 @@ from socket import (
 )
 from typing import Final
 
+from lvsguard.core.agent import AgentSpec
 from lvsguard.core.config import Check, CheckSpec
 from lvsguard.core.health import Result
+from lvsguard.core.model import IPAddress
 from lvsguard.probes import outcome
 from lvsguard.probes.engine import Engine
 from lvsguard.probes.outcome import Conversation, Outcome
@@ -72,17 +74,19 @@ class Target:
     @classmethod
     def of(cls, check: Check) -> Target:
         """Make a check's target ready."""
-        source, own = bindings(check.spec)
-        return cls(
-            AF_INET6 if check.address.version == 6 else AF_INET,
-            (str(check.address), check.port),
-            source,
-            own,
-            check.spec.timing.timeout,
-        )
+        return cls.at(check.address, check.port, check.spec, check.spec.timing.timeout)
+
+    @classmethod
+    def at(
+        cls, address: IPAddress, port: int, spec: CheckSpec | AgentSpec, timeout: float
+    ) -> Target:
+        """Make a target ready; ``spec`` says what to bind to."""
+        source, own = bindings(spec)
+        family = AF_INET6 if address.version == 6 else AF_INET
+        return cls(family, (str(address), port), source, own, timeout)
 
 
-def bindings(spec: CheckSpec) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+def bindings(spec: CheckSpec | AgentSpec) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
     """What to bind to or fail, and what to prefer; never both."""
     source = None if spec.source is None else (str(spec.source), 0)
     own = None if spec.own is None or source is not None else (str(spec.own), 0)

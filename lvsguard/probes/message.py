@@ -13,11 +13,12 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Standing
 from lvsguard.core.config import CanarySpec, Check, CheckKind, CheckSpec, HttpSpec, TcpSpec, TlsSpec
 from lvsguard.core.health import Health, Timing
 from lvsguard.core.tally import BUCKETS, Tally
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raise it with every change here; the two sides always come from one installation."""
 FRAME_MAX: Final = 1 << 24
 """Bytes of a frame."""
@@ -61,12 +62,32 @@ class Added(msgspec.Struct, frozen=True, array_like=True):
     health: Health | None = None
 
 
+class AddedAgent(msgspec.Struct, frozen=True, array_like=True):
+    """An ``Agent`` to ask, and what it said before."""
+
+    number: int
+    address: str
+    port: int
+    weight: int
+    kind: AgentKind
+    interval: float
+    timeout: float
+    step: float
+    send: bytes
+    path: str
+    host: str | None
+    source: str | None
+    own: str | None
+    standing: Standing | None = None
+
+
 class Configure(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """To the prober: checks to end, then checks to begin."""
+    """To the prober: checks and agents to end, then those to begin."""
 
     specs: list[Spec]
     add: list[Added]
     remove: list[int]
+    agents: list[AddedAgent] = []
 
 
 class ProbeNow(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -80,6 +101,12 @@ class Verdicts(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """To the controller: healths with a new verdict or a new reason, by number."""
 
     healths: list[tuple[int, Health]]
+
+
+class Words(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """To the controller: what agents say, by number."""
+
+    standings: list[tuple[int, Standing]]
 
 
 class Counted(msgspec.Struct, frozen=True, array_like=True):
@@ -109,7 +136,7 @@ class Heartbeat(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 ToProber = Hello | Configure | ProbeNow
-ToController = Hello | Verdicts | Counts | Heartbeat
+ToController = Hello | Verdicts | Words | Counts | Heartbeat
 
 _encoder = msgspec.msgpack.Encoder()
 _to_prober: msgspec.msgpack.Decoder[ToProber] = msgspec.msgpack.Decoder(ToProber)
@@ -180,6 +207,35 @@ def configure(
         yield Configure([_spec(spec) for spec in specs], added, [])
 
 
+def configure_agents(
+    add: Iterable[tuple[int, Agent, Standing | None]],
+) -> Iterator[Configure]:
+    """Cut agents to begin with into messages of at most ``CHUNK``."""
+    for part in chunks([_added_agent(*one) for one in add]):
+        yield Configure([], [], [], list(part))
+
+
+def agents(message: Configure) -> Iterator[tuple[int, Agent, Standing | None]]:
+    """Read the added agents back; ``MessageError`` where they make no sense."""
+    try:
+        for added in message.agents:
+            spec = AgentSpec(
+                added.kind,
+                added.interval,
+                added.timeout,
+                added.step,
+                added.send,
+                added.path,
+                added.host,
+                None if added.source is None else ip_address(added.source),
+                None if added.own is None else ip_address(added.own),
+            )
+            agent = Agent(ip_address(added.address), added.port, added.weight, spec)
+            yield added.number, agent, added.standing
+    except ValueError as error:
+        raise MessageError(f"an agent that makes no sense: {error}") from error
+
+
 def checks(message: Configure) -> Iterator[tuple[int, Check, Health | None]]:
     """Read the added checks back; ``MessageError`` where they make no sense."""
     try:
@@ -209,6 +265,26 @@ def _decode(decoder: msgspec.msgpack.Decoder[_T], frame: bytes) -> _T:
         return decoder.decode(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise MessageError(f"not a message of version {VERSION}: {error}") from error
+
+
+def _added_agent(number: int, agent: Agent, standing: Standing | None) -> AddedAgent:
+    spec = agent.spec
+    return AddedAgent(
+        number,
+        str(agent.address),
+        agent.port,
+        agent.weight,
+        spec.kind,
+        spec.interval,
+        spec.timeout,
+        spec.step,
+        spec.send,
+        spec.path,
+        spec.host,
+        None if spec.source is None else str(spec.source),
+        None if spec.own is None else str(spec.own),
+        standing,
+    )
 
 
 def _spec(spec: CheckSpec) -> Spec:

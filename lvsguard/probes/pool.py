@@ -18,13 +18,22 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lvsguard.core.agent import Agent, Standing
 from lvsguard.core.config import Check, CheckKind
 from lvsguard.core.health import Health
 from lvsguard.core.tally import Tally
 from lvsguard.probes import message
 from lvsguard.probes.channel import Channel
 from lvsguard.probes.kinds import KINDS
-from lvsguard.probes.message import Counts, Heartbeat, Hello, MessageError, ProbeNow, Verdicts
+from lvsguard.probes.message import (
+    Counts,
+    Heartbeat,
+    Hello,
+    MessageError,
+    ProbeNow,
+    Verdicts,
+    Words,
+)
 from lvsguard.probes.prober import BURST_S
 
 log = logging.getLogger(__name__)
@@ -46,9 +55,17 @@ LATE_S: Final = 0.25
 HINDERED_BEATS: Final = 3
 """Heartbeats in a row that tell of overload before it is logged: a start is no overload."""
 
+Job = Check | Agent
+"""What a prober does at its own times: a check, or asking an agent."""
+
 Record = Callable[[Check, Health], None]
 Count = Callable[[Sequence[Tally]], None]
+Heard = Callable[[Agent, Standing], None]
 Died = Callable[[int, str, int], None]
+
+
+def _unheard(_agent: Agent, _standing: Standing) -> None:
+    """Nobody listens to agents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,7 @@ class _Listeners:
     record: Record
     tally: Count
     died: Died
+    heard: Heard
 
 
 class Probers:
@@ -80,6 +98,7 @@ class Probers:
     ``record(check, health)`` is called at a check's first verdict, at each change of it, and, at
     most once a second, when only the reason changed. ``tally(tallies)`` gets what was counted,
     about each second. ``died(prober, how, checks)`` is told of each process that ended.
+    ``heard(agent, standing)`` is called when what is known of an agent changed.
     """
 
     def __init__(
@@ -89,15 +108,16 @@ class Probers:
         record: Record,
         tally: Count,
         died: Died,
+        heard: Heard = _unheard,
         command: Sequence[str] = COMMAND,
         silence: float = SILENCE_MAX_S,
     ) -> None:
         """Args: command: starts a process, before its one argument; silence: seconds."""
-        listeners = _Listeners(record, tally, died)
+        listeners = _Listeners(record, tally, died, heard)
         self._workers = [
             _Worker(index, listeners, command, silence) for index in range(max(count, 1))
         ]
-        self._wanted: Collection[Check] = ()
+        self._wanted: Collection[Job] = ()
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
@@ -117,8 +137,8 @@ class Probers:
         """How the processes fare, those that run and have said so."""
         return tuple(worker.load for worker in self._workers if worker.load is not None)
 
-    def configure(self, checks: Collection[Check]) -> None:
-        """Have exactly these checks run. Those that run already are not touched.
+    def configure(self, checks: Collection[Job]) -> None:
+        """Have exactly these checks run and agents asked. Those that run already are not touched.
 
         Returns at once; the work is done in slices by ``run``. ``settled`` waits for it.
         """
@@ -140,6 +160,11 @@ class Probers:
         told = (worker.health(check) for worker in self._workers)
         return next((health for health in told if health is not None), None)
 
+    def standing(self, agent: Agent) -> Standing | None:
+        """What was last told of an agent that is asked; None: nothing yet, or it is not."""
+        told = (worker.standing(agent) for worker in self._workers)
+        return next((standing for standing in told if standing is not None), None)
+
     async def run(self) -> None:
         """Start the processes and replace those that end, until cancelled; then end them."""
         async with asyncio.TaskGroup() as tasks:
@@ -152,9 +177,9 @@ class Probers:
             await self._changed.wait()
             self._changed.clear()
             wanted = self._wanted
-            shares: list[dict[Check, None]] = [{} for _ in self._workers]
+            shares: list[dict[Job, None]] = [{} for _ in self._workers]
             for count, check in enumerate(wanted, 1):
-                if check.spec.kind in KINDS:
+                if isinstance(check, Agent) or check.spec.kind in KINDS:
                     shares[_share(check, len(shares))][check] = None
                 if not count % SLICE:
                     await asyncio.sleep(0)
@@ -177,9 +202,11 @@ class _Worker:
         self._tell = tell
         self._command = command
         self._silence = silence
-        self._numbers: dict[Check, int] = {}
+        self._numbers: dict[Job, int] = {}
         self._checks: dict[int, Check] = {}
         self._healths: dict[int, Health] = {}
+        self._agents: dict[int, Agent] = {}
+        self._standings: dict[int, Standing] = {}
         self._next = 1
         self._channel: Channel | None = None
         self._lock = asyncio.Lock()
@@ -187,24 +214,29 @@ class _Worker:
         self._heard = 0.0
         self._hindered = 0
 
-    async def configure(self, share: dict[Check, None]) -> None:
+    async def configure(self, share: dict[Job, None]) -> None:
         """Make these the checks, and send the difference to the process, if one is there."""
         async with self._lock:
             gone: list[int] = []
             for count, (check, number) in enumerate(list(self._numbers.items()), 1):
                 if check not in share:
-                    del self._numbers[check], self._checks[number]
-                    self._healths.pop(number, None)
+                    del self._numbers[check]
+                    for kept in (self._checks, self._healths, self._agents, self._standings):
+                        kept.pop(number, None)
                     gone.append(number)
                 if not count % SLICE:
                     await asyncio.sleep(0)
             fresh: list[int] = []
             # First come those that cost the process an import: it must not stall on it later.
-            ordered = sorted(share, key=lambda check: check.spec.kind is not CheckKind.HTTPS)
+            ordered = sorted(share, key=lambda job: job.spec.kind is not CheckKind.HTTPS)
             for count, check in enumerate(ordered, 1):
                 if check not in self._numbers:
                     number, self._next = self._next, self._next + 1
-                    self._numbers[check], self._checks[number] = number, check
+                    self._numbers[check] = number
+                    if isinstance(check, Agent):
+                        self._agents[number] = check
+                    else:
+                        self._checks[number] = check
                     fresh.append(number)
                 if not count % SLICE:
                     await asyncio.sleep(0)
@@ -215,6 +247,11 @@ class _Worker:
         """What its process said of it last."""
         number = self._numbers.get(check)
         return None if number is None else self._healths.get(number)
+
+    def standing(self, agent: Agent) -> Standing | None:
+        """What its process said of it last."""
+        number = self._numbers.get(agent)
+        return None if number is None else self._standings.get(number)
 
     def probe_now(self, checks: Collection[Check], delays: Sequence[float]) -> None:
         """Pass a hint on for those checks that are here."""
@@ -275,7 +312,7 @@ class _Worker:
         """Hand a new process all checks."""
         async with self._lock:
             self._channel = channel
-            await self._send(channel, list(self._checks), [])
+            await self._send(channel, [*self._checks, *self._agents], [])
 
     async def _send(self, channel: Channel, fresh: Sequence[int], gone: Sequence[int]) -> None:
         """Hand checks over with what is known of their health, a few in each turn of the loop."""
@@ -284,8 +321,10 @@ class _Worker:
                 channel.send(removal)
             await channel.drain()
         for part in message.chunks(fresh, SLICE):
-            added = [(n, self._checks[n], self._healths.get(n)) for n in part]
-            for addition in message.configure(added, ()):
+            checks, agents = self._checks, self._agents
+            added = [(n, checks[n], self._healths.get(n)) for n in part if n in checks]
+            asked = [(n, agents[n], self._standings.get(n)) for n in part if n in agents]
+            for addition in (*message.configure(added, ()), *message.configure_agents(asked)):
                 channel.send(addition)
             await asyncio.sleep(0)
             await channel.drain()
@@ -302,6 +341,12 @@ class _Worker:
                 if check is not None:
                     self._healths[number] = health
                     self._tell.record(check, health)
+        elif isinstance(received, Words):
+            for number, standing in received.standings:
+                agent = self._agents.get(number)
+                if agent is not None:
+                    self._standings[number] = standing
+                    self._tell.heard(agent, standing)
         elif isinstance(received, Counts):
             tallies = [
                 message.tally(counted, check)
@@ -338,7 +383,7 @@ class _Worker:
             )
 
 
-def _share(check: Check, count: int) -> int:
+def _share(check: Job, count: int) -> int:
     """Which process a check belongs to: the same whenever it is asked, all of a realserver's."""
     return zlib.crc32(check.address.packed) % count
 

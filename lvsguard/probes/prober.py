@@ -11,10 +11,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
+from lvsguard.core.agent import Standing
 from lvsguard.core.config import Check, CheckKind
 from lvsguard.core.health import Health
+from lvsguard.probes.agent import Agents, Say
 from lvsguard.probes.canaries import Canaries
 from lvsguard.probes.engine import Engine
 from lvsguard.probes.hints import Hints
@@ -28,6 +30,17 @@ SPARE_FDS: Final = 64
 
 Report = Callable[[int, Health], None]
 """Takes a check's number and its health: at its first verdict and at each change of verdict."""
+
+
+class Launched(Protocol):
+    """Who waits for a socket."""
+
+    def launch(self) -> None:
+        """Begin, now that there is one."""
+
+
+def _unheard(_number: int, _standing: Standing) -> None:
+    """Nobody listens to agents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +67,12 @@ class Prober:
         engine: Engine,
         report: Report,
         *,
+        say: Say = _unheard,
         limit: int = 1000,
         kinds: Mapping[CheckKind, Ready] = KINDS,
     ) -> None:
-        """Args: limit: sockets at most, canaries included; due probes beyond it wait in order."""
+        """Args: say: is told what agents say; limit: sockets at most, canaries included; due
+        probes beyond it wait in order."""
         self.engine = engine
         self.report = report
         self.limit = max(limit, 1)
@@ -71,8 +86,9 @@ class Prober:
         self.kinds = kinds
         self.hints = Hints(engine, BURST_S)
         self.canaries = Canaries(engine, self.hints, self.limit // 2, self._shift)
+        self.agents = Agents(self, say)
         self._running: dict[int, Running] = {}
-        self._waiting: deque[Running] = deque()
+        self._waiting: deque[Launched] = deque()
         self._releasing = False
         self._lateness = 0.0
 
@@ -86,7 +102,8 @@ class Prober:
         running.begin()
 
     def remove(self, number: int) -> None:
-        """End a check, whatever it is doing; an unknown number is ignored."""
+        """End a check or an agent, whatever it is doing; an unknown number is ignored."""
+        self.agents.remove(number)
         running = self._running.pop(number, None)
         if running is not None:
             self.canaries.leave(running)
@@ -127,14 +144,15 @@ class Prober:
         """End all checks."""
         self.hints.close()
         self.canaries.close()
+        self.agents.close()
         for running in self._running.values():
             running.end()
         self._running.clear()
         self._waiting.clear()
 
-    def queue(self, running: Running) -> None:
+    def queue(self, launched: Launched) -> None:
         """Have a probe wait for a file descriptor."""
-        self._waiting.append(running)
+        self._waiting.append(launched)
 
     def late(self, lateness: float) -> None:
         """Take note of when a probe began; first ones do not count, for they are a crowd."""

@@ -16,6 +16,7 @@ import socket
 import sys
 from typing import Any, Final, NoReturn
 
+from lvsguard.core.agent import Standing
 from lvsguard.core.health import Health
 from lvsguard.probes import message
 from lvsguard.probes.channel import Channel
@@ -29,6 +30,7 @@ from lvsguard.probes.message import (
     MessageError,
     ProbeNow,
     Verdicts,
+    Words,
 )
 from lvsguard.probes.prober import SPARE_FDS, Prober
 
@@ -44,11 +46,13 @@ class Child:
     """The prober and its channel, and what waits to be sent."""
 
     def __init__(self, engine: Engine) -> None:
-        self._prober = Prober(engine, self._report, limit=raise_file_limit() - SPARE_FDS)
+        limit = raise_file_limit() - SPARE_FDS
+        self._prober = Prober(engine, self._report, say=self._say, limit=limit)
         self._channel: Channel | None = None
         self._greeted = False
         self._news: dict[int, Health] = {}
         """The latest of each check only, so that it stays small while nobody listens."""
+        self._words: dict[int, Standing] = {}
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until the other end is gone; ``MessageError`` where it talks nonsense."""
@@ -77,9 +81,12 @@ class Child:
         for number in received.remove:
             self._prober.remove(number)
             self._news.pop(number, None)
+            self._words.pop(number, None)
         try:
             for number, check, health in message.checks(received):
                 self._prober.add(number, check, health)
+            for number, agent, standing in message.agents(received):
+                self._prober.agents.add(number, agent, standing)
         except (ValueError, KeyError) as error:
             raise MessageError(f"a check that cannot run: {error}") from error
         # What came with the checks lives as long as they do: the collector need not look again.
@@ -90,6 +97,11 @@ class Child:
             asyncio.get_running_loop().call_soon(self._send_news)
         self._news[number] = health
 
+    def _say(self, number: int, standing: Standing) -> None:
+        if not self._words:
+            asyncio.get_running_loop().call_soon(self._send_news)
+        self._words[number] = standing
+
     def _send_news(self) -> None:
         channel = self._channel
         if channel is None or not channel.clear:
@@ -97,6 +109,9 @@ class Child:
         news, self._news = list(self._news.items()), {}
         for part in message.chunks(news):
             channel.send(Verdicts(list(part)))
+        words, self._words = list(self._words.items()), {}
+        for said in message.chunks(words):
+            channel.send(Words(list(said)))
 
     async def _beat(self, channel: Channel) -> None:
         prober = self._prober

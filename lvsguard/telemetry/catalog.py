@@ -237,6 +237,16 @@ REALSERVER_CHANGED = _gauge(
     "When its verdict changed last, since the epoch.",
     *_RS,
 )
+AGENT_ANSWERS = _gauge(
+    "realserver_agent_answering",
+    "1 when its agent answered the last question, else 0; only where it has one.",
+    *_RS,
+)
+AGENT_SHARE = _gauge(
+    "realserver_agent_weight_ratio",
+    "Share of the configured weight that its agent leaves it; drain, maint and down are 0.",
+    *_RS,
+)
 CONNECTIONS = _counter(
     "ipvs_connections", "Connections scheduled to it since it is in the table.", *_RS
 )

@@ -12,6 +12,7 @@ from time import perf_counter
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from lvsguard.core.agent_event import AGENT
 from lvsguard.core.config import Config
 from lvsguard.core.election_status import ElectionStatus
 from lvsguard.core.event import (
@@ -64,7 +65,7 @@ class Metrics:
         self._state = Gauge(writable.name, writable.help, registry=registry)
         self._state.set(1)
         ProcessCollector(registry=registry)
-        every: set[type[Event]] = {*Event.__subclasses__(), *SERVICE}
+        every: set[type[Event]] = {*Event.__subclasses__(), *SERVICE, *AGENT}
         _prime(self._events, sorted(kind.kind for kind in every))
         _prime(self._reloads, ("accepted", "refused"))
         _prime(self._errors, ("step", "access"))

@@ -35,6 +35,8 @@ _REALSERVER = (
     catalog.REALSERVER_CONFIGURED,
     catalog.REALSERVER_ADMIN,
     catalog.REALSERVER_CHANGED,
+    catalog.AGENT_ANSWERS,
+    catalog.AGENT_SHARE,
     catalog.CONNECTIONS,
     catalog.PACKETS,
     catalog.BYTES,
@@ -114,7 +116,7 @@ def _realserver(
     families: list[Family], made: Labels, service: str, status: RealserverStatus
 ) -> None:
     info, up, present, weight, configured, admin, changed, *rest = families
-    connections, packets, sizes, active, inactive = rest
+    answers, share, connections, packets, sizes, active, inactive = rest
     plain, came, left, known = made.realserver(service, status)
     counters = status.counters
     info.lines.append(f"{info.name}{known} 1\n")
@@ -124,6 +126,10 @@ def _realserver(
     configured.lines.append(f"{configured.name}{plain} {status.configured_weight}\n")
     admin.lines.append(f"{admin.name}{plain} {_ADMIN[status.admin]}\n")
     changed.lines.append(f"{changed.name}{plain} {status.since:.3f}\n")
+    if (agent := status.agent) is not None:
+        answers.lines.append(f"{answers.name}{plain} {0 if agent.silent else 1}\n")
+        left_it = agent.share if agent.state in {"ready", "unknown"} else 0
+        share.lines.append(f"{share.name}{plain} {left_it:g}\n")
     connections.lines.append(f"{connections.name}{plain} {counters.connections}\n")
     packets.lines.append(f"{packets.name}{came} {counters.in_packets}\n")
     sizes.lines.append(f"{sizes.name}{came} {counters.in_bytes}\n")

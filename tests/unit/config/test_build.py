@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lvsguard.config.load import load, loads
+from lvsguard.core.agent import Agent, AgentKind, AgentSpec
 from lvsguard.core.config import (
     CanarySpec,
     Check,
@@ -448,3 +449,30 @@ def test_one_file_serves_several_directors(director: str, values: list[object]) 
         realserver.upper_threshold,
         config.telemetry_listen,
     ] == values
+
+
+def test_an_agent_is_the_services_unless_the_realserver_has_its_own_or_none() -> None:
+    service = one(
+        SERVICE
+        + """
+agent = { port = 9100, step = 0.25, send = "web\\n" }
+[[service.realserver]]
+address = "10.0.0.42"
+weight = { director1 = 20, director2 = 10 }
+[[service.realserver]]
+address = "10.0.0.43"
+agent = { kind = "http", port = 80, path = "/load", interval = "5s", timeout = "2s" }
+[[service.realserver]]
+address = "10.0.0.44"
+agent = false
+"""
+    )
+    assert [realserver.agent for realserver in service.realservers] == [
+        Agent(WEB1, 9100, 20, AgentSpec(step=0.25, send=b"web\n")),
+        Agent(WEB2, 80, 1, AgentSpec(AgentKind.HTTP, 5.0, 2.0, path="/load")),
+        None,
+    ]
+
+
+def test_without_an_agent_nobody_is_asked() -> None:
+    assert [r.agent for r in one(PLAIN).realservers] == [None, None]

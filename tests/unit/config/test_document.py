@@ -16,6 +16,7 @@ from tests.unit.config.test_build import SHARED
 DOCS = ROOT / "docs" / "reference"
 BEYOND_SHAPES = {
     # Relations between keys, addresses and the host: only the rules know them.
+    "agent",
     "check-ca-file",
     "check-head-body",
     "check-keys-of-another-kind",
@@ -105,6 +106,8 @@ def test_every_table_has_a_section() -> None:
         "[vip.vrrp.auth]",
         "[[service]]",
         "check = { ... }",
+        "canary = { ... }",
+        "agent = { ... }",
         "tunnel = { ... }",
         "persistence = { ... }",
         "sorry_server = { ... }",

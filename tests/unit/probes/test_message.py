@@ -8,7 +8,9 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
+from msgspec import structs
 
+from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Mode, Standing
 from lvsguard.core.config import CanarySpec, Check, CheckKind, CheckSpec, HttpSpec, TcpSpec, TlsSpec
 from lvsguard.core.health import FailureClass, Health, Hint, Result, Timing, Verdict
 from lvsguard.core.tally import BUCKETS, Tally
@@ -22,6 +24,7 @@ from lvsguard.probes.message import (
     MessageError,
     Spec,
     Verdicts,
+    Words,
     check_version,
     decode_to_controller,
     decode_to_prober,
@@ -91,6 +94,43 @@ def test_a_change_is_cut_into_parts_with_removals_first() -> None:
 def test_verdicts_arrive_as_they_were_sent() -> None:
     received = decode_to_controller(unframed(encode(Verdicts([(7, HEALTH)]))))
     assert received == Verdicts([(7, HEALTH)])
+
+
+AGENT = Agent(
+    IPv6Address("2001:db8::2"),
+    9100,
+    20,
+    AgentSpec(
+        AgentKind.HTTP,
+        5.0,
+        0.5,
+        0.25,
+        b"x",
+        "/load",
+        "web",
+        IPv6Address("2001:db8::1"),
+        IPv6Address("2001:db8::3"),
+    ),
+)
+STANDING = Standing(True, True, 0.5, 0.25, Mode.DRAIN, True, "disk", 12.5, "L4CON", "ignored: x")
+
+
+def test_agents_and_their_words_arrive_as_they_were_sent() -> None:
+    other = Agent(IPv4Address("10.0.0.42"), 9100, 1, AgentSpec())
+    sent = [(1, AGENT, STANDING), (2, other, None)]
+    (configure,) = message.configure_agents(sent)
+    received = decode_to_prober(unframed(encode(configure)))
+    assert isinstance(received, Configure)
+    assert list(message.agents(received)) == sent
+    words = decode_to_controller(unframed(encode(Words([(1, STANDING)]))))
+    assert words == Words([(1, STANDING)])
+
+
+def test_an_agent_that_makes_no_sense_is_an_error() -> None:
+    (configure,) = message.configure_agents([(1, AGENT, None)])
+    bad = structs.replace(configure.agents[0], address="nowhere")
+    with pytest.raises(MessageError, match="an agent that makes no sense"):
+        list(message.agents(Configure([], [], [], [bad])))
 
 
 def test_counts_become_tallies() -> None:

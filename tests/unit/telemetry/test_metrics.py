@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from lvsguard.core.agent import AgentKind
 from lvsguard.core.config import (
     Check,
     CheckKind,
@@ -39,7 +40,7 @@ from lvsguard.core.event import (
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import Forwarding, Protocol, RealserverKey, ServiceKey
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
-from lvsguard.core.snapshot import View
+from lvsguard.core.snapshot import AgentStatus, View
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.core.vrrp_event import RoleChanged, VrrpProcessDied
@@ -155,7 +156,9 @@ async def test_promtool_has_nothing_against_it() -> None:
 
 
 async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> None:
-    text = await exposition(eventful(), Picture(groups=(ELECTED,)))
+    agent = AgentStatus(AgentKind.TEXT, 9100, "ready", 0.5, 0.5, "", "")
+    asked = service(replace(realserver(), agent=agent))
+    text = await exposition(eventful(), Picture(shown=(asked,), groups=(ELECTED,)))
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     declared = {metric.name: str(metric.kind) for metric in catalog.CATALOG}
     assert typed == declared
