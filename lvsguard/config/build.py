@@ -37,10 +37,12 @@ from lvsguard.core.config import (
     ServiceConfig,
     TcpSpec,
     TlsSpec,
+    Via,
     VipConfig,
+    VipPath,
 )
 from lvsguard.core.health import Timing
-from lvsguard.core.model import IPAddress, Protocol, RealserverKey, VipAddress
+from lvsguard.core.model import IPAddress, Protocol, RealserverKey, Tunnel, VipAddress
 
 FAST_INTERVAL: Final = 0.2
 T = TypeVar("T")
@@ -69,7 +71,7 @@ class _Builder:
         self._director = director
         self._keys = keys
         self._own = own
-        self._owned: dict[tuple[CheckSpec, IPAddress], CheckSpec] = {}
+        self._owned: dict[tuple[CheckSpec, IPAddress | None, Tunnel | None], CheckSpec] = {}
 
     def config(self, document: Document, digest: str) -> Config:
         own = document.director
@@ -145,7 +147,7 @@ class _Builder:
             tunnel=tunnel_of(realserver, service),
             upper_threshold=self._pick(realserver.upper_threshold),
             lower_threshold=self._pick(realserver.lower_threshold),
-            checks=tuple(self._check(spec, key) for spec in specs),
+            checks=tuple(self._check(spec, key, tunnel_of(realserver, service)) for spec in specs),
             agent=self._agent(realserver, service, key.address),
         )
 
@@ -167,26 +169,33 @@ class _Builder:
         )
         return Agent(address, table.port, self._pick(realserver.weight), spec)
 
-    def _check(self, spec: CheckSpec, key: RealserverKey) -> Check:
-        own = self._own.facing(key.address) if spec.source is None else None
-        if own is not None:
+    def _check(self, spec: CheckSpec, key: RealserverKey, tunnel: Tunnel | None) -> Check:
+        path = spec.path
+        if path is None:
+            tunnel = None
+        own = None
+        if spec.source is None:
+            own = self._own.facing(key.address if path is None else _asker(key, path))
+        if own is not None or tunnel is not None:
             # One object for all realservers of a network: there may be a hundred thousand.
-            owned = self._owned.get((spec, own))
-            if owned is None:
-                owned = self._owned[spec, own] = replace(spec, own=own)
-            spec = owned
+            made = self._owned.get((spec, own, tunnel))
+            if made is None:
+                if path is not None:
+                    path = replace(path, tunnel=tunnel)
+                made = self._owned[spec, own, tunnel] = replace(spec, own=own, path=path)
+            spec = made
         return Check(key.address, key.port if spec.port is None else spec.port, spec)
 
     def _specs(
         self, checks: CheckTable | list[CheckTable] | None, service: ServiceTable
     ) -> tuple[CheckSpec, ...]:
         return tuple(
-            self._spec(check, _canary(check, service))
+            self._spec(check, service)
             for _, check in listed((), checks)
             if check.kind is not CheckKind.NONE
         )
 
-    def _spec(self, check: CheckTable, canary: CanarySpec | None) -> CheckSpec:
+    def _spec(self, check: CheckTable, service: ServiceTable) -> CheckSpec:
         http = check.kind in {CheckKind.HTTP, CheckKind.HTTPS}
         source: IPAddress | None
         match check.source:
@@ -202,7 +211,8 @@ class _Builder:
             http=_http(check) if http else None,
             tls=_tls(check) if check.kind is CheckKind.HTTPS else None,
             tcp=_tcp(check) if check.kind is CheckKind.TCP else None,
-            canary=canary,
+            canary=_canary(check, service),
+            path=_path(check, service),
         )
 
 
@@ -248,6 +258,18 @@ def _canary(check: CheckTable, service: ServiceTable) -> CanarySpec | None:
             return CanarySpec() if service.protocol in {None, Protocol.TCP} else None
         case wanted:
             return CanarySpec() if wanted else None
+
+
+def _path(check: CheckTable, service: ServiceTable) -> VipPath | None:
+    if check.via is not Via.VIP or service.address is None:
+        return None
+    vip = service.address
+    return VipPath(vip.address, vip.port if check.port is None else check.port)
+
+
+def _asker(key: RealserverKey, path: VipPath) -> IPAddress:
+    """In whose network the own address is: of the VIP's family, for the VIP answers to it."""
+    return key.address if key.address.version == path.address.version else path.address
 
 
 def _ipvs(document: Document) -> IpvsSettings:

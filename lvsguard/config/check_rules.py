@@ -12,10 +12,10 @@ from lvsguard.config.leaf import period, show
 from lvsguard.config.problem import KeyPath
 from lvsguard.config.review import Review
 from lvsguard.config.schema import RealserverTable, ServiceTable
-from lvsguard.config.service_key import port_of
+from lvsguard.config.service_key import forwarding_of, port_of
 from lvsguard.config.validate import entries
-from lvsguard.core.config import CheckKind
-from lvsguard.core.model import IPAddress
+from lvsguard.core.config import CheckKind, Via
+from lvsguard.core.model import Forwarding, IPAddress
 
 _HTTP: Final = frozenset(
     {
@@ -77,6 +77,32 @@ def _check_list(
         if sheet.interfaces is not None and check.ca_file is not None:
             _check_ca_file(sheet, (*where, "ca_file"), check.ca_file)
         _check_port(sheet, where, check, realservers, service)
+        if check.via is Via.VIP:
+            _check_via(sheet, where, realservers, service)
+
+
+def _check_via(
+    sheet: Review, where: KeyPath, realservers: list[RealserverTable], service: ServiceTable
+) -> None:
+    path = (*where, "via")
+    if service.address is None:
+        sheet.say(
+            path,
+            "a service with a firewall mark has no VIP to ask; leave via out, or give the check to"
+            " a service with an address",
+            (*where[:2], "fwmark"),
+        )
+        return
+    for realserver in realservers:
+        forwarding = forwarding_of(realserver, service)
+        if forwarding not in {Forwarding.DR, Forwarding.TUN}:
+            sheet.say(
+                path,
+                f"realserver {realserver.address} has forwarding {forwarding} and no VIP; leave via"
+                " out",
+                (*where[:2], "forwarding"),
+            )
+            break
 
 
 def _check_port(

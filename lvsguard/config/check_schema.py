@@ -17,7 +17,7 @@ from lvsguard.config.table import (
     list_or_one,
     table_or_one,
 )
-from lvsguard.core.config import CheckKind
+from lvsguard.core.config import CheckKind, Via
 from lvsguard.core.model import IPAddress
 
 PORT_MAX: Final = 65535
@@ -71,6 +71,13 @@ class CheckTable(Table):
         None,
         description="Address of this director to ask from. Default: the director's own"
         " address in the realserver's network. A VIP cannot be one: the realserver holds it too.",
+    )
+    via: Annotated[Via, choice("a way", Via)] = Field(
+        Via.RIP,
+        description="rip: ask the realserver on its own address. vip: ask it on the VIP, with"
+        " packets as dr or tun sends them, and if that fails on its own address, which tells a VIP"
+        " that is not set up there from a server that is down.",
+        examples=["vip"],
     )
     canary: (
         Annotated[

@@ -67,7 +67,7 @@ class Intake:
             result, hint = health.result, health.hint
             change = HealthChanged(
                 endpoint(check.address, check.port),
-                str(check.spec.kind),
+                check.how,
                 verdict,
                 health.verdict,
                 result.code,

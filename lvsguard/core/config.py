@@ -34,6 +34,15 @@ class CheckKind(StrEnum):
     NONE = "none"
 
 
+class Via(StrEnum):
+    """On which of its addresses a realserver is asked."""
+
+    RIP = "rip"
+    """Its own."""
+    VIP = "vip"
+    """The service's, as the forwarding method sends."""
+
+
 class OnFailure(StrEnum):
     """What happens to a realserver's entry when its verdict is down."""
 
@@ -102,6 +111,20 @@ class CanarySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class VipPath:
+    """A check goes to the VIP of the realserver, as the forwarding method sends."""
+
+    address: IPAddress
+    """The VIP."""
+    port: int
+    tunnel: Tunnel | None = None
+    """None: dr."""
+
+    def __str__(self) -> str:
+        return endpoint(self.address, self.port)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckSpec:
     """A configured check, before it has a target."""
 
@@ -118,6 +141,8 @@ class CheckSpec:
     tls: TlsSpec | None = None
     tcp: TcpSpec | None = None
     canary: CanarySpec | None = None
+    path: VipPath | None = None
+    """None: to the realserver's own address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +162,20 @@ class Check:
     def __hash__(self) -> int:
         return self._hash
 
+    @property
+    def named(self) -> tuple[IPAddress, int]:
+        """Whom a client would ask: the VIP where the check goes there, else the realserver."""
+        path = self.spec.path
+        return (self.address, self.port) if path is None else (path.address, path.port)
+
+    @property
+    def how(self) -> str:
+        """Its kind, and on which address it asks if that is not the realserver's own."""
+        path = self.spec.path
+        return str(self.spec.kind) if path is None else f"{self.spec.kind} via {path}"
+
     def __str__(self) -> str:
-        return f"{self.spec.kind} {endpoint(self.address, self.port)}"
+        return f"{self.how} {endpoint(self.address, self.port)}"
 
 
 @dataclass(frozen=True, slots=True)

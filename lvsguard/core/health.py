@@ -28,6 +28,8 @@ class FailureClass(StrEnum):
     """Nothing in time: at connect, at the TLS handshake or while reading."""
     WRONG = "wrong"
     """An answer that is not the expected one: status, body, TLS, protocol."""
+    VIP_PATH = "vip-path"
+    """Well on the realserver's own address, but not on the VIP, where clients ask."""
     LOCAL = "local"
     """The director could not even ask (no fd, no route): says nothing of the realserver."""
 

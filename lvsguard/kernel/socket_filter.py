@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import socket
+from _socket import socket as RawSocket  # the base of socket.socket
 from collections.abc import Iterable
 from typing import Final
 
@@ -19,7 +20,7 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def attach(sock: socket.socket, instructions: Iterable[Instruction]) -> None:
+def attach(sock: RawSocket, instructions: Iterable[Instruction]) -> None:
     """Give a socket a classic BPF filter, in place of the one it has. Raises OSError."""
     code = wire(instructions)
     room = ctypes.create_string_buffer(code, len(code))

@@ -61,9 +61,9 @@ class HttpCheck:
 
     __slots__ = ("answer", "request")
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, default_port: int = 80) -> None:
         spec = check.spec.http or HttpSpec()
-        self.request = request(spec, host_header(spec, check.address, check.port))
+        self.request = request(spec, host_header(spec, *check.named, default_port))
         self.answer = expecting(spec)
 
     def open(self) -> HttpTalk:

@@ -9,14 +9,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
-import os
 import socket
 import ssl
 from collections import deque
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -26,7 +22,7 @@ from yarl import URL
 from lvsguard.core.config import Check, HttpSpec, TlsSpec
 from lvsguard.core.health import FailureClass, Result
 from lvsguard.core.model import endpoint
-from lvsguard.probes import outcome
+from lvsguard.probes import outcome, tls
 from lvsguard.probes.answer import expecting, wrong
 from lvsguard.probes.connection import GONE, Done, bindings, leave_port_open, prefer
 from lvsguard.probes.engine import Engine
@@ -50,15 +46,15 @@ class HttpsCheck:
         self.answer = expecting(spec)
         self.method = spec.method
         self.url = URL(f"https://{endpoint(check.address, check.port)}{spec.path}", encoded=True)
-        host = host_header(spec, check.address, check.port, 443)
+        host = host_header(spec, *check.named, 443)
         self.headers = headers(spec, host)
         self.body = spec.body.encode() or None
-        self.name = self.tls.server_name or _name(spec.host) or str(check.address)
+        self.name = tls_name(check)
         self.timeout = check.spec.timing.timeout
         self.address = (str(check.address), check.port)
         self.source, self.own = bindings(check.spec)
         self._queue = _queue(engine)
-        _context(self.tls)  # reading certificates takes milliseconds: before the first probe
+        tls.context(self.tls)  # reading certificates takes milliseconds: before the first probe
 
     def start(self, done: Done) -> HttpsProbe:
         """Start a probe as soon as the loop has time for a handshake."""
@@ -156,7 +152,7 @@ class HttpsProbe:
         self._done(Result(found.ok, found.code, found.reason, duration, found.failure))
 
     async def _ask(self) -> Outcome:
-        context = _context(self._check.tls)
+        context = tls.context(self._check.tls)
         if not isinstance(context, ssl.SSLContext):
             return context
         try:
@@ -244,17 +240,17 @@ class HttpsProbe:
 
     def _failed(self, error: Exception) -> Outcome:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            return _tls(_certificate(error.certificate_error, self._check.name))
+            return tls.broken(tls.certificate(error.certificate_error, self._check.name))
         if isinstance(error, aiohttp.ClientConnectorSSLError):
-            return _tls(_handshake(error.os_error))
+            return tls.broken(tls.handshake(error.os_error))
         if self._secured:
             return wrong(
-                plain(f"{_words(error)} {'within' if self._status else 'before'} the answer")
+                plain(f"{tls.words(error)} {'within' if self._status else 'before'} the answer")
             )
         number = getattr(error, "errno", None)
         if number is not None and number not in (errno.ECONNRESET, errno.EPIPE):
             return self._unconnected(number)
-        return _tls(f"{_words(error)} during the TLS handshake")
+        return tls.broken(f"{tls.words(error)} during the TLS handshake")
 
     def _unconnected(self, number: int) -> Outcome:
         """No connection: tell what came from outside from what never left this host."""
@@ -283,70 +279,11 @@ def _surface(task: asyncio.Task[None]) -> None:
         raise error
 
 
-def _name(host: str | None) -> str | None:
-    """The name in a Host header, without its port."""
-    return URL(f"https://{host}").host if host else None
-
-
-@lru_cache(maxsize=256)
-def _load(tls: TlsSpec, _changed: int) -> ssl.SSLContext | Outcome:
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except (OSError, ValueError) as error:
-        reason = f"ca_file {tls.ca_file} cannot be used: {_words(error)}; correct it"
-        return Outcome(False, "SOCKERR", plain(reason), FailureClass.LOCAL)
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _context(tls: TlsSpec) -> ssl.SSLContext | Outcome:
-    """The TLS context of a check; made anew when the CA file has changed."""
-    try:
-        changed = Path(tls.ca_file).stat().st_mtime_ns if tls.ca_file else 0
-    except OSError:
-        changed = -1
-    return _load(replace(tls, server_name=None), changed)
-
-
-def _certificate(error: Exception, name: str) -> str:
-    """Say in words what is wrong with a certificate; the numbers are X509_V_ERR_* of OpenSSL."""
-    code = getattr(error, "verify_code", 0)
-    if code in (62, 64):
-        return f"the certificate is not valid for {plain(name)}"
-    return _CERTIFICATE.get(code) or plain(
-        f"the certificate does not verify: {getattr(error, 'verify_message', error)}"
-    )
-
-
-_CERTIFICATE: Final = {
-    9: "the certificate is not yet valid",
-    10: "the certificate has expired",
-    18: "the certificate is signed by itself: name it as ca_file to trust it",
-    19: "the certificate's CA is unknown (signed by itself): name it as ca_file to trust it",
-    20: "the certificate's CA is unknown: name it as ca_file to trust it",
-    21: "the certificate's CA is unknown: name it as ca_file to trust it",
-    23: "the certificate is revoked",
-}
-
-
-def _handshake(error: OSError) -> str:
-    reason = getattr(error, "reason", None) or ""
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"):
-        return "the realserver does not speak TLS on this port"
-    return plain(f"TLS handshake failed: {reason.replace('_', ' ').lower() or _words(error)}")
-
-
-def _words(error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    if isinstance(number, int) and number > 0 and not isinstance(error, ssl.SSLError):
-        return os.strerror(number).lower()
-    return str(error) or type(error).__name__
-
-
-def _tls(reason: str) -> Outcome:
-    return Outcome(False, "L6RSP", plain(reason), FailureClass.WRONG)
+def tls_name(check: Check) -> str:
+    """The name that is asked for (SNI) and verified: the Host header's, without its port."""
+    host = check.spec.http.host if check.spec.http else None
+    name = check.spec.tls.server_name if check.spec.tls else None
+    return name or (URL(f"https://{host}").host if host else None) or str(check.named[0])
 
 
 def _late(code: str, what: str, timeout: float) -> Outcome:

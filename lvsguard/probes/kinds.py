@@ -64,6 +64,17 @@ def _https(check: Check, engine: Engine) -> Start:
     return HttpsCheck(check, engine).start
 
 
+def ready(kinds: Mapping[CheckKind, Ready], check: Check, engine: Engine) -> Start:
+    """Make a check ready, by its kind and the way that it goes."""
+    plain = kinds[check.spec.kind](check, engine)
+    if check.spec.path is None:
+        return plain
+    # Frames of its own, and with them netlink and ctypes: only for those who configured it.
+    from lvsguard.probes.vip_path import VipCheck
+
+    return VipCheck(check, check.spec.path, engine, plain).start
+
+
 KINDS: Final[Mapping[CheckKind, Ready]] = {
     CheckKind.HTTP: _plain(HttpCheck),
     CheckKind.HTTPS: _https,

@@ -14,11 +14,21 @@ from typing import Final, TypeVar
 import msgspec
 
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Standing
-from lvsguard.core.config import CanarySpec, Check, CheckKind, CheckSpec, HttpSpec, TcpSpec, TlsSpec
+from lvsguard.core.config import (
+    CanarySpec,
+    Check,
+    CheckKind,
+    CheckSpec,
+    HttpSpec,
+    TcpSpec,
+    TlsSpec,
+    VipPath,
+)
 from lvsguard.core.health import Health, Timing
+from lvsguard.core.model import Tunnel
 from lvsguard.core.tally import BUCKETS, Tally
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raise it with every change here; the two sides always come from one installation."""
 FRAME_MAX: Final = 1 << 24
 """Bytes of a frame."""
@@ -38,6 +48,14 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=True):
     version: int
 
 
+class Path(msgspec.Struct, frozen=True, array_like=True):
+    """A ``VipPath`` on the wire."""
+
+    address: str
+    port: int
+    tunnel: Tunnel | None
+
+
 class Spec(msgspec.Struct, frozen=True, array_like=True):
     """A ``CheckSpec`` on the wire."""
 
@@ -50,6 +68,7 @@ class Spec(msgspec.Struct, frozen=True, array_like=True):
     tls: TlsSpec | None
     tcp: TcpSpec | None
     canary: CanarySpec | None
+    path: Path | None
 
 
 class Added(msgspec.Struct, frozen=True, array_like=True):
@@ -290,6 +309,8 @@ def _added_agent(number: int, agent: Agent, standing: Standing | None) -> AddedA
 def _spec(spec: CheckSpec) -> Spec:
     source = None if spec.source is None else str(spec.source)
     own = None if spec.own is None else str(spec.own)
+    way = spec.path
+    path = None if way is None else Path(str(way.address), way.port, way.tunnel)
     return Spec(
         spec.kind,
         spec.timing,
@@ -300,10 +321,13 @@ def _spec(spec: CheckSpec) -> Spec:
         spec.tls,
         spec.tcp,
         spec.canary,
+        path,
     )
 
 
 def _check_spec(spec: Spec) -> CheckSpec:
+    way = spec.path
+    path = None if way is None else VipPath(ip_address(way.address), way.port, way.tunnel)
     return CheckSpec(
         spec.kind,
         spec.timing,
@@ -314,4 +338,5 @@ def _check_spec(spec: Spec) -> CheckSpec:
         spec.tls,
         spec.tcp,
         spec.canary,
+        path,
     )

@@ -16,7 +16,7 @@ from lvsguard.core import health as core
 from lvsguard.core.config import Check
 from lvsguard.core.health import FailureClass, Health, Hint, Result, Verdict
 from lvsguard.core.tally import BUCKETS
-from lvsguard.probes.kinds import Probe
+from lvsguard.probes.kinds import Probe, ready
 
 if TYPE_CHECKING:
     from lvsguard.probes.prober import Prober
@@ -77,7 +77,7 @@ class Running:
         self._prober = prober
         self._check = check
         self._timing = check.spec.timing
-        self._start = prober.kinds[check.spec.kind](check, prober.engine)
+        self._start = ready(prober.kinds, check, prober.engine)
         self._probe: Probe | None = None
         self._busy = False
         self._queued = False

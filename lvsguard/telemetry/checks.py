@@ -125,9 +125,7 @@ def identity(check: Check) -> tuple[str, str]:
     """A check's labels: what is probed, and how. Checks that differ in less are counted as one."""
     http = check.spec.http
     # A query may hold secrets, and /metrics tells everybody.
-    how = (
-        str(check.spec.kind) if http is None else f"{check.spec.kind} {http.path.partition('?')[0]}"
-    )
+    how = check.how if http is None else f"{check.how} {http.path.partition('?')[0]}"
     return endpoint(check.address, check.port), how
 
 

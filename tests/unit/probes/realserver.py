@@ -17,7 +17,7 @@ from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TcpSpec
 from lvsguard.core.health import Result, Timing
 from lvsguard.core.model import IPAddress
 from lvsguard.probes.engine import Engine, Loop
-from lvsguard.probes.kinds import KINDS
+from lvsguard.probes.kinds import KINDS, ready
 
 P = ParamSpec("P")
 Manner = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -174,7 +174,7 @@ async def probe(check: Check) -> Result:
     """Make one probe and wait for its result."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Result] = loop.create_future()
-    under_way = KINDS[check.spec.kind](check, engine())(found.set_result)
+    under_way = ready(KINDS, check, engine())(found.set_result)
     alarm: asyncio.TimerHandle | None = None
 
     def look() -> None:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 from msgspec import structs
 
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Mode, Standing
-from lvsguard.core.config import CanarySpec, Check, CheckKind, CheckSpec, HttpSpec, TcpSpec, TlsSpec
+from lvsguard.core.config import (
+    CanarySpec,
+    Check,
+    CheckKind,
+    CheckSpec,
+    HttpSpec,
+    TcpSpec,
+    TlsSpec,
+    VipPath,
+)
 from lvsguard.core.health import FailureClass, Health, Hint, Result, Timing, Verdict
+from lvsguard.core.model import Tunnel, TunnelKind
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.probes import message
 from lvsguard.probes.channel import Channel
@@ -43,6 +53,7 @@ CHECK = Check(
         tls=TlsSpec(ca_file="/ca.pem"),
         tcp=TcpSpec(b"\x00\xff", b"ok"),
         canary=CanarySpec(8080),
+        path=VipPath(ip_address("10.0.0.8"), 80, Tunnel(TunnelKind.GUE, 6080)),
     ),
 )
 HEALTH = Health(
@@ -172,7 +183,7 @@ def test_another_version_is_an_error_that_says_what_to_do() -> None:
 
 
 def test_a_check_that_makes_no_sense_is_an_error() -> None:
-    spec = Spec(CheckKind.TCP, Timing(), None, None, None, None, None, None, None)
+    spec = Spec(CheckKind.TCP, Timing(), None, None, None, None, None, None, None, None)
     for added in (
         message.Added(1, "not an address", 80, 0),
         message.Added(1, "10.0.0.1", 80, 5),
