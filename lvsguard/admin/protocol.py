@@ -152,6 +152,8 @@ class RealserverReply(Reply, frozen=True):
     connections: Connections
     agent: AgentReply | None = None
     """None: it has none."""
+    notes: list[str] = []
+    """Which detectors do not look at it, and why."""
 
 
 class ServiceHead(Reply, frozen=True):

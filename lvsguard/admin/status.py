@@ -156,6 +156,7 @@ def realserver(status: RealserverStatus) -> protocol.RealserverReply:
             active=status.counters.active, inactive=status.counters.inactive
         ),
         agent=_agent(status.agent),
+        notes=list(status.notes),
     )
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 COLUMNS = ("REALSERVER", "STATE", "WEIGHT", "ACTIVE", "IDLE", "FOR", "WHY")
 _IDENTITY_WIDTH = 26
 """Longer names and addresses go on below."""
+NAMES_MAX = 5
+"""Realservers named in one line."""
 _RIGHT = frozenset({"WEIGHT", "ACTIVE", "IDLE", "FOR"})
 _STATES = (*Verdict, Admin.DRAIN, Admin.DISABLED)
 _VERDICT_STYLE = {Verdict.UP: "green", Verdict.DOWN: "red", Verdict.UNKNOWN: "yellow"}
@@ -44,6 +46,7 @@ def table(status: Status, health: HealthReply, now: float) -> RenderableType:
     for service in status.services:
         whys = (Padding(Text(printable(w), style="bold red"), (0, 0, 0, 2)) for w in service.why)
         parts += [Text(""), _service_title(service), *whys, _realservers(service, now)]
+        parts += [Text(f"  {note}", style="dim") for note in _notes(service)]
     if status.foreign:
         parts += [Text(""), Text("foreign, never touched", style="bold")]
         parts += [Text(f"  {_foreign(foreign)}", style="dim") for foreign in status.foreign]
@@ -75,10 +78,22 @@ def plain(status: Status, health: HealthReply, now: float) -> Iterator[str]:
                 for name, cell, width in zip(COLUMNS, row, widths, strict=True)
             ]
             yield "  " + "  ".join(cells).rstrip()
+        yield from (f"  {note}" for note in _notes(service))
     if status.foreign:
         yield ""
         for foreign in status.foreign:
             yield f"foreign  {_foreign(foreign)}"
+
+
+def _notes(service: ServiceReply) -> Iterator[str]:
+    """What detectors do not look at, with whom it is about; one line each."""
+    about: dict[str, list[str]] = {}
+    for realserver in service.realservers:
+        for note in realserver.notes:
+            about.setdefault(note, []).append(realserver.name)
+    for note, names in about.items():
+        more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+        yield printable(f"{', '.join(names[:NAMES_MAX])}{more}: {note}")
 
 
 def _banner(status: Status, health: HealthReply) -> RenderableType:

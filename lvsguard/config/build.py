@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from lvsguard.config.agent_schema import AgentTable
 from lvsguard.config.check_rules import listed
-from lvsguard.config.check_schema import CanaryTable, CheckTable
+from lvsguard.config.check_schema import ArpTable, CanaryTable, CheckTable
 from lvsguard.config.ipvs_schema import SYSCTLS
 from lvsguard.config.own_address import OwnAddresses
 from lvsguard.config.review import Interfaces
@@ -25,6 +25,7 @@ from lvsguard.config.service_key import (
 from lvsguard.config.vrrp_build import build_sync, build_vrrp
 from lvsguard.core.agent import Agent, AgentSpec
 from lvsguard.core.config import (
+    ArpSpec,
     CanarySpec,
     Check,
     CheckKind,
@@ -71,7 +72,9 @@ class _Builder:
         self._director = director
         self._keys = keys
         self._own = own
-        self._owned: dict[tuple[CheckSpec, IPAddress | None, Tunnel | None], CheckSpec] = {}
+        self._owned: dict[
+            tuple[CheckSpec, IPAddress | None, IPAddress | None, Tunnel | None], CheckSpec
+        ] = {}
 
     def config(self, document: Document, digest: str) -> Config:
         own = document.director
@@ -173,18 +176,30 @@ class _Builder:
         path = spec.path
         if path is None:
             tunnel = None
-        own = None
-        if spec.source is None:
-            own = self._own.facing(key.address if path is None else _asker(key, path))
-        if own is not None or tunnel is not None:
+        near = self._own.facing(key.address)
+        own = near if path is None else self._own.facing(_asker(key, path))
+        if own is not None or near is not None or tunnel is not None:
             # One object for all realservers of a network: there may be a hundred thousand.
-            made = self._owned.get((spec, own, tunnel))
+            made = self._owned.get((spec, own, near, tunnel))
             if made is None:
                 if path is not None:
                     path = replace(path, tunnel=tunnel)
-                made = self._owned[spec, own, tunnel] = replace(spec, own=own, path=path)
+                made = replace(
+                    spec,
+                    own=own if spec.source is None else None,
+                    path=path,
+                    arp=self._asked(spec.arp, near),
+                )
+                self._owned[spec, own, near, tunnel] = made
             spec = made
         return Check(key.address, key.port if spec.port is None else spec.port, spec)
+
+    def _asked(self, arp: ArpSpec | None, own: IPAddress | None) -> ArpSpec | None:
+        """Where the host of a realserver in the network of an own address is asked for."""
+        interface = "" if own is None else self._own.interface(own)
+        return (
+            arp if arp is None or not interface else replace(arp, interface=interface, source=own)
+        )
 
     def _specs(
         self, checks: CheckTable | list[CheckTable] | None, service: ServiceTable
@@ -213,6 +228,7 @@ class _Builder:
             tcp=_tcp(check) if check.kind is CheckKind.TCP else None,
             canary=_canary(check, service),
             path=_path(check, service),
+            arp=_arp(check),
         )
 
 
@@ -270,6 +286,16 @@ def _path(check: CheckTable, service: ServiceTable) -> VipPath | None:
 def _asker(key: RealserverKey, path: VipPath) -> IPAddress:
     """In whose network the own address is: of the VIP's family, for the VIP answers to it."""
     return key.address if key.address.version == path.address.version else path.address
+
+
+def _arp(check: CheckTable) -> ArpSpec | None:
+    match check.arp:
+        case ArpTable(interval=interval, tries=tries):
+            return ArpSpec(interval, tries)
+        case None | True:
+            return ArpSpec()
+        case _:
+            return None
 
 
 def _ipvs(document: Document) -> IpvsSettings:

@@ -31,6 +31,17 @@ class CanaryTable(Table):
     )
 
 
+class ArpTable(Table):
+    """How often a realserver's host is asked for its MAC address."""
+
+    interval: Annotated[float, seconds(0.05, 10)] = Field(
+        0.2, description="Time between two questions."
+    )
+    tries: Annotated[int, whole(2, 100)] = Field(
+        3, description="Intervals without an answer after which the host is silent."
+    )
+
+
 class CheckTable(Table):
     """A test of a realserver. kind says which keys it takes."""
 
@@ -90,6 +101,18 @@ class CheckTable(Table):
         description="Hold an idle TCP connection to the realserver, whose end makes probes at"
         " once. { port = N } holds it to another port. Default: true, but false where the service"
         " is not TCP.",
+    )
+    arp: (
+        Annotated[
+            Annotated[bool, FLAG, Tag(ONE)] | Annotated[ArpTable, Tag(TABLE)],
+            Discriminator(table_or_one),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Ask the realserver's host for its MAC address, by ARP or neighbour discovery."
+        " Silence makes probes at once; with one that cannot connect the host is dead. Off where"
+        " the realserver is on no link of this director. Default: true, every 200ms, 3 tries.",
     )
     path: Annotated[str, HTTP_PATH] = Field("/", description="http, https: path, with any query.")
     method: Annotated[

@@ -24,6 +24,12 @@ class OwnAddresses:
             for one in addresses
             if one.ip not in vips and not (one.version == 6 and one.is_link_local)
         }
+        self._interfaces = {
+            one.ip: name
+            for name, addresses in (interfaces or {}).items()
+            for one in addresses
+            if not one.is_loopback
+        }
         self._order = sorted(found, key=lambda one: (-one.network.prefixlen, int(one.ip)))
         self._known: dict[IPAddress, IPAddress | None] = {}
 
@@ -35,3 +41,7 @@ class OwnAddresses:
             matching = (one.ip for one in self._order if realserver in one.network)
             self._known[realserver] = next(matching, None)
         return self._known[realserver]
+
+    def interface(self, own: IPAddress) -> str:
+        """The interface that an address of this host is on; empty where it is no link to others."""
+        return self._interfaces.get(own, "")

@@ -190,6 +190,7 @@ class LiveView:
             tuple(self._check(check, facts) for check in realserver.checks),
             tuple(o for o in facts.overrides if o.target.matches(service.name, key)),
             None if realserver.agent is None else _agent(realserver.agent, facts),
+            tuple(dict.fromkeys(filter(None, map(_unasked, realserver.checks)))),
         )
 
     def _check(self, check: Check, facts: Facts) -> CheckStatus:
@@ -222,6 +223,14 @@ def _agent(agent: Agent, facts: Facts) -> AgentStatus:
         said.silent,
         said.note,
     )
+
+
+def _unasked(check: Check) -> str:
+    """Why a realserver's host is not asked by ARP."""
+    arp = check.spec.arp
+    if arp is None or arp.interface:
+        return ""
+    return "not asked by ARP: on no link of this director"
 
 
 def _elected(vip: VipConfig, vrrp: VrrpConfig, seen: Seen) -> VipStatus:

@@ -33,6 +33,9 @@ DROP_ALL: Final = (Instruction(_RET, 0, 0, 0),)
 """Lets nothing through: for a socket that is not set up yet."""
 
 
+ACCEPT_ALL: Final = (Instruction(_RET, 0, 0, 0xFFFF),)
+
+
 def one_of(words: Iterable[int], offset: int) -> tuple[Instruction, ...]:
     """A BPF program that lets a packet through when the 32-bit word at ``offset`` is one of
     these; with too many of them, every packet."""

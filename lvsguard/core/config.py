@@ -125,6 +125,21 @@ class VipPath:
 
 
 @dataclass(frozen=True, slots=True)
+class ArpSpec:
+    """The realserver's host is asked for its MAC address all the time: by ARP, or over IPv6 by
+    neighbour discovery. Its silence is a hint, and with a probe's failure its death."""
+
+    interval: float = 0.2
+    """Seconds between two questions."""
+    tries: int = 3
+    """Intervals without an answer that make it dead."""
+    interface: str = ""
+    """The link that it is on; empty: on none of this director, and it is not asked."""
+    source: IPAddress | None = None
+    """The director's own address in its network; None exactly when ``interface`` is empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckSpec:
     """A configured check, before it has a target."""
 
@@ -143,6 +158,7 @@ class CheckSpec:
     canary: CanarySpec | None = None
     path: VipPath | None = None
     """None: to the realserver's own address."""
+    arp: ArpSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

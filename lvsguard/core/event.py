@@ -88,6 +88,25 @@ class HealthChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MacChanged(Event):
+    """A realserver answers from another MAC address than before: its network card or its host was
+    replaced, or two hosts have its address."""
+
+    kind: ClassVar[str] = "mac-changed"
+    level: ClassVar[Level] = Level.WARNING
+    realserver: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return (
+            f"realserver {self.realserver} answers from MAC address {self.after} (was"
+            f" {self.before}): if its hardware was not changed, look for a second host with its"
+            " address"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class HealthChangedMany(Event):
     """More verdicts changed within a second than are worth a line each."""
 

@@ -95,6 +95,27 @@ def question(mac: bytes, address: IPAddress) -> bytes:
     return duplicate_solicitation(mac, address)
 
 
+def request(mac: bytes, source: IPAddress, address: IPAddress, to: bytes = b"") -> bytes:
+    """The frame that asks ``address`` where it is, from ``source`` at ``mac``; the answer comes to
+    nobody else. ``to``: the MAC address to ask, else all hosts (ARP) or its group (RFC 4861)."""
+    if isinstance(source, IPv4Address) and isinstance(address, IPv4Address):
+        target_mac = to or _NO_MAC
+        body = _ARP.pack(
+            *_ARP_ETHERNET_IPV4,
+            ArpOperation.REQUEST,
+            mac,
+            source.packed,
+            target_mac,
+            address.packed,
+        )
+        return _ETHERNET.pack(to or BROADCAST, mac, ETHERTYPE_ARP) + body
+    if not isinstance(source, IPv6Address) or not isinstance(address, IPv6Address):
+        raise ValueError(f"{source} cannot ask for {address}: name two of one family")
+    group = IPv6Address(_SOLICITED_NODE + address.packed[13:])
+    option = _LINK_OPTION.pack(_SOURCE_LINK, 1, mac)
+    return _neighbour(mac, _SOLICITATION, 0, address, source, address if to else group, option, to)
+
+
 def gratuitous_arp(mac: bytes, address: IPv4Address) -> bytes:
     """A broadcast ARP request of an address for itself (RFC 5227 section 3: a request reaches
     caches that ignore replies nobody asked for), laid out as keepalived's: target MAC all ones."""
@@ -227,11 +248,13 @@ def _neighbour(
     source: IPv6Address,
     destination: IPv6Address,
     body: bytes,
+    to: bytes = b"",
 ) -> bytes:
     message = bytearray(_NEIGHBOUR.pack(kind, 0, 0, flags, target.packed) + body)
     _WORD.pack_into(message, 2, _checksum(source, destination, bytes(message)))
     # RFC 2464 section 7: the group's last four octets after 33:33.
-    ethernet = _ETHERNET.pack(b"\x33\x33" + destination.packed[12:], mac, ETHERTYPE_IPV6)
+    link = to or b"\x33\x33" + destination.packed[12:]
+    ethernet = _ETHERNET.pack(link, mac, ETHERTYPE_IPV6)
     header = _IPV6.pack(
         _IPV6_VERSION,
         len(message),

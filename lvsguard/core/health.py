@@ -82,6 +82,9 @@ class Hint:
     """One line for people, such as ``closed after 12.3 s``."""
     at: float = 0.0
     """Monotonic seconds."""
+    silent: bool = False
+    """Whether the host itself says nothing on its link: where a probe cannot reach it either, two
+    witnesses agree, and no second probe is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,8 @@ def step(
 
     The first success makes an unknown realserver up (a safe start must be quick too); otherwise
     ``rise`` successes or ``fall`` failures in a row change the verdict. A definite failure needs
-    no second. A probe that failed on the director's own side changes nothing.
+    no second, nor has one of a host that is silent on its link. A probe that failed on the
+    director's own side changes nothing.
     """
     if result.failure is FailureClass.LOCAL:
         return health
@@ -131,7 +135,7 @@ def step(
     verdict = health.verdict
     if result.ok and (verdict is Verdict.UNKNOWN or successes >= timing.rise):
         verdict = Verdict.UP
-    elif not result.ok and (failures >= timing.fall or result.failure in DEFINITE):
+    elif not result.ok and (failures >= timing.fall or _definite(result, hint)):
         verdict = Verdict.DOWN
     if verdict is health.verdict:
         since, hint = health.since, health.hint
@@ -139,6 +143,12 @@ def step(
         since = now
     cause = _graver(health.cause, result) if verdict is Verdict.DOWN else None
     return Health(verdict, since, successes, failures, result, cause, hint, health.note)
+
+
+def _definite(result: Result, hint: Hint | None) -> bool:
+    if result.failure is FailureClass.HOST_DEAD and hint is not None and hint.silent:
+        return True
+    return result.failure in DEFINITE
 
 
 def _graver(cause: Result | None, result: Result) -> Result | None:

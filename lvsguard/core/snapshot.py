@@ -78,6 +78,8 @@ class RealserverStatus:
     overrides: tuple[Override, ...]
     agent: AgentStatus | None = None
     """None: it has none."""
+    notes: tuple[str, ...] = ()
+    """Which detectors do not look at it, and why; one line each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.server import AdminServer
 from lvsguard.controller import Controller
+from lvsguard.controller.neighbours import Neighbours
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.standing import Standings
 from lvsguard.controller.sync import wanted_sync
@@ -76,12 +77,14 @@ class House:
                 self._controller.book.put(override)
         standings = Standings(config, self._controller.book, self._controller.pulse)
         self._elections = Elections(config, standings, emit=self.emit)
+        self._neighbours = Neighbours(self.emit)
         self._probers = Probers(
             config.probers,
             record=self._controller.record,
             tally=self._tally,
             died=self._prober_died,
             heard=self._controller.hear,
+            met=self._neighbours.met,
         )
         self._view = LiveView(
             self._controller,
@@ -144,6 +147,8 @@ class House:
         steps = await self._controller.reload(config)
         self._elections.configure(config)
         self._configure_probers()
+        checks = self._controller.book.checks
+        self._neighbours.keep(frozenset(check.address for check in checks))
         self._catch_up()
         if ignored := _needs_restart(before, config):
             log.LOGGER.warning("changed, and in force after a restart: %s", ", ".join(ignored))

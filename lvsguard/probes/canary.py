@@ -303,7 +303,7 @@ class Canary:
     def _note(self, why: str) -> None:
         text = f"no canary for now: {why}; canary = false in the check does without" if why else ""
         for check in self.checks:
-            check.note(text)
+            check.note("canary", text)
 
     def _pause(self, pause: float) -> None:
         """Many may have ended at once: they do not come back at once."""

@@ -146,6 +146,11 @@ class Connection:
         self._eof = False
         self._unsent = talk.request
 
+    @property
+    def reached(self) -> bool:
+        """See ``kinds.Probe``."""
+        return self._connected
+
     def start(self) -> None:
         """Connect. What fails at once is the director's own fault, and is done with at once."""
         own = self._target.own

@@ -117,6 +117,11 @@ class HttpsProbe:
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(_surface)
 
+    @property
+    def reached(self) -> bool:
+        """See ``kinds.Probe``; while it waits for its turn it has missed nothing."""
+        return self.deadline == math.inf or self._is_connected()
+
     def cancel(self) -> None:
         """End it without a result."""
         self._cancelled = True

@@ -22,6 +22,10 @@ class Probe(Protocol):
     deadline: float
     """When its time is over (monotonic); infinite while it waits for its turn."""
 
+    @property
+    def reached(self) -> bool:
+        """Whether there is a connection: then the host is alive."""
+
     def expire(self, lateness: float) -> None:
         """End it for its deadline passed, ``lateness`` seconds ago; it is done at once or soon."""
 

@@ -15,6 +15,7 @@ import msgspec
 
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Standing
 from lvsguard.core.config import (
+    ArpSpec,
     CanarySpec,
     Check,
     CheckKind,
@@ -24,11 +25,12 @@ from lvsguard.core.config import (
     TlsSpec,
     VipPath,
 )
+from lvsguard.core.frame import mac_text
 from lvsguard.core.health import Health, Timing
-from lvsguard.core.model import Tunnel
+from lvsguard.core.model import IPAddress, Tunnel
 from lvsguard.core.tally import BUCKETS, Tally
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raise it with every change here; the two sides always come from one installation."""
 FRAME_MAX: Final = 1 << 24
 """Bytes of a frame."""
@@ -56,6 +58,15 @@ class Path(msgspec.Struct, frozen=True, array_like=True):
     tunnel: Tunnel | None
 
 
+class Arp(msgspec.Struct, frozen=True, array_like=True):
+    """An ``ArpSpec`` on the wire."""
+
+    interval: float
+    tries: int
+    interface: str
+    source: str | None
+
+
 class Spec(msgspec.Struct, frozen=True, array_like=True):
     """A ``CheckSpec`` on the wire."""
 
@@ -69,6 +80,7 @@ class Spec(msgspec.Struct, frozen=True, array_like=True):
     tcp: TcpSpec | None
     canary: CanarySpec | None
     path: Path | None
+    arp: Arp | None
 
 
 class Added(msgspec.Struct, frozen=True, array_like=True):
@@ -154,8 +166,14 @@ class Heartbeat(msgspec.Struct, frozen=True, array_like=True, tag=True):
     trouble: str
 
 
+class Met(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """To the controller: addresses, and the MAC addresses that answer for them."""
+
+    hosts: list[tuple[str, bytes]]
+
+
 ToProber = Hello | Configure | ProbeNow
-ToController = Hello | Verdicts | Words | Counts | Heartbeat
+ToController = Hello | Verdicts | Words | Counts | Heartbeat | Met
 
 _encoder = msgspec.msgpack.Encoder()
 _to_prober: msgspec.msgpack.Decoder[ToProber] = msgspec.msgpack.Decoder(ToProber)
@@ -273,6 +291,15 @@ def tally(counted: Counted, check: Check) -> Tally:
     return Tally(check, counted.codes, counted.seconds, counted.buckets, counted.last)
 
 
+def macs(message: Met) -> Iterator[tuple[IPAddress, str]]:
+    """Read which MAC address is whose; ``MessageError`` where it makes no sense."""
+    try:
+        for address, mac in message.hosts:
+            yield ip_address(address), mac_text(mac)
+    except ValueError as error:
+        raise MessageError(f"an address that makes no sense: {error}") from error
+
+
 def chunks(items: Sequence[_T], size: int = CHUNK) -> Iterator[Sequence[_T]]:
     """Cut a sequence into parts of at most ``size``."""
     for start in range(0, len(items), size):
@@ -322,7 +349,22 @@ def _spec(spec: CheckSpec) -> Spec:
         spec.tcp,
         spec.canary,
         path,
+        _arp(spec.arp),
     )
+
+
+def _arp(spec: ArpSpec | None) -> Arp | None:
+    if spec is None:
+        return None
+    source = None if spec.source is None else str(spec.source)
+    return Arp(spec.interval, spec.tries, spec.interface, source)
+
+
+def _arp_spec(spec: Arp | None) -> ArpSpec | None:
+    if spec is None:
+        return None
+    source = None if spec.source is None else ip_address(spec.source)
+    return ArpSpec(spec.interval, spec.tries, spec.interface, source)
 
 
 def _check_spec(spec: Spec) -> CheckSpec:
@@ -339,4 +381,5 @@ def _check_spec(spec: Spec) -> CheckSpec:
         spec.tcp,
         spec.canary,
         path,
+        _arp_spec(spec.arp),
     )

@@ -21,6 +21,7 @@ from typing import Final
 from lvsguard.core.agent import Agent, Standing
 from lvsguard.core.config import Check, CheckKind
 from lvsguard.core.health import Health
+from lvsguard.core.model import IPAddress
 from lvsguard.core.tally import Tally
 from lvsguard.probes import message
 from lvsguard.probes.channel import Channel
@@ -62,6 +63,7 @@ Record = Callable[[Check, Health], None]
 Count = Callable[[Sequence[Tally]], None]
 Heard = Callable[[Agent, Standing], None]
 Died = Callable[[int, str, int], None]
+Met = Callable[[IPAddress, str], None]
 
 
 def _unheard(_agent: Agent, _standing: Standing) -> None:
@@ -90,6 +92,7 @@ class _Listeners:
     tally: Count
     died: Died
     heard: Heard
+    met: Met
 
 
 class Probers:
@@ -97,7 +100,8 @@ class Probers:
 
     ``record(check, health)`` is called at a check's first verdict, at each change of it, and, at
     most once a second, when only the reason changed. ``tally(tallies)`` gets what was counted,
-    about each second. ``died(prober, how, checks)`` is told of each process that ended.
+    about each second. ``died(prober, how, checks)`` is told of each process that ended,
+    ``met(address, mac)`` which MAC address answers for a realserver, first and when it changes.
     ``heard(agent, standing)`` is called when what is known of an agent changed.
     """
 
@@ -109,11 +113,12 @@ class Probers:
         tally: Count,
         died: Died,
         heard: Heard = _unheard,
+        met: Met = lambda address, mac: None,
         command: Sequence[str] = COMMAND,
         silence: float = SILENCE_MAX_S,
     ) -> None:
         """Args: command: starts a process, before its one argument; silence: seconds."""
-        listeners = _Listeners(record, tally, died, heard)
+        listeners = _Listeners(record, tally, died, heard, met)
         self._workers = [
             _Worker(index, listeners, command, silence) for index in range(max(count, 1))
         ]
@@ -355,6 +360,9 @@ class _Worker:
             ]
             if tallies:
                 self._tell.tally(tallies)
+        elif isinstance(received, message.Met):
+            for address, mac in message.macs(received):
+                self._tell.met(address, mac)
         elif isinstance(received, Heartbeat):
             self._hear(received)
 

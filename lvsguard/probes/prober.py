@@ -17,6 +17,7 @@ from lvsguard.core.agent import Standing
 from lvsguard.core.config import Check, CheckKind
 from lvsguard.core.health import Health
 from lvsguard.probes.agent import Agents, Say
+from lvsguard.probes.arp import Arp, Met
 from lvsguard.probes.canaries import Canaries
 from lvsguard.probes.engine import Engine
 from lvsguard.probes.hints import Hints
@@ -70,9 +71,10 @@ class Prober:
         say: Say = _unheard,
         limit: int = 1000,
         kinds: Mapping[CheckKind, Ready] = KINDS,
+        met: Met = lambda address, mac: None,
     ) -> None:
         """Args: say: is told what agents say; limit: sockets at most, canaries included; due
-        probes beyond it wait in order."""
+        probes beyond it wait in order; met: is told which MAC address is whose."""
         self.engine = engine
         self.report = report
         self.limit = max(limit, 1)
@@ -87,6 +89,7 @@ class Prober:
         self.hints = Hints(engine, BURST_S)
         self.canaries = Canaries(engine, self.hints, self.limit // 2, self._shift)
         self.agents = Agents(self, say)
+        self.arp = Arp(engine, self.hints, met)
         self._running: dict[int, Running] = {}
         self._waiting: deque[Launched] = deque()
         self._releasing = False
@@ -99,6 +102,7 @@ class Prober:
         running = Running(self, number, check, health)
         self._running[number] = running
         self.canaries.join(running, check)
+        self.arp.join(running, check)
         running.begin()
 
     def remove(self, number: int) -> None:
@@ -107,6 +111,7 @@ class Prober:
         running = self._running.pop(number, None)
         if running is not None:
             self.canaries.leave(running)
+            self.arp.leave(running)
             running.end()
 
     def probe_now(self, numbers: Collection[int], delays: Sequence[float] = BURST_S) -> None:
@@ -145,6 +150,7 @@ class Prober:
         self.hints.close()
         self.canaries.close()
         self.agents.close()
+        self.arp.close()
         for running in self._running.values():
             running.end()
         self._running.clear()

@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 
 from lvsguard.core.agent import Standing
 from lvsguard.core.health import Health
+from lvsguard.core.model import IPAddress
 from lvsguard.probes import message
 from lvsguard.probes.channel import Channel
 from lvsguard.probes.engine import Engine, Loop
@@ -28,6 +29,7 @@ from lvsguard.probes.message import (
     Heartbeat,
     Hello,
     MessageError,
+    Met,
     ProbeNow,
     Verdicts,
     Words,
@@ -47,12 +49,13 @@ class Child:
 
     def __init__(self, engine: Engine) -> None:
         limit = raise_file_limit() - SPARE_FDS
-        self._prober = Prober(engine, self._report, say=self._say, limit=limit)
+        self._prober = Prober(engine, self._report, say=self._say, limit=limit, met=self._meet)
         self._channel: Channel | None = None
         self._greeted = False
         self._news: dict[int, Health] = {}
         """The latest of each check only, so that it stays small while nobody listens."""
         self._words: dict[int, Standing] = {}
+        self._met: dict[IPAddress, bytes] = {}
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until the other end is gone; ``MessageError`` where it talks nonsense."""
@@ -93,7 +96,7 @@ class Child:
         gc.freeze()
 
     def _report(self, number: int, health: Health) -> None:
-        if not self._news:
+        if not self._news and not self._met:
             asyncio.get_running_loop().call_soon(self._send_news)
         self._news[number] = health
 
@@ -102,10 +105,18 @@ class Child:
             asyncio.get_running_loop().call_soon(self._send_news)
         self._words[number] = standing
 
+    def _meet(self, address: IPAddress, mac: bytes) -> None:
+        if not self._news and not self._met:
+            asyncio.get_running_loop().call_soon(self._send_news)
+        self._met[address] = mac
+
     def _send_news(self) -> None:
         channel = self._channel
         if channel is None or not channel.clear:
             return  # the next beat tries again
+        hosts, self._met = [(str(a), mac) for a, mac in self._met.items()], {}
+        for hosts_part in message.chunks(hosts):
+            channel.send(Met(list(hosts_part)))
         news, self._news = list(self._news.items()), {}
         for part in message.chunks(news):
             channel.send(Verdicts(list(part)))

@@ -17,6 +17,7 @@ from lvsguard.core.config import Check
 from lvsguard.core.health import FailureClass, Health, Hint, Result, Verdict
 from lvsguard.core.tally import BUCKETS
 from lvsguard.probes.kinds import Probe, ready
+from lvsguard.probes.outcome import seconds
 
 if TYPE_CHECKING:
     from lvsguard.probes.prober import Prober
@@ -52,6 +53,8 @@ class Running:
         "_hint",
         "_hinted",
         "_last",
+        "_notes",
+        "_patience",
         "_phased",
         "_probe",
         "_prober",
@@ -93,6 +96,10 @@ class Running:
         self._hint: Hint | None = None
         """The first hint of those that no success has shown to mean nothing."""
         self._burst: tuple[float, ...] = ()
+        self._patience = math.inf
+        """Seconds that a probe may take to connect: few while the host is silent on its link."""
+        self._notes: dict[str, str] = {}
+        """By detector."""
         self._told: Result | None = self.health.result
         """The result of the last report."""
         self._told_note = self.health.note
@@ -137,8 +144,23 @@ class Running:
         """See ``watched.Watched``."""
         return self.up and self.health.failures == 0 and self._last > when
 
-    def note(self, text: str) -> None:
+    def silent(self, hint: Hint, patience: float) -> None:
         """See ``watched.Watched``."""
+        first = self._hint or hint
+        self._hint = replace(hint, at=min(first.at, hint.at), silent=True)
+        self._patience = patience
+        self._rearm()
+
+    def heard(self) -> None:
+        """See ``watched.Watched``."""
+        self._patience = math.inf
+        if self._hint is not None and self._hint.silent:
+            self._hint = None
+
+    def note(self, detector: str, text: str) -> None:
+        """See ``watched.Watched``."""
+        self._notes[detector] = text
+        text = "; ".join(filter(None, self._notes.values()))
         if text != self.health.note:
             self.health = replace(self.health, note=text)
             self._prober.restless.add(self)
@@ -159,7 +181,9 @@ class Running:
         """
         now = self._prober.engine.now
         probe = self._probe
-        if probe is not None and probe.deadline <= now:
+        if probe is not None and self._unreached() <= now:
+            self._dead(now)
+        elif probe is not None and probe.deadline <= now:
             probe.expire(now - probe.deadline)
         elif self._burst and self._burst[0] <= now:
             self._burst = tuple(due for due in self._burst if due > now)
@@ -234,8 +258,10 @@ class Running:
                 prober.restless.add(self)
             if result.failure is FailureClass.TIMEOUT and result.code != "L4TOUT":
                 prober.canaries.starved(self)
-        if hint is not None and result.ok and not self._burst:
-            self._hint = None
+        if result.ok:
+            self._patience = math.inf
+            if hint is not None and (hint.silent or not self._burst):
+                self._hint = None
         self._schedule(now)
         prober.landed()
 
@@ -276,7 +302,7 @@ class Running:
         due = self._burst[0] if self._burst else math.inf
         if self._probe is not None:
             now = self._prober.engine.now
-            due = min(due, self._probe.deadline, now + self._timing.timeout)
+            due = min(due, self._unreached(), self._probe.deadline, now + self._timing.timeout)
             pause = core.delay(self.health, self._timing) if self._regular else 0.0
             if now < self._due + pause < due:
                 due = self._due + pause
@@ -288,6 +314,21 @@ class Running:
         if not (self.alarm and self._rings <= due) and due < math.inf:
             self._rings = due
             self._prober.engine.wake(due, self)
+
+    def _unreached(self) -> float:
+        """When the probe under way has waited long enough for a host that is silent."""
+        probe = self._probe
+        if probe is None or self._patience == math.inf or probe.reached:
+            return math.inf
+        return self.started + self._patience
+
+    def _dead(self, now: float) -> None:
+        """Neither the probe nor the link gets an answer."""
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            probe.cancel()
+        reason = f"no connection within {seconds(self._patience)}, and the host is silent"
+        self._done(Result(False, "L4TOUT", reason, now - self.started, FailureClass.HOST_DEAD))
 
     def _abandon(self) -> None:
         probe, self._probe = self._probe, None

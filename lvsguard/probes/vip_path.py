@@ -128,6 +128,13 @@ class VipProbe:
         """What went wrong there, while the own address is asked."""
         self._plain: Probe | None = None
 
+    @property
+    def reached(self) -> bool:
+        """See ``kinds.Probe``."""
+        if self._plain is not None:
+            return self._plain.reached
+        return self._vip is not None and self._vip.connected
+
     def start(self) -> None:
         """Ask on the VIP."""
         talk = self._check.open()

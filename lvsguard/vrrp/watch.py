@@ -10,19 +10,17 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterable, Iterator, Set
-from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from os import strerror
-from struct import Struct
 from typing import Final
 
-from lvsguard.core.bpf import DROP_ALL, one_of
-from lvsguard.core.frame import ETHERTYPE_ARP, Neighbour, mac_text, parse_arp, parse_neighbour
+from lvsguard.core.bpf import one_of
+from lvsguard.core.frame import Neighbour, mac_text, parse_arp
 from lvsguard.core.model import IPAddress
+from lvsguard.kernel import neighbour_socket
 from lvsguard.kernel.interface_watch import InterfaceState
 from lvsguard.kernel.port import KernelError
-from lvsguard.kernel.socket_filter import attach
 from lvsguard.vrrp.announce import Rhythm
 
 QUESTIONS: Final = Rhythm(repeat=0, delay=1.0, repeat_again=1, refresh=30.0, refresh_repeat=1)
@@ -31,16 +29,8 @@ taken over, and every half minute. Not at once: the old master, which lets go wh
 advert, would answer, by ND to all nodes, and undo the announcement."""
 BATCH: Final = 64
 """Packets that one ``read`` takes of each kind."""
-RECEIVE_BUFFER: Final = 64 << 10
 
 _FRAME_MAX: Final = 256
-_MESSAGE_MAX: Final = 1500
-_ICMP6_FILTER: Final = 1
-_ADVERTISEMENT: Final = 136
-_FILTER: Final = Struct("=8I")
-_PKTINFO6: Final = Struct("=16si")
-_INT: Final = Struct("=i")
-_CONTROL: Final = socket.CMSG_SPACE(_PKTINFO6.size) + socket.CMSG_SPACE(_INT.size)
 _ARP_SENDER: Final = 28
 """Offset of the sender's address in a frame."""
 _TARGET_END: Final = 20
@@ -149,25 +139,15 @@ class ClaimWatch:
     def _neighbour_claims(self, sock: socket.socket) -> Iterator[Claim | None]:
         for _ in range(BATCH):
             try:
-                message, control, _flags, sender = sock.recvmsg(_MESSAGE_MAX, _CONTROL)
+                neighbour = neighbour_socket.receive(sock)
             except OSError:
                 return
-            destination, hops = IPv6Address(0), 0
-            for level, kind, data in control:
-                if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
-                    destination = IPv6Address(data[:16])
-                elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT):
-                    hops = _INT.unpack(data)[0]
-            source = IPv6Address(sender[0].partition("%")[0])
-            neighbour = parse_neighbour(message, source, destination, hops)
             yield claim_in_neighbour(neighbour, self._vips, self._own_macs)
 
     def _open_arp(self, state: InterfaceState) -> socket.socket:
         words = [int(one) for one in self._vips if isinstance(one, IPv4Address)]
-        sock = self._open(socket.AF_PACKET, 0)
+        sock = neighbour_socket.arp(state.name, one_of(words, _ARP_SENDER))
         try:
-            attach(sock, one_of(words, _ARP_SENDER))
-            sock.bind((state.name, ETHERTYPE_ARP))
             self._poll.register(sock.fileno(), select.EPOLLIN)
         except BaseException:
             sock.close()
@@ -176,30 +156,12 @@ class ClaimWatch:
 
     def _open_icmp(self, state: InterfaceState) -> socket.socket:
         words = {int(one) & 0xFFFF_FFFF for one in self._vips if isinstance(one, IPv6Address)}
-        blocked = [0xFFFF_FFFF] * 8
-        blocked[_ADVERTISEMENT >> 5] &= ~(1 << (_ADVERTISEMENT & 31))
-        sock = self._open(socket.AF_INET6, socket.IPPROTO_ICMPV6)
+        sock = neighbour_socket.advertisements(state.name, one_of(sorted(words), _TARGET_END))
         try:
-            attach(sock, DROP_ALL)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, state.name.encode() + b"\0")
-            with suppress(BlockingIOError):
-                while sock.recv(1):
-                    pass
-            ip6 = socket.IPPROTO_IPV6
-            sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, _FILTER.pack(*blocked))
-            sock.setsockopt(ip6, socket.IPV6_RECVHOPLIMIT, 1)
-            sock.setsockopt(ip6, socket.IPV6_RECVPKTINFO, 1)
-            attach(sock, one_of(sorted(words), _TARGET_END))
             self._poll.register(sock.fileno(), select.EPOLLIN)
         except BaseException:
             sock.close()
             raise
-        return sock
-
-    def _open(self, family: int, protocol: int) -> socket.socket:
-        kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         return sock
 
     def _close_sockets(self) -> None:

@@ -200,7 +200,8 @@ def test_a_server_that_hangs_is_out_within_interval_and_timeout(seed: Seed) -> N
 
 
 def test_a_host_that_goes_silent_is_found_long_before_the_next_probe(seed: Seed) -> None:
-    check = '{ kind = "http", path = "/health", interval = "300s", timeout = "1s" }'
+    keys = 'kind = "http", path = "/health", interval = "300s", timeout = "1s", arp = false'
+    check = f"{{ {keys} }}"
     seed.director.configure(Setup(services=(Service(check=check),)))
     seed.director.client.reload()
     seed.director.wait_for_verdicts(rs1="up", rs2="up")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from lvsguard.config.load import load, loads
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec
 from lvsguard.core.config import (
+    ArpSpec,
     CanarySpec,
     Check,
     CheckKind,
@@ -57,6 +58,7 @@ def test_the_example_is_the_seed_network() -> None:
         own=ip_address("10.0.0.41"),
         http=HttpSpec(path="/health", expect_status=frozenset({200})),
         canary=CanarySpec(),
+        arp=ArpSpec(interface="eth0", source=ip_address("10.0.0.41")),
     )
     config = load(EXAMPLE, interfaces=HOST)
     assert config == Config(
@@ -222,6 +224,7 @@ def test_every_key_of_a_check_arrives() -> None:
         fall = 4
         port = 8443
         canary = { port = 8080 }
+        arp = { interval = "100ms", tries = 5 }
         source = "10.0.0.41"
         method = "POST"
         path = "/health?full=1"
@@ -262,8 +265,14 @@ def test_every_key_of_a_check_arrives() -> None:
         ),
         TlsSpec(True, "cert.example.org", "/etc/ssl/ca.pem"),
         canary=CanarySpec(8080),
+        arp=ArpSpec(0.1, 5),
     )
-    second = CheckSpec(CheckKind.TCP, tcp=TcpSpec(b"PING\r\n", "é".encode()), canary=CanarySpec())
+    second = CheckSpec(
+        CheckKind.TCP,
+        tcp=TcpSpec(b"PING\r\n", "é".encode()),
+        canary=CanarySpec(),
+        arp=ArpSpec(),
+    )
     assert service.realservers[0].checks == (Check(WEB1, 8443, first), Check(WEB1, 80, second))
 
 
@@ -293,6 +302,40 @@ def test_a_check_has_a_canary_unless_it_is_told_or_the_service_is_not_tcp(
         """
     )
     assert service.realservers[0].checks[0].spec.canary == canary
+
+
+@pytest.mark.parametrize(
+    ("written", "address", "arp"),
+    [
+        ("", "10.0.0.42", ArpSpec(interface="eth0", source=ip_address("10.0.0.41"))),
+        ("arp = true", "10.0.0.42", ArpSpec(interface="eth0", source=ip_address("10.0.0.41"))),
+        (
+            'source = "10.0.0.41"',
+            "10.0.0.42",
+            ArpSpec(interface="eth0", source=ip_address("10.0.0.41")),
+        ),
+        ("arp = { tries = 2 }", "192.0.2.42", ArpSpec(tries=2)),
+        ("", "192.0.2.42", ArpSpec()),
+        ("", "127.0.0.1", ArpSpec()),
+        ("arp = false", "10.0.0.42", None),
+    ],
+)
+def test_a_host_is_asked_by_arp_where_it_is_on_a_link_unless_it_is_told_otherwise(
+    written: str, address: str, arp: ArpSpec | None
+) -> None:
+    text = (
+        SERVICE
+        + f"""
+        [service.check]
+        kind = "tcp"
+        {written}
+        [[service.realserver]]
+        address = "{address}"
+        """
+    )
+    interfaces = {**HOST, "lo": [ip_interface("127.0.0.1/8")]}
+    (service,) = loads(text, interfaces=interfaces).services
+    assert service.realservers[0].checks[0].spec.arp == arp
 
 
 @pytest.mark.parametrize(

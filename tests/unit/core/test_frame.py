@@ -97,3 +97,35 @@ def test_mac_addresses_are_read_and_written() -> None:
     for wrong in ("", "02:00", "02:00:00:00:00:00:29", "0200:00000029"):
         with pytest.raises(ValueError, match=r"write it like|non-hexadecimal"):
             frame.mac_bytes(wrong)
+
+
+def test_a_question_names_who_asks_so_that_the_answer_comes_back() -> None:
+    own, asked = IPv4Address("10.0.0.41"), IPv4Address("10.0.0.42")
+    to = bytes.fromhex("02000000002a")
+    for whom, ethernet in ((b"", frame.BROADCAST), (to, to)):
+        raw = frame.request(MAC, own, asked, whom)
+        arp = frame.parse_arp(raw)
+        assert arp is not None
+        assert raw[:6] == ethernet
+        assert (arp.operation, arp.sender, arp.target) == (ArpOperation.REQUEST, own, asked)
+        assert (arp.sender_mac, arp.source_mac) == (MAC, MAC)
+
+
+def test_a_question_over_ipv6_goes_to_one_host_or_to_its_group() -> None:
+    own, asked = IPv6Address("fd00::41"), IPv6Address("fd00::42")
+    to = bytes.fromhex("02000000002a")
+    for whom, link, destination in (
+        (b"", "3333ff000042", IPv6Address("ff02::1:ff00:42")),
+        (to, "02000000002a", asked),
+    ):
+        raw = frame.request(MAC, own, asked, whom)
+        found = frame.parse_neighbour_frame(raw)
+        assert found is not None
+        assert raw[:6].hex() == link
+        assert (found.advertisement, found.target, found.mac) == (False, asked, MAC)
+        assert (found.source, found.destination) == (own, destination)
+
+
+def test_a_question_across_families_is_an_error() -> None:
+    with pytest.raises(ValueError, match="name two of one family"):
+        frame.request(MAC, IPv4Address("10.0.0.41"), IPv6Address("fd00::42"))

@@ -159,3 +159,12 @@ def test_a_realserver_in_transition_is_probed_at_the_fast_interval(health: Healt
 
 def test_a_failure_on_the_directors_side_does_not_speed_probes_up() -> None:
     assert delay(after(UP, LOCAL), TIMING) == 10.0
+
+
+def test_a_dead_host_is_definite_where_its_link_is_silent_too() -> None:
+    up = Health(Verdict.UP)
+    silent = Hint("arp", "silent", 1.0, silent=True)
+    assert step(up, DEAD, TIMING, 1.0, silent).verdict is Verdict.DOWN
+    for result, hint in ((DEAD, Hint("arp", "silent", 1.0)), (DEAD, None), (SLOW, silent)):
+        assert step(up, result, TIMING, 1.0, hint).verdict is Verdict.UP
+    assert step(up, GOOD, TIMING, 1.0, silent).verdict is Verdict.UP

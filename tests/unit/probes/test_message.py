@@ -183,7 +183,7 @@ def test_another_version_is_an_error_that_says_what_to_do() -> None:
 
 
 def test_a_check_that_makes_no_sense_is_an_error() -> None:
-    spec = Spec(CheckKind.TCP, Timing(), None, None, None, None, None, None, None, None)
+    spec = Spec(CheckKind.TCP, Timing(), None, None, None, None, None, None, None, None, None)
     for added in (
         message.Added(1, "not an address", 80, 0),
         message.Added(1, "10.0.0.1", 80, 5),
@@ -216,10 +216,10 @@ async def test_a_channel_ends_at_garbage_and_tells_what_it_was() -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         channel = await Channel.on(ours, lambda frame: check_version(decode_to_prober(frame)))
-        theirs.send(encode(Hello(5)))
+        theirs.send(encode(Hello(message.VERSION + 1)))
         error = await asyncio.wait_for(channel.lost, 5)
         assert isinstance(error, MessageError)
-        assert "speaks version 5" in str(error)
+        assert f"speaks version {message.VERSION + 1}" in str(error)
         theirs.setblocking(True)
         assert theirs.recv(1) == b""
 

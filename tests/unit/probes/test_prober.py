@@ -79,6 +79,10 @@ class Waiting:
         self._asked.under_way -= 1
         self._done(result)
 
+    @property
+    def reached(self) -> bool:
+        return False
+
     def expire(self, lateness: float) -> None:
         self.finish(Result(False, "L7TOUT", "nothing", 1.0, FailureClass.TIMEOUT))
 
