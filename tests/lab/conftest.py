@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.director_seed import Seed, seed_under_lvsguard
+from tests.support.pace import Stillness, stillness
 from tests.support.topology import Network, seed_network
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ def network(request: pytest.FixtureRequest, artifacts: Path) -> Iterator[Network
         yield network
         if request.node.stash.get(_failed, False):
             network.save_tables()
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Iterator[Stillness]:
+    """How long the guest itself stood still during the test: a bound in seconds allows for it."""
+    with stillness(tmp_path) as watched:
+        yield watched
 
 
 @pytest.fixture(scope="module")

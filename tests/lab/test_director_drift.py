@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.support.director import Director
     from tests.support.director_seed import Seed
+    from tests.support.pace import Stillness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
@@ -87,7 +88,9 @@ def test_a_cleared_table_is_mended_and_what_is_not_owned_is_not_made_again(
     tell("-C", mended_s=mended_s)
 
 
-def test_a_deleted_vip_is_back_within_50_ms_and_no_connection_notices(seed: Seed) -> None:
+def test_a_deleted_vip_is_back_within_50_ms_and_no_connection_notices(
+    seed: Seed, still: Stillness
+) -> None:
     director, since, times = seed.director, wall(), 5
     monitor = monitor_addresses(director.host)
     pings = start_pings(seed.client, SERVICE, 10)
@@ -100,7 +103,7 @@ def test_a_deleted_vip_is_back_within_50_ms_and_no_connection_notices(seed: Seed
     requests, connections = load.stop(), pings.stop()
     gaps = monitor.gaps_s(f"{VIP}/24")
     assert len(gaps) == times
-    assert max(gaps) <= 0.05
+    assert max(gaps) <= 0.05 + still.longest_s()
     assert len(director.events("drift", since)) == times
     assert director.metric("drift_repairs_total", kind="address") == repairs + times
     assert failures(requests) == []

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.director import Director
+from tests.support.pace import slowness
 from tests.support.processes import wait_until
 from tests.support.topology_web import start_web
 
@@ -27,9 +28,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(240)]
 MEMBERS = 10
 WINDOW_S = 15.0
 START_S, LATE_S = 15.0, 0.05
-CALL_S = 16e-6
-"""Of a system call in the guest where the bounds hold as they stand; on a slower one they stretch
-with it. What a machine shows without that is in docs/benchmarks.md."""
+"""On a slow guest they stretch. What a machine shows without that is in docs/benchmarks.md."""
 _TICK = os.sysconf("SC_CLK_TCK")
 _BUCKET = re.compile(r'lvsguard_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)')
 
@@ -172,19 +171,6 @@ def _steady(director: Director, count: int, start: Start) -> Figures:
         idle_late,
         rss,
     )
-
-
-def slowness() -> float:
-    """How much dearer a system call is than where the bounds were found to hold; at least 1.
-
-    To be asked while the guest is idle. The same guest on the same host was seen at 16 us a call on
-    one day and at 30 on another; and what else runs on the host takes its share.
-    """
-    calls = 30_000
-    begun = time.perf_counter()
-    for _ in range(calls):
-        os.getppid()
-    return max((time.perf_counter() - begun) / calls / CALL_S, 1.0)
 
 
 def late_timers(seconds: float) -> int:

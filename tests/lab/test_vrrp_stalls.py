@@ -6,10 +6,8 @@ some milliseconds, so what is measured under load stands beside what is measured
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import threading
 import time
 from itertools import pairwise
@@ -27,6 +25,8 @@ from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.pace import Stillness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
@@ -182,7 +182,7 @@ def many_services() -> list[Service]:
     ]
 
 
-def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair) -> None:
+def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair, still: Stillness) -> None:
     network = pair.network
     pair.one.configure(setup(150, interval=OFTEN))
     pair.one.client.reload()
@@ -192,9 +192,7 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair) -> None:
     idle_ms = idle.late_ms(OFTEN)
 
     since, busy = wall(), Adverts(network, "busy")
-    noise = network.client.start(
-        "noise", sys.executable, "-m", "tests.bench.timer_noise", str(BUSY_S)
-    )
+    begun = time.monotonic()
     pair.one.configure(setup(150, *many_services(), interval=OFTEN))
     end, scrapes = time.monotonic() + BUSY_S, [0]
 
@@ -210,8 +208,7 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair) -> None:
     scraper.join()
     probes = sum(pair.one.metrics()["lvsguard_probe_results_total"].values())
     busy_ms = busy.late_ms(OFTEN)
-    noise.wait()
-    noise_ms = json.loads(noise.text())["max"]
+    still_ms = still.longest_s(begun) * 1000
     tell(
         "adverts beside a busy controller",
         reload_of_1000_s=reloaded_s,
@@ -221,12 +218,12 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair) -> None:
         idle_max_ms=idle_ms[-1],
         busy_p50_ms=at(busy_ms, 0.5),
         busy_max_ms=busy_ms[-1],
-        timer_noise_ms=noise_ms,
+        guest_still_ms=still_ms,
     )
     pair.one.configure(setup(150))
     pair.one.client.reload()
     assert len(busy_ms) >= 0.9 * BUSY_S / OFTEN
     # What holds up the whole guest (its kernel cannot be preempted) holds up an idle real-time
     # process beside it as well.
-    assert busy_ms[-1] <= noise_ms + LATE_MS
+    assert busy_ms[-1] <= still_ms + LATE_MS
     assert pair.roles_since(since) == []
