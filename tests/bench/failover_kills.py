@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from tests.bench.failover_plays import PER_SECOND, TIMEOUT_S, outage
 from tests.bench.failover_systems import SERVICE
-from tests.bench.failover_watch import longest, spans
+from tests.bench.failover_watch import Span, longest, spans
 from tests.support.topology_load import failures, start_load
 
 if TYPE_CHECKING:
     from tests.bench.failover_stage import Stage
+    from tests.support.pace import Stillness
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,23 @@ class Kills:
     """The VIP on no living director, one for each death."""
     missing_else: float
     """The same at any other time, the longest."""
+    missing_else_still: float
+    """For how much of that the guest itself stood still."""
     doubled: float
     """The VIP on two living directors that hear each other, the longest."""
+    doubled_still: float
+    """For how much of that the guest itself stood still."""
+    still: float
+    """The longest that the guest stood still at once."""
     failed_at_returns: int
     """Requests that failed while director1 came back and preempted."""
     late_s: float
     """How late the client was at worst."""
 
 
-def kills(stage: Stage, interval: float, count: int, longest_s: float = inf) -> Kills:
+def kills(
+    stage: Stage, still: Stillness, interval: float, count: int, longest_s: float = inf
+) -> Kills:
     """Play so many deaths, or as many as begin within a time."""
     stage.begin(interval, sync=True)
     clock = time.time() - time.monotonic()
@@ -71,12 +80,21 @@ def kills(stage: Stage, interval: float, count: int, longest_s: float = inf) -> 
         outages.append(seen.seconds)
         missing.append(max(s.took_s for s in held if s.begin == died_at and not s.holders))
     deaths = {died_at for died_at, _ in rounds}
+    nobody = longest((s for s in held if s.begin not in deaths), 0)
+    both = longest(held, 2)
+
+    def stood_still(span: Span | None) -> float:
+        return still.within_s(span.begin - clock, span.end - clock) if span else 0.0
+
     return Kills(
         interval=interval,
         outages=outages,
         missing=missing,
-        missing_else=longest((s for s in held if s.begin not in deaths), 0),
-        doubled=longest(held, 2),
+        missing_else=nobody.took_s if nobody else 0.0,
+        missing_else_still=stood_still(nobody),
+        doubled=both.took_s if both else 0.0,
+        doubled_still=stood_still(both),
+        still=still.longest_s(begin - clock),
         failed_at_returns=len(failures(requests)) - in_rounds,
         late_s=max(request.late_s for request in requests),
     )

@@ -61,9 +61,10 @@ def spans(changes: Iterable[Change], begin: float, end: float) -> list[Span]:
     return found
 
 
-def longest(found: Iterable[Span], holders: int) -> float:
-    """The longest span with so many holders, 0.0 when there was none."""
-    return max((span.took_s for span in found if len(span.holders) == holders), default=0.0)
+def longest(found: Iterable[Span], holders: int) -> Span | None:
+    """The longest span with so many holders, if there was one."""
+    of_these = (span for span in found if len(span.holders) == holders)
+    return max(of_these, key=lambda span: span.took_s, default=None)
 
 
 @dataclass(slots=True)

@@ -49,8 +49,15 @@ class Stillness:
 
     def longest_s(self, since: float = 0.0) -> float:
         """How late it was at most since a moment (monotonic)."""
+        return max((late for at, late in self._told() if at >= since), default=0.0)
+
+    def within_s(self, begin: float, end: float) -> float:
+        """For how much of a time (monotonic) it was late."""
+        return sum(max(0.0, min(end, at + late) - max(begin, at)) for at, late in self._told())
+
+    def _told(self) -> list[tuple[float, float]]:
         told = [line.split() for line in self.process.text().splitlines()]
-        return max((float(late) for at, late in told if float(at) >= since), default=0.0)
+        return [(float(at), float(late)) for at, late in told]
 
 
 @contextmanager

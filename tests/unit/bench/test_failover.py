@@ -32,8 +32,9 @@ def test_spans_tell_who_held_the_vip_when() -> None:
         Span(6.0, 6.5, frozenset({ONE, TWO})),
         Span(6.5, 9.0, frozenset({ONE})),
     ]
-    assert longest(found, 0) == 1.0
-    assert longest(found, 2) == 0.5
+    nobody, both = longest(found, 0), longest(found, 2)
+    assert nobody == Span(3.0, 4.0, frozenset())
+    assert both == Span(6.0, 6.5, frozenset({ONE, TWO}))
 
 
 def test_a_dead_director_holds_nothing_until_it_adds_the_vip_again() -> None:
