@@ -15,6 +15,7 @@ from lvsguard.config.own_address import OwnAddresses
 from lvsguard.config.review import Interfaces
 from lvsguard.config.schema import Document, RealserverTable, ServiceTable, VipTable
 from lvsguard.config.service_key import (
+    can_be_watched,
     forwarding_of,
     persistence_of,
     port_of,
@@ -130,6 +131,7 @@ class _Builder:
             sorry_server=sorry_server_of(service),
             panic_below=self._pick(service.panic_below),
             slow_start=self._pick(service.slow_start),
+            passive=can_be_watched(service) and service.passive is not False,
         )
 
     def _realserver(

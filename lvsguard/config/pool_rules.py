@@ -8,7 +8,13 @@ from __future__ import annotations
 from lvsguard.config.problem import KeyPath
 from lvsguard.config.review import Review
 from lvsguard.config.schema import ServiceTable
-from lvsguard.config.service_key import family_of, port_of, service_port, sorry_server_of
+from lvsguard.config.service_key import (
+    can_be_watched,
+    family_of,
+    port_of,
+    service_port,
+    sorry_server_of,
+)
 from lvsguard.config.validate import entries
 from lvsguard.core.config import SorryServer
 from lvsguard.core.model import Forwarding, RealserverKey
@@ -19,6 +25,12 @@ def check_pool(sheet: Review, here: KeyPath, service: ServiceTable) -> None:
     weights = [sheet.pick(one.weight) or 0 for _, one in entries(service.realserver)]
     _check_quorum(sheet, here, service, sum(weights))
     _check_sorry_server(sheet, here, service)
+    if service.passive and not can_be_watched(service):
+        sheet.say(
+            (*here, "passive"),
+            "only the counters of a TCP service tell; leave it out",
+            *((*here, key) for key in ("protocol", "fwmark", "one_packet")),
+        )
     if sheet.pick(service.slow_start) and weights and 0 < max(weights) < 2:
         sheet.say(
             (*here, "slow_start"),

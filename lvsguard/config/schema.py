@@ -266,6 +266,11 @@ class ServiceTable(Table):
         " steps, after it was down, drained or disabled. Not after a start or a reload. 0s: it has"
         " its weight at once.",
     )
+    passive: Annotated[bool | None, FLAG] = Field(
+        None,
+        description="Watch the kernel's counters for realservers whose clients fare badly, and"
+        " probe those at once. Default: true for TCP, else it cannot be.",
+    )
     check: Checks | None = Field(
         None,
         description="The check of its realservers, or a list of checks that all must pass."

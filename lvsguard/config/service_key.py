@@ -30,6 +30,13 @@ def service_key(service: ServiceTable) -> ServiceKey:
     return ServiceKey.at(service.protocol or Protocol.TCP, *service.address)
 
 
+def can_be_watched(service: ServiceTable) -> bool:
+    """Whether its counters tell of connections that do not establish: UDP and SCTP have none that
+    could, and what a firewall mark takes is not known."""
+    tcp = service.protocol in {None, Protocol.TCP} and service.address is not None
+    return tcp and not service.one_packet
+
+
 def service_port(service: ServiceTable) -> int:
     """Port of a service; 0 takes every port."""
     return service.address.port if service.address else 0

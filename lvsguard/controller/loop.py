@@ -15,6 +15,7 @@ from lvsguard import __version__
 from lvsguard.controller.apply import apply, begin
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.intake import Intake
+from lvsguard.controller.passive import GiveHint, Passive
 from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.report import Reporter
 from lvsguard.controller.settings import Settings
@@ -61,10 +62,12 @@ class Controller:
         settings: Settings,
         emit: Callable[[Event], None],
         latency: Callable[[float], None] = lambda seconds: None,
+        give_hint: GiveHint = lambda checks, hint: None,
         recorded: Collection[ServiceKey] = (),
         recorded_addresses: Collection[VipAddress] = (),
     ) -> None:
-        """``latency`` gets the seconds from each verdict to the kernel.
+        """``latency`` gets the seconds from each verdict to the kernel, ``give_hint`` hands a hint
+        to the probers.
 
         ``recorded`` and ``recorded_addresses``: what an earlier run owned; those that the config
         no longer names are removed by the first pass.
@@ -74,6 +77,7 @@ class Controller:
         self.observation = Observation()
         self.owned: frozenset[ServiceKey] = frozenset(recorded) | _keys(config)
         self.report = Reporter(emit)
+        self.passive = Passive(give_hint)
         self.programmed = asyncio.Event()
         """Set once the first pass has left the kernel as wanted."""
         self._open_ipvs = open_ipvs
@@ -211,6 +215,7 @@ class Controller:
         pause = max(self.book.config.resync, 4 * self.pulse.read_seconds)
         self._read_due = begun + self.pulse.read_seconds + pause
         self._intake.look_out(addresses, begun)
+        self.report.services(self.passive.look(self.book.config, self.observation, begun))
         self.report.settings(await self._settings.hold(ipvs))
         table = owned_part(self.observation.services, self.owned)
         found = KernelState(table, addresses & (self.book.addresses | self._owner.held))

@@ -176,6 +176,7 @@ class LiveView:
     ) -> RealserverStatus:
         key: RealserverKey = realserver.key
         held = entry.realservers.get(key) if entry is not None else None
+        bad = self._controller.passive.suspicion(service.key, key)
         return RealserverStatus(
             realserver.name,
             key,
@@ -185,7 +186,7 @@ class LiveView:
             held.weight if held is not None else None,
             realserver.weight,
             self._wall(placed.since),
-            placed.reason,
+            f"{placed.reason}; clients fare badly: {bad}" if bad else placed.reason,
             self._controller.observation.counters.get((service.key, key), NOTHING),
             tuple(self._check(check, facts) for check in realserver.checks),
             tuple(o for o in facts.overrides if o.target.matches(service.name, key)),

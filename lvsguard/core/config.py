@@ -247,6 +247,8 @@ class ServiceConfig:
     panic_below: float = 0.0
     """Share of the configured weight, 0 to 1; when less than that is live, realservers that are
     down go back in. 0: never."""
+    passive: bool = True
+    """Whether its counters are watched for realservers whose clients fare badly."""
     slow_start: float = 0.0
     """Seconds in which the weight of a realserver that came up rises from 1; 0: at once."""
 

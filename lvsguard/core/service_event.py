@@ -93,6 +93,23 @@ class PanicOver(Event):
         return f"service {self.service}: panic is over, the checks decide again"
 
 
+@dataclass(frozen=True, slots=True)
+class ClientsFareBadly(Event):
+    """A realserver's counters show what its checks may not see; it is probed at once."""
+
+    kind: ClassVar[str] = "passive"
+    level: ClassVar[Level] = Level.WARNING
+    service: str
+    realserver: str
+    what: str
+
+    def __str__(self) -> str:
+        return (
+            f"service {self.service}: clients of realserver {self.realserver} fare badly:"
+            f" {self.what}; probing it, look at its VIP and firewall if its checks pass"
+        )
+
+
 SERVICE: tuple[type[Event], ...] = (
     QuorumLost,
     QuorumBack,
@@ -100,5 +117,6 @@ SERVICE: tuple[type[Event], ...] = (
     SorryServerOut,
     PanicBegan,
     PanicOver,
+    ClientsFareBadly,
 )
 """All of them."""

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.server import AdminServer
@@ -20,8 +20,9 @@ from lvsguard.controller.settings import Settings
 from lvsguard.controller.standing import Standings
 from lvsguard.controller.sync import wanted_sync
 from lvsguard.controller.view import LiveView
-from lvsguard.core.config import Config, OnStop
+from lvsguard.core.config import Check, Config, OnStop
 from lvsguard.core.event import Event, KernelFailed, ProberDied, StateTrouble, Stopping
+from lvsguard.core.health import Hint
 from lvsguard.core.tally import Tally
 from lvsguard.daemon import log
 from lvsguard.daemon.elections import Elections
@@ -69,6 +70,7 @@ class House:
             settings=Settings(config.ipvs, sync=wanted_sync(config)),
             emit=self.emit,
             latency=self._metrics.verdict_to_kernel,
+            give_hint=self._give_hint,
             recorded=journal.owned(),
             recorded_addresses=journal.addresses(),
         )
@@ -134,6 +136,9 @@ class House:
 
     def _tally(self, tallies: Sequence[Tally]) -> None:
         self._metrics.tally(tallies)
+
+    def _give_hint(self, checks: Collection[Check], hint: Hint) -> None:
+        self._probers.hint(checks, hint)
 
     def _prober_died(self, prober: int, how: str, checks: int) -> None:
         self.emit(ProberDied(prober, how, checks))

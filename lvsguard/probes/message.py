@@ -26,11 +26,11 @@ from lvsguard.core.config import (
     VipPath,
 )
 from lvsguard.core.frame import mac_text
-from lvsguard.core.health import Health, Timing
+from lvsguard.core.health import Health, Hint, Timing
 from lvsguard.core.model import IPAddress, Tunnel
 from lvsguard.core.tally import BUCKETS, Tally
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Raise it with every change here; the two sides always come from one installation."""
 FRAME_MAX: Final = 1 << 24
 """Bytes of a frame."""
@@ -122,10 +122,14 @@ class Configure(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class ProbeNow(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """To the prober: probe these checks at once and after each of the delays (seconds)."""
+    """To the prober: probe these checks at once and after each of the delays (seconds).
+
+    With a hint: those that are up, in a burst of the prober's own, at its pace.
+    """
 
     numbers: list[int]
     delays: list[float]
+    hint: Hint | None = None
 
 
 class Verdicts(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -20,7 +20,7 @@ from typing import Final
 
 from lvsguard.core.agent import Agent, Standing
 from lvsguard.core.config import Check, CheckKind
-from lvsguard.core.health import Health
+from lvsguard.core.health import Health, Hint
 from lvsguard.core.model import IPAddress
 from lvsguard.core.tally import Tally
 from lvsguard.probes import message
@@ -160,6 +160,11 @@ class Probers:
         for worker in self._workers:
             worker.probe_now(checks, delays)
 
+    def hint(self, checks: Collection[Check], hint: Hint) -> None:
+        """Have those that are up probed for this hint, at the pace of each prober."""
+        for worker in self._workers:
+            worker.probe_now(checks, (), hint)
+
     def health(self, check: Check) -> Health | None:
         """What was last told of a check that runs; None: nothing yet, or it does not run."""
         told = (worker.health(check) for worker in self._workers)
@@ -258,12 +263,14 @@ class _Worker:
         number = self._numbers.get(agent)
         return None if number is None else self._standings.get(number)
 
-    def probe_now(self, checks: Collection[Check], delays: Sequence[float]) -> None:
+    def probe_now(
+        self, checks: Collection[Check], delays: Sequence[float], hint: Hint | None = None
+    ) -> None:
         """Pass a hint on for those checks that are here."""
         numbers = [n for check in checks if (n := self._numbers.get(check)) is not None]
         if self._channel is not None:
             for part in message.chunks(numbers):
-                self._channel.send(ProbeNow(list(part), list(delays)))
+                self._channel.send(ProbeNow(list(part), list(delays), hint))
 
     async def run(self) -> None:
         """Keep a process there until cancelled."""

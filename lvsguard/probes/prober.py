@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from lvsguard.core.agent import Standing
 from lvsguard.core.config import Check, CheckKind
-from lvsguard.core.health import Health
+from lvsguard.core.health import Health, Hint
 from lvsguard.probes.agent import Agents, Say
 from lvsguard.probes.arp import Arp, Met
 from lvsguard.probes.canaries import Canaries
@@ -120,6 +120,13 @@ class Prober:
             running = self._running.get(number)
             if running is not None:
                 running.hint(delays)
+
+    def hint(self, numbers: Collection[int], hint: Hint) -> None:
+        """Take a hint from elsewhere; like a canary's it counts only while the verdict is up."""
+        for number in numbers:
+            running = self._running.get(number)
+            if running is not None and running.up:
+                self.hints.give(running, hint)
 
     def health(self, number: int) -> Health:
         """The health of a check that runs; ``KeyError`` for another."""

@@ -77,6 +77,8 @@ class Child:
             self._greeted = True
         elif isinstance(received, Configure):
             self._configure(received)
+        elif isinstance(received, ProbeNow) and received.hint is not None:
+            self._prober.hint(received.numbers, received.hint)
         elif isinstance(received, ProbeNow):
             self._prober.probe_now(received.numbers, received.delays)
 

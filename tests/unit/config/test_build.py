@@ -184,6 +184,7 @@ def test_every_key_arrives() -> None:
                     RealserverKey(ip_address("10.0.0.50"), 5353), Forwarding.NAT
                 ),
                 panic_below=0.25,
+                passive=False,
                 slow_start=30.0,
             ),
         ),
@@ -519,3 +520,9 @@ agent = false
 
 def test_without_an_agent_nobody_is_asked() -> None:
     assert [r.agent for r in one(PLAIN).realservers] == [None, None]
+
+
+def test_the_counters_of_tcp_services_are_watched_unless_told_otherwise() -> None:
+    udp = PLAIN.replace('address = "10.0.0.8:80"', 'address = "10.0.0.8:80"\nprotocol = "udp"')
+    off = PLAIN.replace('address = "10.0.0.8:80"', 'address = "10.0.0.8:80"\npassive = false')
+    assert [one(text).passive for text in (PLAIN, udp, off)] == [True, False, False]

@@ -17,6 +17,7 @@ DOCS = ROOT / "docs" / "reference"
 BEYOND_SHAPES = {
     # Relations between keys, addresses and the host: only the rules know them.
     "agent",
+    "passive",
     "check-ca-file",
     "check-head-body",
     "check-keys-of-another-kind",

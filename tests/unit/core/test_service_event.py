@@ -8,6 +8,7 @@ from lvsguard.core import service_event
 from lvsguard.core.event import Event, Level
 from lvsguard.core.service_event import (
     SERVICE,
+    ClientsFareBadly,
     PanicBegan,
     PanicOver,
     QuorumBack,
@@ -34,6 +35,11 @@ HAPPENED: list[tuple[Event, str]] = [
         "service web: PANIC: 0% of the weight is live: look at the checks and at what they ask",
     ),
     (PanicOver("web"), "service web: panic is over, the checks decide again"),
+    (
+        ClientsFareBadly("web", "10.0.0.42:80", "1.2 packets a connection"),
+        "service web: clients of realserver 10.0.0.42:80 fare badly: 1.2 packets a connection;"
+        " probing it, look at its VIP and firewall if its checks pass",
+    ),
 ]
 
 

@@ -32,6 +32,7 @@ from lvsguard.probes.message import (
     Counted,
     Hello,
     MessageError,
+    ProbeNow,
     Spec,
     Verdicts,
     Words,
@@ -142,6 +143,11 @@ def test_an_agent_that_makes_no_sense_is_an_error() -> None:
     bad = structs.replace(configure.agents[0], address="nowhere")
     with pytest.raises(MessageError, match="an agent that makes no sense"):
         list(message.agents(Configure([], [], [], [bad])))
+
+
+def test_a_hint_arrives_as_it_was_sent() -> None:
+    sent = ProbeNow([1, 2], [], Hint("passive", "1.2 packets each", 12.5))
+    assert decode_to_prober(unframed(encode(sent))) == sent
 
 
 def test_counts_become_tallies() -> None:

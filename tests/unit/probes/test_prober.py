@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from lvsguard.core.config import Check, CheckKind, CheckSpec
-from lvsguard.core.health import FailureClass, Health, Result, Timing, Verdict
+from lvsguard.core.health import FailureClass, Health, Hint, Result, Timing, Verdict
 from lvsguard.core.tally import BUCKETS
 from lvsguard.probes.connection import Done
 from lvsguard.probes.engine import Engine
@@ -442,3 +442,21 @@ def test_a_number_is_given_once(bench: Bench) -> None:
     bench.prober.add(1, check_of(1))
     with pytest.raises(ValueError, match="remove it first"):
         bench.prober.add(1, check_of(2))
+
+
+def test_a_hint_from_elsewhere_is_a_burst_for_those_that_are_up(bench: Bench) -> None:
+    slow = Timing(interval=60.0, down_interval=60.0, fall=1)
+    up, down = check_of(1, slow), check_of(2, slow)
+    bench.asked.answer = lambda check: OK if check is up else WRONG
+    for number, check in enumerate((up, down), 1):
+        bench.prober.add(number, check)
+    bench.pass_time(0.1)
+    before = len(bench.starts(up)), len(bench.starts(down))
+    bench.asked.answer = lambda _: WRONG
+    hint = Hint("passive", "1.2 packets each", bench.clock.now)
+    bench.prober.hint([1, 2, 3], hint)
+    bench.pass_time(0.2)
+    assert len(bench.starts(up)) >= before[0] + 3
+    assert len(bench.starts(down)) == before[1]
+    _, number, health = bench.reports[-1]
+    assert (number, health.verdict, health.hint) == (1, Verdict.DOWN, hint)
