@@ -24,6 +24,7 @@ from lvsguard.core.config import (
     TcpSpec,
     TlsSpec,
     VipConfig,
+    VipPath,
 )
 from lvsguard.core.health import Timing
 from lvsguard.core.model import (
@@ -337,6 +338,41 @@ def test_a_host_is_asked_by_arp_where_it_is_on_a_link_unless_it_is_told_otherwis
     interfaces = {**HOST, "lo": [ip_interface("127.0.0.1/8")]}
     (service,) = loads(text, interfaces=interfaces).services
     assert service.realservers[0].checks[0].spec.arp == arp
+
+
+@pytest.mark.parametrize(
+    ("written", "tunnel"),
+    [
+        ("", None),
+        ('forwarding = "tun"', Tunnel()),
+        (
+            'forwarding = "tun"\ntunnel = { kind = "gue", port = 6080 }',
+            Tunnel(TunnelKind.GUE, 6080),
+        ),
+    ],
+)
+@pytest.mark.parametrize(("port", "asked"), [("", 80), ("port = 8080", 8080)])
+def test_a_check_via_the_vip_knows_the_vip_and_the_forwarding_of_its_realserver(
+    written: str, tunnel: Tunnel | None, port: str, asked: int
+) -> None:
+    service = one(
+        SERVICE
+        + f"""
+        [service.check]
+        kind = "tcp"
+        via = "vip"
+        {port}
+        [[service.realserver]]
+        address = "10.0.0.42"
+        [[service.realserver]]
+        address = "10.0.0.43"
+        {written}
+        """
+    )
+    first, second = (realserver.checks[0] for realserver in service.realservers)
+    assert first.spec.path == VipPath(ip_address("10.0.0.8"), asked)
+    assert second.spec.path == VipPath(ip_address("10.0.0.8"), asked, tunnel)
+    assert (second.address, second.port) == (ip_address("10.0.0.43"), asked)
 
 
 @pytest.mark.parametrize(
