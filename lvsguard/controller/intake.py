@@ -15,7 +15,7 @@ from lvsguard.core.agent import Agent, Standing
 from lvsguard.core.agent_event import AgentBack, AgentChanged, AgentSilent
 from lvsguard.core.config import Check
 from lvsguard.core.event import Event, HealthChanged, OverrideCleared, OverrideSet
-from lvsguard.core.health import Health, Verdict
+from lvsguard.core.health import Health, Result, Verdict
 from lvsguard.core.model import VipAddress, endpoint
 from lvsguard.core.override import Override, OverrideKind, Target
 
@@ -64,17 +64,7 @@ class Intake:
         verdict = Verdict.UNKNOWN if before is None else before.verdict
         if verdict is not health.verdict and health.result is not None:
             self._flipped.append(health.since)
-            result, hint = health.result, health.hint
-            change = HealthChanged(
-                endpoint(check.address, check.port),
-                check.how,
-                verdict,
-                health.verdict,
-                result.code,
-                result.reason,
-                result.failure,
-                *(() if hint is None else (hint.detector, hint.what, health.since - hint.at)),
-            )
+            change = _change(check, verdict, health, health.result)
             self._report.health(change, now)
         self._wake()
 
@@ -92,7 +82,9 @@ class Intake:
             news.append(AgentBack(where))
         was, now = agents.state(before), agents.state(standing)
         if was != now:
-            news.append(AgentChanged(where, was, now, standing.why))
+            code = "L7STS" if standing.down else "L7OK"
+            told = (code, round(standing.duration, 6), standing.line)
+            news.append(AgentChanged(where, was, now, standing.why, *told))
         self._report.services(news)
         if changes:
             self._wake()
@@ -122,3 +114,25 @@ class Intake:
         """Clear what is over at ``now`` (wall clock)."""
         for override in self._book.expired(now):
             self.clear(override.target, override.kind, "expiry")
+
+
+def _change(check: Check, before: Verdict, health: Health, result: Result) -> HealthChanged:
+    """A change of verdict with its evidence."""
+    hint = health.hint
+    up = health.verdict is Verdict.UP
+    return HealthChanged(
+        endpoint(check.address, check.port),
+        check.how,
+        before,
+        health.verdict,
+        result.code,
+        result.reason,
+        result.failure,
+        "check" if hint is None else hint.detector,
+        "" if hint is None else hint.what,
+        None if hint is None else round(health.since - hint.at, 6),
+        round(result.duration, 6),
+        health.successes if up else health.failures,
+        round(max(health.since - health.doubted, 0.0), 6) if health.doubted else 0.0,
+        result.seen,
+    )

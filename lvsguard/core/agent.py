@@ -110,6 +110,10 @@ class Standing:
     """Why it does not answer now; empty while it does."""
     note: str = ""
     """What of its last answer was ignored."""
+    line: str = ""
+    """The beginning of the answer that changed it last, printable."""
+    duration: float = 0.0
+    """Seconds that this answer took."""
 
     @property
     def decides(self) -> tuple[object, ...]:
@@ -120,8 +124,17 @@ class Standing:
 NOT_ASKED = Standing()
 
 
-def answered(standing: Standing, answer: Answer, agent: Agent, now: float) -> Standing:
-    """Fold an answer in. The first counts whole, each later one moves the share by a step."""
+def answered(
+    standing: Standing,
+    answer: Answer,
+    agent: Agent,
+    now: float,
+    evidence: tuple[str, float] = ("", 0.0),
+) -> Standing:
+    """Fold an answer in. The first counts whole, each later one moves the share by a step.
+
+    ``evidence``: the beginning of its line, and the seconds that it took.
+    """
     asked = standing.asked
     if answer.percent is not None:
         asked = answer.percent / 100
@@ -129,16 +142,21 @@ def answered(standing: Standing, answer: Answer, agent: Agent, now: float) -> St
         asked = answer.weight / agent.weight
     asked = min(max(asked, 0.0), SHARE_MAX)
     down = standing.down if answer.up is None else not answer.up
+    mode = standing.mode if answer.mode is None else answer.mode
+    if standing.heard and (asked, mode, down) == (standing.asked, standing.mode, standing.down):
+        evidence = standing.line, standing.duration
     return Standing(
         tried=True,
         heard=True,
         share=_stepped(standing, asked, agent.spec.step),
         asked=asked,
-        mode=standing.mode if answer.mode is None else answer.mode,
+        mode=mode,
         down=down,
         why=answer.why if answer.up is False else standing.why if down else "",
         since=standing.since if down is standing.down else now,
         note=answer.note,
+        line=evidence[0],
+        duration=evidence[1],
     )
 
 

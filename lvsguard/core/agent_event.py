@@ -18,6 +18,13 @@ class AgentChanged(Event):
     before: str
     after: str
     why: str = ""
+    code: str = ""
+    """``L7STS`` for down, as HAProxy has it, else ``L7OK``."""
+    duration: float = 0.0
+    """Seconds that the answer took that said so."""
+    seen: str = ""
+    """Its beginning, printable."""
+    detector: str = "agent"
 
     def __str__(self) -> str:
         because = f": {self.why}" if self.why else ""

@@ -71,11 +71,19 @@ class HealthChanged(Event):
     reason: str
     failure: FailureClass | None
     detector: str = ""
-    """What gave the hint that made the probe look; empty where it was due anyway."""
+    """What gave the hint that made the probe look; ``check`` where it was due anyway."""
     hint: str = ""
     """What the detector saw."""
     latency: float | None = None
     """Seconds from the hint to the verdict."""
+    duration: float = 0.0
+    """Seconds that the probe took that decided."""
+    probes: int = 0
+    """Results in a row that made the verdict, that one included."""
+    took: float = 0.0
+    """Seconds from the begin of the first of them to the verdict."""
+    seen: str = ""
+    """The beginning of what the peer sent, where that decided; printable, never a header."""
 
     def __str__(self) -> str:
         line = (

@@ -70,6 +70,8 @@ class Result:
     """Seconds from start to outcome."""
     failure: FailureClass | None = None
     """None exactly when ok."""
+    seen: str = ""
+    """The beginning of what the peer sent, where that decided; printable, never a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ class Health:
     """What made the probe look that changed the verdict; None: it was due anyway."""
     note: str = ""
     """What a detector has to say of itself, such as why it has given up."""
+    doubted: float = 0.0
+    """Monotonic seconds at which the first probe began of the latest run of results that went
+    against a verdict, or led to the first."""
 
     @property
     def settled(self) -> bool:
@@ -142,7 +147,11 @@ def step(
     else:
         since = now
     cause = _graver(health.cause, result) if verdict is Verdict.DOWN else None
-    return Health(verdict, since, successes, failures, result, cause, hint, health.note)
+    against = failures if health.verdict is Verdict.UP else successes
+    if health.verdict is Verdict.UNKNOWN:
+        against = 1 if health.result is None else 0
+    doubted = now - result.duration if against == 1 else health.doubted
+    return Health(verdict, since, successes, failures, result, cause, hint, health.note, doubted)
 
 
 def _definite(result: Result, hint: Hint | None) -> bool:

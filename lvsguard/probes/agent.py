@@ -118,7 +118,8 @@ class Asking:
         self._connection = self._talk = None
         before = self.standing
         if result.ok and talk is not None:
-            self.standing = answered(before, talk.answer, self._agent, engine.now)
+            evidence = result.reason, result.duration
+            self.standing = answered(before, talk.answer, self._agent, engine.now, evidence)
         else:
             self.standing = unanswered(before, f"{result.code} {result.reason}")
         if self.standing != before:

@@ -16,7 +16,7 @@ from typing import Final
 
 from lvsguard.core.config import HttpSpec
 from lvsguard.core.health import FailureClass
-from lvsguard.probes.outcome import Outcome, plain
+from lvsguard.probes.outcome import Outcome, excerpt, plain
 
 REGEX_LIMIT_S: Final = 0.05
 """Seconds of CPU that a regular expression may take on one body."""
@@ -49,7 +49,8 @@ class Answer:
         if status not in self._spec.expect_status:
             expected = _numbers(self._spec.expect_status)
             text = plain(f"{status} {reason or _phrase(status)}".rstrip())
-            return Outcome(False, "L7STS", f"{text}, expected {expected}", FailureClass.WRONG)
+            reason = f"{text}, expected {expected}"
+            return Outcome(False, "L7STS", reason, FailureClass.WRONG, text)
         if not self.wants_body:
             return self._ok(status)
         if self._spec.method == "HEAD":
@@ -76,7 +77,8 @@ class Answer:
         del body[self.max_body :]
         size = f"{len(body)} bytes"
         if self._needle not in body:
-            return wrong(f"{status}, but {plain(self._spec.expect_body or '')!r} is not in {size}")
+            missing = plain(self._spec.expect_body or "")
+            return wrong(f"{status}, but {missing!r} is not in {size}", body)
         if self._regex is not None:
             try:
                 found = _search(self._regex, body.decode(errors="replace"))
@@ -86,7 +88,7 @@ class Answer:
                     f" on {size}: use a simpler one"
                 )
             if not found:
-                return wrong(f"{status}, but expect_regex does not match in {size}")
+                return wrong(f"{status}, but expect_regex does not match in {size}", body)
         return self._ok(status)
 
     def _ok(self, status: int) -> Outcome:
@@ -103,9 +105,9 @@ def expecting(spec: HttpSpec) -> Answer:
     return Answer(spec)
 
 
-def wrong(reason: str) -> Outcome:
-    """An answer, but not one that was expected."""
-    return Outcome(False, "L7RSP", reason, FailureClass.WRONG)
+def wrong(reason: str, data: bytes | bytearray = b"") -> Outcome:
+    """An answer, but not one that was expected; ``data``: the bytes that show it."""
+    return Outcome(False, "L7RSP", reason, FailureClass.WRONG, excerpt(data))
 
 
 def _phrase(status: int) -> str:

@@ -266,7 +266,7 @@ class Connection:
     def _finish(self, found: Outcome) -> None:
         self._close()
         duration = self._engine.now - self._started
-        self._done(Result(found.ok, found.code, found.reason, duration, found.failure))
+        self._done(Result(found.ok, found.code, found.reason, duration, found.failure, found.seen))
 
     def _close(self) -> None:
         if self._fd >= 0:

@@ -154,7 +154,7 @@ class HttpsProbe:
                 raise
             found = self._expired
         duration = self._check.engine.now - self._started
-        self._done(Result(found.ok, found.code, found.reason, duration, found.failure))
+        self._done(Result(found.ok, found.code, found.reason, duration, found.failure, found.seen))
 
     async def _ask(self) -> Outcome:
         context = tls.context(self._check.tls)

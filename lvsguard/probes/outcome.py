@@ -15,6 +15,9 @@ REASON_MAX: Final = 200
 """Characters of a reason; part of it may come from a hostile peer."""
 
 
+EXCERPT_MAX: Final = 80
+"""Bytes of an answer that are kept as evidence."""
+
 STALL_SHARE: Final = 0.25
 """A timeout of which the prober itself lost more than this share says nothing of the peer."""
 
@@ -26,6 +29,8 @@ class Outcome(NamedTuple):
     code: str
     reason: str
     failure: FailureClass | None = None
+    seen: str = ""
+    """The beginning of what the peer sent, where that decided (see ``excerpt``)."""
 
 
 class Conversation(Protocol):
@@ -51,6 +56,11 @@ class Conversation(Protocol):
 
     def expired(self, timeout: float) -> Outcome:
         """Take note that the time (seconds) is over, after connecting."""
+
+
+def excerpt(data: bytes | bytearray) -> str:
+    """The beginning of what a peer sent, as evidence: one printable line, bounded."""
+    return plain(bytes(data[:EXCERPT_MAX]).decode("latin-1"))
 
 
 def plain(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from lvsguard.core.config import Check, TcpSpec
 from lvsguard.core.health import FailureClass
 from lvsguard.probes.answer import wrong
-from lvsguard.probes.outcome import Outcome, plain, seconds
+from lvsguard.probes.outcome import Outcome, excerpt, plain, seconds
 
 READ_MAX: Final = 65536
 """Bytes in which the expected ones must come."""
@@ -55,7 +55,7 @@ class TcpTalk:
             return _MATCHED
         if len(self._got) < READ_MAX:
             return None
-        return wrong(f"{self._wanted()} is not in the first {READ_MAX} bytes")
+        return wrong(f"{self._wanted()} is not in the first {READ_MAX} bytes", self._got)
 
     def closed(self) -> Outcome:
         """See ``Conversation``."""
@@ -64,7 +64,7 @@ class TcpTalk:
         if not self._got:
             return wrong(f"closed without an answer, expected {self._wanted()}")
         text = plain(bytes(self._got[:60]).decode("latin-1"))
-        return wrong(f"closed after {text!r}, expected {self._wanted()}")
+        return wrong(f"closed after {text!r}, expected {self._wanted()}", self._got)
 
     def reset(self, error: OSError) -> Outcome:
         """See ``Conversation``."""
@@ -77,7 +77,7 @@ class TcpTalk:
             reason = f"connected, but could not send all within {seconds(timeout)}"
         else:
             reason = f"connected, but no {self._wanted()} within {seconds(timeout)}"
-        return Outcome(False, "L7TOUT", reason, FailureClass.TIMEOUT)
+        return Outcome(False, "L7TOUT", reason, FailureClass.TIMEOUT, excerpt(self._got))
 
     def _wanted(self) -> str:
         return plain(repr(self._expect.decode("latin-1"))[:60])

@@ -190,4 +190,4 @@ class VipProbe:
 
     def _finish(self, found: Outcome) -> None:
         duration = self._engine.now - self._started
-        self._done(Result(found.ok, found.code, found.reason, duration, found.failure))
+        self._done(Result(found.ok, found.code, found.reason, duration, found.failure, found.seen))

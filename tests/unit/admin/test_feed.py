@@ -59,6 +59,11 @@ def test_an_entry_holds_the_events_fields_in_plain_words() -> None:
         "L4CON",
         "refused",
         FailureClass.REFUSED,
+        "check",
+        duration=0.0012,
+        probes=2,
+        took=0.25,
+        seen="503 Busy",
     )
     line = entry(7, 1.5, event)
     assert line.text == str(event)
@@ -70,7 +75,11 @@ def test_an_entry_holds_the_events_fields_in_plain_words() -> None:
         "code": "L4CON",
         "reason": "refused",
         "failure": "refused",
-        "detector": "",
+        "detector": "check",
+        "duration": 0.0012,
+        "probes": 2,
+        "took": 0.25,
+        "seen": "503 Busy",
         "hint": "",
         "latency": None,
     }

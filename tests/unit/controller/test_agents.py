@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lvsguard.controller.view import LiveView
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Mode, Standing, unanswered
-from lvsguard.core.agent_event import AGENT
+from lvsguard.core.agent_event import AGENT, AgentChanged
 from lvsguard.core.health import Verdict
 from lvsguard.core.snapshot import AgentStatus, RealserverStatus
 from tests.support.rig import RS1, RS2, WRONG, Rig, config, realserver, service
@@ -89,6 +89,19 @@ async def test_events_tell_states_and_silence_but_not_each_weight(tmp_path: Path
         " look whether it runs",
         "agent 10.0.0.42:9100 answers",
     ]
+
+
+async def test_a_change_carries_its_evidence(tmp_path: Path) -> None:
+    rig = await begun(tmp_path)
+    down = replace(HEARD, down=True, why="disk", line="down#disk", duration=0.002)
+    rig.controller.hear(ONE, down)
+    (event,) = [e for e in rig.events if isinstance(e, AgentChanged) and e.after == "down"]
+    assert (event.detector, event.code, event.seen, event.duration) == (
+        "agent",
+        "L7STS",
+        "down#disk",
+        0.002,
+    )
 
 
 async def test_silence_moves_no_weight(tmp_path: Path) -> None:

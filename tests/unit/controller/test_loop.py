@@ -28,7 +28,7 @@ from lvsguard.core.event import (
     Started,
     StepRefused,
 )
-from lvsguard.core.health import Verdict
+from lvsguard.core.health import FailureClass, Health, Hint, Verdict
 from lvsguard.core.model import (
     Counters,
     Protocol,
@@ -511,3 +511,20 @@ async def test_verdicts_that_keep_coming_do_not_put_off_the_next_read(tmp_path: 
         await asyncio.sleep(0.005)
     loop.cancel()
     assert rig.ipvs.reads >= reads + 3
+
+
+async def test_a_change_of_verdict_carries_its_evidence(rig: Rig) -> None:
+    await rig.settled()
+    (check,) = rig.controller.book.config.services[0].realservers[0].checks
+    bad = replace(WRONG, duration=0.25, seen="503 Busy")
+    hint = Hint("passive", "1.2 packets each", 99.5)
+    down = Health(Verdict.DOWN, 100.0, 0, 3, bad, bad, hint, doubted=98.0)
+    rig.controller.record(check, down)
+    rig.controller.record(check, Health(Verdict.UP, 110.0, 2, result=OK, doubted=109.0))
+    first, second = rig.told(HealthChanged)
+    assert isinstance(first, HealthChanged)
+    assert (first.detector, first.hint, first.latency) == ("passive", "1.2 packets each", 0.5)
+    assert (first.code, first.failure) == ("L7STS", FailureClass.WRONG)
+    assert (first.duration, first.probes, first.took, first.seen) == (0.25, 3, 2.0, "503 Busy")
+    assert isinstance(second, HealthChanged)
+    assert (second.detector, second.latency, second.probes, second.took) == ("check", None, 2, 1.0)

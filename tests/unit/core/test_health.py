@@ -168,3 +168,20 @@ def test_a_dead_host_is_definite_where_its_link_is_silent_too() -> None:
     for result, hint in ((DEAD, Hint("arp", "silent", 1.0)), (DEAD, None), (SLOW, silent)):
         assert step(up, result, TIMING, 1.0, hint).verdict is Verdict.UP
     assert step(up, GOOD, TIMING, 1.0, silent).verdict is Verdict.UP
+
+
+def test_since_when_a_verdict_was_in_doubt_is_the_begin_of_the_first_probe_of_its_run() -> None:
+    bad = Result(False, "L7STS", "503", 0.25, FailureClass.WRONG)
+    good = Result(True, "L7OK", "200", 0.5)
+    timing = Timing(rise=2, fall=3)
+    health = step(Health(), good, timing, 10.0)
+    assert (health.verdict, health.doubted) == (Verdict.UP, 9.5)
+    for now in (20.0, 21.0, 22.0):
+        health = step(health, bad, timing, now)
+    assert (health.verdict, health.doubted) == (Verdict.DOWN, 19.75)
+    health = step(step(health, bad, timing, 23.0), good, timing, 30.0)
+    assert health.doubted == 29.5
+    health = step(step(health, bad, timing, 31.0), good, timing, 32.0)
+    assert step(health, good, timing, 33.0).doubted == 31.5
+    unknown = step(step(Health(), bad, timing, 5.0), bad, timing, 6.0)
+    assert (unknown.verdict, unknown.doubted) == (Verdict.UNKNOWN, 4.75)

@@ -104,6 +104,18 @@ def test_each_change_is_told(scene: Scene) -> None:
     assert {s.share for _, s in scene.said} == {0.5}
 
 
+def test_the_answer_that_changed_it_is_its_evidence(scene: Scene) -> None:
+    scene.prober.agents.add(1, scene.agent(interval=0.1, timeout=0.1))
+    scene.pass_time(0.3)
+    scene.reply = b"50% # the same with other words\n"
+    scene.pass_time(0.3)
+    assert [s.line for _, s in scene.said] == ["50%"]
+    scene.reply = b"down#disk\x1b\n"
+    scene.pass_time(0.3)
+    assert (scene.last.line, scene.last.down) == ("down#disk?", True)
+    assert scene.last.duration < 0.1
+
+
 def test_steps_come_with_the_answers(scene: Scene) -> None:
     scene.prober.agents.add(1, scene.agent(interval=0.2, timeout=0.1, step=0.1))
     scene.pass_time(0.1)

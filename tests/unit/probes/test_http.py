@@ -45,6 +45,7 @@ async def test_another_status_is_a_wrong_answer_that_names_both() -> None:
     )
     assert (result.code, result.failure) == ("L7STS", FailureClass.WRONG)
     assert result.reason == "503 Gone Fishing, expected 200, 204"
+    assert result.seen == "503 Gone Fishing"
 
 
 @on_engine
@@ -72,6 +73,15 @@ async def test_a_missing_text_is_a_wrong_answer_with_a_reason() -> None:
     result = await ask(HttpSpec(expect_body="happy"), OK)
     assert (result.code, result.failure) == ("L7RSP", FailureClass.WRONG)
     assert result.reason == "200, but 'happy' is not in 6 bytes"
+    assert result.seen == "I live"
+
+
+@on_engine
+async def test_the_bytes_that_decided_are_kept_bounded_and_printable_and_no_header() -> None:
+    head = b"HTTP/1.1 200 OK\r\nSet-Cookie: secret\r\n\r\n"
+    result = await ask(HttpSpec(expect_body="happy"), head + b"\x1b[31m\n" + b"x" * 1000)
+    assert result.seen == "?[31m?" + "x" * 74
+    assert (await ask(HttpSpec(expect_body="I live"), OK)).seen == ""
 
 
 @pytest.mark.parametrize(
