@@ -68,6 +68,8 @@ class Engine(selectors.BaseSelector):
         """Seconds; read once for each wake-up, for a clock read may cost as much as a send."""
         self.stalled = 0.0
         """Seconds in all that the process did not get to run, or was kept busy in one go."""
+        self.at_close: list[Callable[[], None]] = []
+        """What is given back with it."""
         self.interrupted = False
         """Set when asyncio has got something to do meanwhile (see ``Loop``)."""
 
@@ -140,6 +142,9 @@ class Engine(selectors.BaseSelector):
 
     def close(self) -> None:
         """See ``selectors.BaseSelector``. Sockets of probes stay with their owners."""
+        for give_back in self.at_close:
+            give_back()
+        self.at_close.clear()
         self._epoll.close()
         self._keys.clear()
         self._watchers.clear()

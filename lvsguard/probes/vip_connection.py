@@ -24,7 +24,7 @@ from lvsguard.core.model import IPAddress
 from lvsguard.kernel.nexthop import NextHop
 from lvsguard.kernel.port import KernelError
 from lvsguard.kernel.socket_filter import attach
-from lvsguard.probes import outcome, segment
+from lvsguard.probes import outcome, segment, vip_outcome
 from lvsguard.probes.outcome import Conversation, Outcome, seconds
 from lvsguard.probes.segment import Segment, Unreachable
 from lvsguard.probes.stream import News, Stream
@@ -102,7 +102,7 @@ class VipConnection:
         try:
             self._find_way()
         except (OSError, KernelError) as error:
-            self._finish(_own_fault(error.errno or errno.EIO))
+            self._finish(vip_outcome.own_fault(error.errno or errno.EIO))
 
     def cancel(self) -> None:
         """End without a result; nothing happens when it has ended already."""
@@ -125,7 +125,7 @@ class VipConnection:
         try:
             if isinstance(came, Unreachable):
                 if not stream.connected:
-                    self._finish(_unreachable(came, self._aim.path.address))
+                    self._finish(vip_outcome.unreachable(came.code, self._aim.path.address.version))
                 return
             if (wrong := stream.stray(came)) is not None:
                 self._send(wrong)
@@ -133,7 +133,7 @@ class VipConnection:
             if found is None:
                 self._flush(stream)
         except (OSError, KernelError) as error:
-            found = _own_fault(error.errno or errno.EIO)
+            found = vip_outcome.own_fault(error.errno or errno.EIO)
         if found is not None:
             self._finish(found)
 
@@ -150,7 +150,7 @@ class VipConnection:
             else:
                 self._rearm()
         except (OSError, KernelError) as error:
-            self._finish(_own_fault(error.errno or errno.EIO))
+            self._finish(vip_outcome.own_fault(error.errno or errno.EIO))
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -158,10 +158,14 @@ class VipConnection:
         aim = self._aim
         hop = self._hop = self._wires.paths.route(aim.realserver)
         if hop is None:
-            self._finish(_no_way(f"{aim.realserver} is this director's own address"))
+            self._finish(vip_outcome.HERE)
             return
         if aim.path.tunnel is None and hop.neighbour != aim.realserver:
-            self._finish(_no_way(f"{aim.realserver} is not on the link but behind {hop.neighbour}"))
+            self._finish(
+                vip_outcome.no_way(
+                    f"{aim.realserver} is not on the link but behind {hop.neighbour}"
+                )
+            )
             return
         self._hold_port(hop)
         self._look_for_mac()
@@ -306,44 +310,3 @@ class VipConnection:
             self._wire = None
         if holder is not None:
             holder.close()
-
-
-def _own_fault(number: int) -> Outcome:
-    if number in (errno.EPERM, errno.EACCES):
-        reason = (
-            'this director may not send frames of its own, which via = "vip" needs: give'
-            " CAP_NET_RAW, and AF_PACKET and AF_NETLINK, in the systemd unit"
-        )
-        return Outcome(False, "SOCKERR", reason, FailureClass.LOCAL)
-    return outcome.local(number)
-
-
-def _no_way(why: str) -> Outcome:
-    reason = f'{why}: via = "vip" asks as dr sends, over the link; leave via out for it'
-    return Outcome(False, "SOCKERR", reason, FailureClass.LOCAL)
-
-
-def _unreachable(came: Unreachable, vip: IPAddress) -> Outcome:
-    """ICMP codes: RFC 792, RFC 1812 section 5.2.7.1; RFC 4443 section 3.1."""
-    words = _CODES[vip.version].get(came.code, f"unreachable, code {came.code}")
-    return Outcome(False, "L4CON", f"{words} (ICMP)", FailureClass.WRONG)
-
-
-_CODES: Final = {
-    4: {
-        0: "network unreachable",
-        1: "host unreachable",
-        2: "protocol unreachable",
-        3: "port unreachable",
-        9: "network prohibited",
-        10: "host prohibited",
-        13: "prohibited",
-    },
-    6: {
-        0: "no route",
-        1: "prohibited",
-        3: "address unreachable",
-        4: "port unreachable",
-        6: "route rejected",
-    },
-}

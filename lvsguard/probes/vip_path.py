@@ -13,7 +13,7 @@ from typing import Final
 from lvsguard.core.config import Check, CheckKind, TlsSpec, VipPath
 from lvsguard.core.health import FailureClass, Result
 from lvsguard.core.model import endpoint
-from lvsguard.probes import outcome, tls
+from lvsguard.probes import outcome, tls, vip_outcome
 from lvsguard.probes.connection import Done
 from lvsguard.probes.engine import Engine
 from lvsguard.probes.http import HttpCheck
@@ -53,6 +53,8 @@ class VipCheck:
 
     def compare(self, on_vip: Outcome, plainly: Result) -> Outcome:
         """What it means that the VIP failed, beside what the own address says."""
+        if on_vip is vip_outcome.HERE:
+            return Outcome(plainly.ok, plainly.code, plainly.reason, plainly.failure)
         if plainly.ok:
             return Outcome(False, on_vip.code, self._explained(on_vip), FailureClass.VIP_PATH)
         if on_vip.failure is FailureClass.REFUSED and plainly.failure is not FailureClass.LOCAL:
@@ -168,6 +170,9 @@ class VipProbe:
     # -- inside ----------------------------------------------------------------------------------
 
     def _found_on_vip(self, found: Outcome, connected: bool) -> None:
+        if found is vip_outcome.HERE:
+            self._ask_plainly(found)
+            return
         left = self.deadline - self._engine.now
         enough = left >= self._check.aim.timeout * COMPARE_MIN
         if found.ok or found.failure is FailureClass.LOCAL or not enough:
@@ -177,6 +182,9 @@ class VipProbe:
         if not connected and lost > self._check.aim.timeout * outcome.STALL_SHARE:
             self._finish(outcome.stalled(lost))
             return
+        self._ask_plainly(found)
+
+    def _ask_plainly(self, found: Outcome) -> None:
         self._on_vip = found
         plain = self._check.plain(self._found_plainly)
         if self._on_vip is not None:

@@ -13,7 +13,6 @@ import socket
 from _socket import socket as RawSocket
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
 
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.nexthop import Paths
@@ -72,9 +71,11 @@ class Wires:
         for wire in list(self._wires.values()):
             wire.close()
         self.paths.close()
+        _wires.pop(self.engine, None)
 
 
-_wires: WeakKeyDictionary[Engine, Wires] = WeakKeyDictionary()
+_wires: Final[dict[Engine, Wires]] = {}
+"""Until the engine closes."""
 
 
 def wires_of(engine: Engine) -> Wires:
@@ -82,6 +83,7 @@ def wires_of(engine: Engine) -> Wires:
     found = _wires.get(engine)
     if found is None:
         found = _wires[engine] = Wires(engine)
+        engine.at_close.append(found.close)
     return found
 
 

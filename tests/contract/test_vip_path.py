@@ -63,6 +63,17 @@ if len(sys.argv) > 3:
 print("ready", flush=True)
 server.serve_forever()
 """
+ASKER = """\
+import asyncio
+from ipaddress import IPv4Address
+from lvsguard.core.config import Check, CheckKind, CheckSpec, VipPath
+from lvsguard.probes.engine import Engine, Loop
+from tests.unit.probes.realserver import probe
+spec = CheckSpec(CheckKind.HTTP, path=VipPath(IPv4Address("10.0.0.8"), 80))
+with asyncio.Runner(loop_factory=lambda: Loop(Engine())) as runner:
+    result = runner.run(probe(Check(IPv4Address("10.0.0.40"), 80, spec)))
+print(result.code, result.failure, result.reason)
+"""
 NUMBERS = itertools.count()
 
 
@@ -205,6 +216,44 @@ def test_a_server_that_listens_on_its_own_address_only_is_told(hosts: Pair) -> N
     assert result.duration < 1
 
 
+@pytest.mark.parametrize(
+    ("vip", "realserver", "port", "tool", "how", "words"),
+    [
+        (VIP, RIP, 80, "iptables", "icmp-port-unreachable", "port unreachable (ICMP)"),
+        (VIP, RIP, 80, "iptables", "icmp-admin-prohibited", "prohibited (ICMP)"),
+        (VIP6, RIP6, 81, "ip6tables", "icmp6-adm-prohibited", "prohibited (ICMP)"),
+    ],
+)
+def test_a_firewall_that_rejects_on_the_vip_is_told_at_once(
+    hosts: Pair,
+    vip: IPv4Address | IPv6Address,
+    realserver: IPv4Address | IPv6Address,
+    port: int,
+    tool: str,
+    how: str,
+    words: str,
+) -> None:
+    rule = ["-A", "INPUT", "-d", str(vip), "-j", "REJECT", "--reject-with", how]
+    done = hosts.right.run(tool, *rule, check=False)
+    if done.returncode:
+        pytest.skip(f"{tool}: {done.stderr.strip()}")
+    try:
+        result = ask(hosts, port, vip=vip, realserver=realserver, timeout=10)
+    finally:
+        hosts.right.run(tool, "-F")
+    assert of(result) == ("L4CON", FailureClass.VIP_PATH)
+    assert words in result.reason
+    assert result.duration < 4
+
+
+def test_a_prober_without_the_right_to_send_frames_says_so(hosts: Pair) -> None:
+    done = hosts.left.run(
+        "setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", sys.executable, "-c", ASKER
+    )
+    assert done.stdout.startswith("SOCKERR local this director may not send frames of its own")
+    assert "CAP_NET_RAW" in done.stdout
+
+
 def test_a_server_that_is_down_is_down(hosts: Pair) -> None:
     result = ask(hosts, 8099)
     assert of(result) == ("L4CON", FailureClass.REFUSED)
@@ -235,6 +284,14 @@ def test_a_realserver_behind_a_router_cannot_be_asked_so(hosts: Pair) -> None:
         hosts.left.run("ip", "route", "del", "192.0.2.0/24")
     assert of(result) == ("SOCKERR", FailureClass.LOCAL)
     assert "not on the link but behind 10.0.0.40" in result.reason
+
+
+def test_a_director_that_is_a_realserver_too_asks_itself_plainly(hosts: Pair) -> None:
+    serve(hosts.left, "10.0.0.41", 8090)
+    http = expecting("[10.0.0.41]:8090")
+    assert of(ask(hosts, 8090, realserver=OWN[4], http=http)) == ("L7OK", None)
+    refused = ask(hosts, 8091, realserver=OWN[4])
+    assert of(refused) == ("L4CON", FailureClass.REFUSED)
 
 
 def test_https_verifies_the_name_on_the_vip(hosts: Pair, tmp_path: Path) -> None:

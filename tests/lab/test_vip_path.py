@@ -15,7 +15,7 @@ from tests.support.director_config import Service, Setup
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
 from tests.support.topology_load import failures, start_load
-from tests.support.topology_web import CONFIG, start_web
+from tests.support.topology_web import CONFIG, Web, start_web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,14 +54,19 @@ def answers(host: Host) -> bool:
 
 
 @pytest.fixture
-def director(network: Network) -> Iterator[Director]:
+def web1(network: Network) -> Web:
     """rs1 is well, rs2 lacks the VIP, rs3 listens on its own address only, on rs4 nobody serves."""
     rs1, rs2, rs3, rs4 = network.realservers
     for host in (rs1, rs3, rs4):
         host.hold_vip()
-    start_web(rs1)
     start_web(rs2)
     serve_on_own_address(rs3)
+    return start_web(rs1)
+
+
+@pytest.fixture
+def director(network: Network, web1: Web) -> Iterator[Director]:
+    assert web1.process.running
     service = Service(check=CHECK, realservers=dict.fromkeys(ADDRESSES, 1))
     director = make_director(network.director1, Setup(services=(service,)))
     yield director
@@ -136,3 +141,18 @@ def test_a_vip_that_goes_and_comes_back_is_followed(network: Network, director: 
     (event,) = director.events("health", since)
     assert "10.0.0.42:80 answers, the VIP 10.0.0.8:80 does not" in event.text
     tell("from the loss of the VIP to the event", s=at(event) - since)
+
+
+@pytest.mark.parametrize("network", [4], indirect=True)
+def test_a_killed_server_is_no_trouble_of_the_vip(director: Director, web1: Web) -> None:
+    director.start()
+    director.wait_for_verdicts(rs1="up", rs2="down", rs3="down", rs4="down")
+    since = wall()
+    web1.kill()
+    director.wait_for_weights(rs1=None)
+    wait_until(lambda: bool(director.events("health", since)), 5, "the event is told")
+    (event,) = director.events("health", since)
+    assert "http via 10.0.0.8:80 L4CON connection refused" in event.text
+    assert "answers, the VIP" not in event.text
+    web1.start()
+    director.wait_for_weights(rs1=1)

@@ -133,3 +133,16 @@ def test_a_refusal_must_acknowledge_the_question(first: int, number: int) -> Non
     stream = Stream(40000, 80, first)
     news = stream.take(Segment(80, 40000, 0, number, RST | ACK))
     assert (news is News.REFUSED) == (number == (first + 1) % MOD)
+
+
+@given(SEQUENCES, SEQUENCES)
+def test_a_peer_that_dreams_of_an_earlier_connection_is_woken(first: int, dreamt: int) -> None:
+    stream = Stream(40000, 80, first)
+    if dreamt == (first + 1) % MOD:
+        return
+    wrong = stream.stray(Segment(80, 40000, 5, dreamt, ACK))
+    assert wrong is not None
+    assert (wrong.flags, wrong.sequence) == (RST, dreamt)
+    assert stream.stray(Segment(80, 40000, 5, dreamt, RST | ACK)) is None
+    assert not stream.connected
+    assert stream.syn().flags == SYN
