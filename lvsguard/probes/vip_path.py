@@ -54,12 +54,12 @@ class VipCheck:
     def compare(self, on_vip: Outcome, plainly: Result) -> Outcome:
         """What it means that the VIP failed, beside what the own address says."""
         if on_vip is vip_outcome.HERE:
-            return Outcome(plainly.ok, plainly.code, plainly.reason, plainly.failure)
+            return _as_outcome(plainly)
         if plainly.ok:
-            return Outcome(False, on_vip.code, self._explained(on_vip), FailureClass.VIP_PATH)
+            return on_vip._replace(reason=self._explained(on_vip), failure=FailureClass.VIP_PATH)
         if on_vip.failure is FailureClass.REFUSED and plainly.failure is not FailureClass.LOCAL:
             return on_vip
-        return Outcome(False, plainly.code, plainly.reason, plainly.failure)
+        return _as_outcome(plainly)
 
     def _explained(self, on_vip: Outcome) -> str:
         vip, realserver = self.aim.path.address, self.aim.realserver
@@ -83,6 +83,10 @@ class VipCheck:
             f"{self.where} answers as expected, the VIP {self.aim.path} does not ({on_vip.reason}):"
             " have the server treat both addresses alike"
         )
+
+
+def _as_outcome(result: Result) -> Outcome:
+    return Outcome(result.ok, result.code, result.reason, result.failure, result.seen)
 
 
 def _opener(check: Check) -> Callable[[], Conversation | Outcome]:

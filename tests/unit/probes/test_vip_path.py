@@ -67,5 +67,9 @@ def test_a_refusal_by_the_vip_counts_where_the_own_address_is_not_well() -> None
     assert compared(VIP_REFUSED, OURS).failure is FailureClass.LOCAL
 
 
+def test_what_the_vip_said_is_kept_as_evidence() -> None:
+    assert compared(VIP_SICK._replace(seen="HTTP/1.1 404 Not Found"), WELL).seen is not None
+
+
 def test_established_connections_are_left_alone_and_one_probe_is_not_enough() -> None:
     assert FailureClass.VIP_PATH not in CUT | DEFINITE
