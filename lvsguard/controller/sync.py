@@ -169,7 +169,7 @@ class Sync:
     def _hold_threshold(
         self, wanted: ConnectionSync, changes: list[str], troubles: list[str]
     ) -> None:
-        value = f"{wanted.threshold}\t{wanted.period}"
+        value = f"{wanted.threshold} {wanted.period}"
         try:
             changes += map(str, self._sysctl.set([SettingValue(_THRESHOLD, value)]))
         except KernelError as error:

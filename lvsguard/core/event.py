@@ -51,10 +51,17 @@ class Stopping(Event):
 
     kind: ClassVar[str] = "stopping"
     keep: bool
+    left: tuple[str, ...] = ()
+    """VIP groups whose election this director leaves: another one takes them over."""
 
     def __str__(self) -> str:
-        return "stopping: " + (
-            "VIPs and IPVS table stay in the kernel" if self.keep else "taking out what is owned"
+        if not self.keep:
+            return "stopping: taking out what is owned"
+        if not self.left:
+            return "stopping: VIPs and IPVS table stay in the kernel"
+        groups = ", ".join(self.left)
+        return (
+            f"stopping: VIP {groups} goes to another director, the IPVS table stays in the kernel"
         )
 
 

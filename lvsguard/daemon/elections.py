@@ -85,6 +85,12 @@ class Elections:
             if vip.vrrp is not None
         }
 
+    def left_by(self, on_stop: OnStop) -> tuple[str, ...]:
+        """The VIP groups that a stop leaves to another director."""
+        if on_stop is OnStop.KEEP:
+            return ()
+        return tuple(vip.name for vip in self._config.vips if vip.vrrp is not None)
+
     async def leave(self, on_stop: OnStop) -> None:
         """Hand over what this director is master of."""
         await self.client.leave(keep=on_stop is OnStop.KEEP)

@@ -221,7 +221,12 @@ class House:
             self._hear_signals(group)
             await self.stop.wait()
             self._manager.stopping()
-            self.emit(Stopping(self._config.on_stop is not OnStop.REMOVE))
+            self.emit(
+                Stopping(
+                    self._config.on_stop is not OnStop.REMOVE,
+                    self._elections.left_by(self._config.on_stop),
+                )
+            )
             await self._elections.leave(self._config.on_stop)
             for task in tasks:
                 task.cancel()

@@ -62,7 +62,7 @@ class SettingChange:
     after: str
 
     def __str__(self) -> str:
-        return f"{self.name} {self.before} -> {self.after}"
+        return f"{self.name} {' '.join(self.before.split())} -> {self.after}"
 
 
 def conf(family: Literal["ipv4", "ipv6"], link: str, key: str) -> str:

@@ -122,7 +122,7 @@ async def test_events_are_numbered_on_through_restarts(opened: Open) -> None:
         "weight": "50%",
         "expires": 99.0,
     }
-    assert (third.id, third.data) == (3, {"keep": False})
+    assert (third.id, third.data) == (3, {"keep": False, "left": []})
 
 
 async def test_a_query_has_what_is_not_written_yet(opened: Open) -> None:

@@ -181,7 +181,7 @@ async def test_events_are_json_lines_since_a_time(desk: Desk, socket_path: Path)
         "kind": "stopping",
         "level": "info",
         "text": "stopping: taking out what is owned",
-        "data": {"keep": False},
+        "data": {"keep": False, "left": []},
     }
 
 

@@ -44,7 +44,7 @@ def test_json_events_are_one_object_a_line(run: Run, served: Served) -> None:
     )
     first, second = map(json.loads, done.out.splitlines())
     assert (first["id"], second["id"]) == (1, 2)
-    assert first["data"] == {"keep": True}
+    assert first["data"] == {"keep": True, "left": []}
 
 
 def test_only_the_newest_are_shown_on_request(run: Run, served: Served) -> None:
@@ -62,9 +62,9 @@ def test_following_shows_what_happens_as_it_happens(served: Served) -> None:
     ) as process:
         assert process.stdout is not None
         served.happen(Stopping(keep=True), time.time())
-        assert json.loads(process.stdout.readline())["data"] == {"keep": True}
+        assert json.loads(process.stdout.readline())["data"] == {"keep": True, "left": []}
         served.happen(Stopping(keep=False), time.time())
-        assert json.loads(process.stdout.readline())["data"] == {"keep": False}
+        assert json.loads(process.stdout.readline())["data"] == {"keep": False, "left": []}
         process.kill()
 
 

@@ -58,7 +58,7 @@ async def test_both_daemons_run_and_the_masters_messages_are_short(settings: Sys
     assert changes == [
         "sync daemon (master) on eth0, id 51",
         "sync daemon (backup) on eth0, id 51",
-        "net/ipv4/vs/sync_threshold 3\t50 -> 2\t50",
+        "net/ipv4/vs/sync_threshold 3 50 -> 2 50",
     ]
     assert troubles == []
 
@@ -130,7 +130,7 @@ async def test_a_changed_configuration_moves_both(settings: Sysctl) -> None:
     assert len(changes) == 5
     assert troubles == []
     assert {(d.interface, d.port) for d in await ipvs.sync_daemons()} == {("lo", 9000)}
-    assert settings.read("net/ipv4/vs/sync_threshold") == "5\t100"
+    assert settings.read("net/ipv4/vs/sync_threshold") == "5 100"
 
 
 async def test_with_the_last_election_both_stop_and_later_ones_are_somebody_elses(

@@ -42,6 +42,10 @@ HALF = Override(
     [
         (Started("1.0", 2, 0), "started 1.0: adopted 2 realservers, 0 writes"),
         (Stopping(True), "stopping: VIPs and IPVS table stay in the kernel"),
+        (
+            Stopping(True, ("web", "mail")),
+            "stopping: VIP web, mail goes to another director, the IPVS table stays in the kernel",
+        ),
         (Stopping(False), "stopping: taking out what is owned"),
         (
             HealthChanged(
