@@ -2,7 +2,7 @@
 
 `python -m tests.lab.suite [PYTEST OPTION...]` runs every phase even when one fails; its last line
 is "N passed, N failed, N skipped", and its exit status is 0 only when every phase ran and passed.
-Where kernels are booted as processes two phases run at a time, each on a kernel of its own.
+Where kernels are booted as processes two phases run at a time, each with a CPU of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,29 +73,24 @@ KERNEL = "(kernel or lab) and not without_ipvs"
 PAGES = found("tests/contract", "tests/lab/test_d[eo]*.py")
 PAIRS = found("tests/interop", "tests/lab/test_vrrp_*.py", "tests/lab/test_sync_*.py")
 MEASURED = found("tests/lab/test_scale.py")
-HOST = Phase("host", "not kernel and not lab and not without_ipvs", kernel=False)
-ALONE = Phase("kernel-measured", KERNEL, MEASURED)
-"""Its bounds are seconds of a guest that has its CPU for itself."""
-ON_KERNELS = (
+PHASES = (
     Phase("kernel-pairs", KERNEL, PAIRS),
-    Phase("kernel-pages", KERNEL, PAGES),
     Phase(
         "kernel", KERNEL, ("tests", *(f"--ignore={path}" for path in (*PAGES, *PAIRS, *MEASURED)))
     ),
+    Phase("kernel-pages", KERNEL, PAGES),
+    Phase("host", "not kernel and not lab and not without_ipvs", kernel=False),
+    Phase("kernel-measured", KERNEL, MEASURED),
     Phase("without-ipvs", "without_ipvs", without_ipvs=True),
 )
-"""The longest first."""
+"""The longest first, so that two that run at a time end together."""
 
 
 def main(options: list[str]) -> int:
     """Run every phase, print the sum, return the exit status."""
     RESULTS.mkdir(exist_ok=True)
     total, failed_phases = Count(), []
-    ended = []
-    for phase in (HOST, ALONE):
-        print(f"\n== {phase.name}: pytest -m '{phase.markers}'", flush=True)
-        ended.append((phase, run(phase, options)))
-    for phase, (status, count) in [*ended, *on_kernels(options)]:
+    for phase, (status, count) in run_all(options):
         total += count
         if status != 0 or count.failed or not count.passed:
             failed_phases.append(phase.name)
@@ -106,27 +102,24 @@ def main(options: list[str]) -> int:
     return 1 if failed_phases else 0
 
 
-def on_kernels(options: list[str]) -> list[tuple[Phase, tuple[int, Count]]]:
-    """Run what needs a kernel; print each phase when it has ended."""
+def run_all(options: list[str]) -> Iterator[tuple[Phase, tuple[int, Count]]]:
+    """Run all phases; print each when it has ended."""
     # The host's own kernel has one IPVS module with one set of tables behind all namespaces' backs.
     own = machine.choose("auto", load_ipvs=True)[0] == "host"
     workers = 1 if own else min(os.cpu_count() or 1, 2)
-    ended: list[tuple[Phase, tuple[int, Count]]] = []
     with ThreadPoolExecutor(workers) as pool:
-        logs = {phase: RESULTS / f"{phase.name}.log" for phase in ON_KERNELS}
-        running = {pool.submit(run, one, options, logs[one]): one for one in ON_KERNELS}
-        print(f"\n== {len(running)} phases on kernels, {workers} at a time", flush=True)
+        logs = {phase: RESULTS / f"{phase.name}.log" for phase in PHASES}
+        running = {pool.submit(run, one, options, logs[one]): one for one in PHASES}
+        print(f"\n== {len(running)} phases, {workers} at a time", flush=True)
         for future in as_completed(running):
             phase = running[future]
-            ended.append((phase, future.result()))
             print(f"\n== {phase.name}: pytest -m '{phase.markers}'", flush=True)
             print(logs[phase].read_text(errors="replace"), flush=True)
-    return ended
+            yield phase, future.result()
 
 
-def run(phase: Phase, options: list[str], log: Path | None = None) -> tuple[int, Count]:
-    """Run one phase; return pytest's exit status and what it counted. What it prints goes to
-    ``log``, or out at once."""
+def run(phase: Phase, options: list[str], log: Path) -> tuple[int, Count]:
+    """Run one phase, which prints to ``log``; return pytest's exit status and what it counted."""
     report = RESULTS / f"{phase.name}.xml"
     report.unlink(missing_ok=True)
     inside = RESULTS / phase.name / "report.xml" if phase.kernel else report
@@ -134,19 +127,16 @@ def run(phase: Phase, options: list[str], log: Path | None = None) -> tuple[int,
     command = [*phase.launcher, sys.executable, "-m", "pytest", "-q", "-m", phase.markers]
     command += [f"--junitxml={inside}", "-o", "junit_family=xunit1", *phase.paths, *options]
     environment = {**os.environ, "LVSGUARD_REQUIRE_KERNEL": "1"}
-    if log is None:
-        ended = subprocess.run(command, cwd=CHECKOUT, env=environment, check=False)
-    else:
-        with log.open("w") as output:
-            ended = subprocess.run(
-                command,
-                cwd=CHECKOUT,
-                env=environment,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+    with log.open("w") as output:
+        ended = subprocess.run(
+            command,
+            cwd=CHECKOUT,
+            env=environment,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     if inside != report and inside.exists():
         inside.rename(report)
     return ended.returncode, read(report)
