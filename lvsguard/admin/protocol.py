@@ -182,6 +182,16 @@ class ServiceReply(ServiceHead, frozen=True, kw_only=True):
     realservers: list[RealserverReply]
 
 
+class ConflictReply(Reply, frozen=True):
+    """Somebody else that claims an address of a VIP group."""
+
+    address: str
+    mac: str
+    realserver: str | None
+    """None: no realserver that is known by its MAC address."""
+    since: str | None
+
+
 class VipReply(Reply, frozen=True):
     """Addresses that move together."""
 
@@ -201,6 +211,8 @@ class VipReply(Reply, frozen=True):
     """Why it cannot take part in the election, and what to do."""
     held_back: bool = False
     """Whether a failover keeps it from preempting."""
+    conflicts: list[ConflictReply] = []
+    """Who claims its addresses now, beside this director."""
 
 
 class ForeignRealserver(Reply, frozen=True):

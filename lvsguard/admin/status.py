@@ -84,6 +84,15 @@ def vip(status: VipStatus) -> protocol.VipReply:
         why=list(status.why),
         problem=status.problem,
         held_back=status.held_back,
+        conflicts=[
+            protocol.ConflictReply(
+                address=str(one.address),
+                mac=one.mac,
+                realserver=None if one.realserver is None else str(one.realserver),
+                since=moment(one.since),
+            )
+            for one in status.conflicts
+        ],
     )
 
 

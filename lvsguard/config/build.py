@@ -106,8 +106,9 @@ class _Builder:
         interface = default if vip.interface is None else self._pick(vip.interface)
         addresses = tuple(VipAddress(interface, *prefixed) for prefixed in vip.addresses)
         if vip.vrrp is None:
-            return VipConfig(vip.name, addresses)
-        return VipConfig(vip.name, addresses, build_vrrp(vip.vrrp, self._director, self._keys))
+            return VipConfig(vip.name, addresses, on_conflict=vip.on_conflict)
+        vrrp = build_vrrp(vip.vrrp, self._director, self._keys)
+        return VipConfig(vip.name, addresses, vrrp, vip.on_conflict)
 
     def _service(self, service: ServiceTable) -> ServiceConfig:
         specs = self._specs(service.check, service)

@@ -31,7 +31,7 @@ from lvsguard.config.ipvs_schema import TIMEOUT_MAX, IpvsTable
 from lvsguard.config.leaf import FLAG, choice, seconds, share, whole
 from lvsguard.config.table import ONE, TABLE, PerDirector, Table, table_or_one
 from lvsguard.config.vrrp_schema import SyncTable, VrrpTable
-from lvsguard.core.config import OnFailure, OnStop
+from lvsguard.core.config import OnConflict, OnFailure, OnStop
 from lvsguard.core.model import (
     WEIGHT_MAX,
     Forwarding,
@@ -118,6 +118,12 @@ class VipTable(Table):
         False,
         description="The addresses are routed to this director and lie in none of the interface's"
         " networks. Without it such an address is refused as a mistake.",
+    )
+    on_conflict: Annotated[OnConflict, choice("an answer to a conflict", OnConflict)] = Field(
+        OnConflict.TELL,
+        description="What happens to a realserver that answers ARP for these addresses. tell: an"
+        " event, status, a metric. drain: it gets no new connections until it is silent, unless it"
+        " is the last one of a service.",
     )
     vrrp: VrrpTable | None = Field(None, description="Its election among several directors.")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from lvsguard import __version__
 from lvsguard.controller.loop import Controller
@@ -20,6 +21,7 @@ from lvsguard.core.rules import decide
 from lvsguard.core.snapshot import (
     AgentStatus,
     CheckStatus,
+    ConflictStatus,
     ForeignStatus,
     Loop,
     RealserverStatus,
@@ -49,10 +51,11 @@ class LiveView:
         troubles: Callable[[], tuple[str, ...]] = tuple,
         elections: Callable[[], Mapping[str, Seen]] = dict,
         transfer: Callable[[], TransferStatus | None] = lambda: None,
+        conflicts: Callable[[str], tuple[ConflictStatus, ...]] = lambda vip: (),
     ) -> None:
         """``probers`` gives (alive, wanted); ``troubles`` what others than the controller know;
         ``elections`` what is known of the election of each VIP group; ``transfer`` the last time
-        that a connection table was sent or received."""
+        that a connection table was sent or received; ``conflicts`` who claims a VIP group."""
         self.director = controller.book.config.director
         self.version = __version__
         self.config_path = config_path
@@ -66,6 +69,7 @@ class LiveView:
         self._troubles = troubles
         self._elections = elections
         self._transfer = transfer
+        self._conflicts = conflicts
 
     @property
     def config_digest(self) -> str:
@@ -96,12 +100,13 @@ class LiveView:
     def vips(self) -> tuple[VipStatus, ...]:
         """VIP groups; without VRRP this director is master of all that it holds."""
         elections = self._elections()
-        return tuple(
+        shown = (
             self._lone(vip)
             if vip.vrrp is None
             else _elected(vip, vip.vrrp, elections.get(vip.name, Seen()))
             for vip in self._controller.book.config.vips
         )
+        return tuple(replace(one, conflicts=self._conflicts(one.name)) for one in shown)
 
     def sync(self) -> SyncStatus | None:
         """How connections are kept in step with the other directors."""

@@ -63,6 +63,14 @@ class OnStop(StrEnum):
     REMOVE = "remove"
 
 
+class OnConflict(StrEnum):
+    """What happens to a realserver that claims a VIP."""
+
+    TELL = "tell"
+    DRAIN = "drain"
+    """It gets no new connections until it is silent; never the last one of a service."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpSpec:
     """What an http or https check sends and expects."""
@@ -261,6 +269,7 @@ class VipConfig:
     addresses: tuple[VipAddress, ...]
     vrrp: VrrpConfig | None = None
     """None: this director always owns the addresses."""
+    on_conflict: OnConflict = OnConflict.TELL
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,14 @@ from typing import Protocol
 from lvsguard.core.agent import AgentKind
 from lvsguard.core.config import CheckKind
 from lvsguard.core.health import Verdict
-from lvsguard.core.model import Counters, Forwarding, RealserverKey, ServiceKey, VipAddress
+from lvsguard.core.model import (
+    Counters,
+    Forwarding,
+    IPAddress,
+    RealserverKey,
+    ServiceKey,
+    VipAddress,
+)
 from lvsguard.core.override import Admin, Override
 
 
@@ -113,6 +120,17 @@ class ServiceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ConflictStatus:
+    """Somebody else that claims an address of a VIP group."""
+
+    address: IPAddress
+    mac: str
+    realserver: IPAddress | None
+    """None: no realserver that is known by its MAC address."""
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class VipStatus:
     """A VIP group, as it is now. ``vrid``, ``priority``, ``master`` are None without VRRP."""
 
@@ -133,6 +151,8 @@ class VipStatus:
     """Why it cannot take part in the election, and what to do; empty: nothing is wrong."""
     held_back: bool = False
     """Whether a failover keeps it from preempting."""
+    conflicts: tuple[ConflictStatus, ...] = ()
+    """Who claims its addresses now, beside this director."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,12 +57,21 @@ class VipConflict(Event):
     how: str
     """``advert`` (it speaks VRRP), ``arp`` or ``nd``."""
     detail: str = ""
+    """Of an advert its priority, else the address that is claimed."""
+    realserver: str = ""
+    """The realserver whose MAC address it is; empty: none that is known."""
 
     def __str__(self) -> str:
         if self.how == "advert":
             return (
                 f"VIP {self.vip}: {self.other} says that it is master, too ({self.detail}): the two"
                 " did not hear each other; the lower priority gives way"
+            )
+        if self.realserver:
+            return (
+                f"VIP {self.vip}: realserver {self.realserver} ({self.other}) answers for"
+                f" {self.detail}: clients reach it past this director; run there: lvsguard"
+                f" realserver check --vip {self.detail} --rip {self.realserver}"
             )
         return (
             f"VIP {self.vip}: {self.other} answers for it ({self.detail}): a director that cannot"
@@ -72,15 +81,39 @@ class VipConflict(Event):
 
 @dataclass(frozen=True, slots=True)
 class VipConflictOver(Event):
-    """The other master has fallen silent."""
+    """Who was master, too, or claimed the VIP, has fallen silent."""
 
     kind: ClassVar[str] = "conflict-over"
     vip: str
     other: str
     seconds: float
+    address: str = ""
+    """The one that was claimed; empty: the other one spoke VRRP."""
 
     def __str__(self) -> str:
+        if self.address:
+            return (
+                f"VIP {self.vip}: {self.other} does not answer for {self.address} any more, after"
+                f" {self.seconds:.1f} s"
+            )
         return f"VIP {self.vip}: {self.other} is silent again after {self.seconds:.1f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictDrain(Event):
+    """A realserver that claims a VIP should be drained, and is the last one of a service."""
+
+    kind: ClassVar[str] = "conflict-drain"
+    level: ClassVar[Level] = Level.ERROR
+    vip: str
+    realserver: str
+    service: str
+
+    def __str__(self) -> str:
+        return (
+            f"VIP {self.vip}: realserver {self.realserver} answers for it and is not drained:"
+            f" service {self.service} would have nobody (there: lvsguard realserver check)"
+        )
 
 
 @dataclass(frozen=True, slots=True)

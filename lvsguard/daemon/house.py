@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.server import AdminServer
 from lvsguard.controller import Controller
+from lvsguard.controller.conflicts import Conflicts
 from lvsguard.controller.neighbours import Neighbours
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.standing import Standings
@@ -23,6 +24,7 @@ from lvsguard.controller.view import LiveView
 from lvsguard.core.config import Check, Config, OnStop
 from lvsguard.core.event import Event, KernelFailed, ProberDied, StateTrouble, Stopping
 from lvsguard.core.health import Hint
+from lvsguard.core.model import IPAddress
 from lvsguard.core.tally import Tally
 from lvsguard.daemon import log
 from lvsguard.daemon.elections import Elections
@@ -35,6 +37,7 @@ from lvsguard.probes.pool import Probers
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
 from lvsguard.vrrp.ownership import AddressOwner
+from lvsguard.vrrp.vip_watch import VipWatch
 
 READY_S = 10.0
 """Longest wait for the first complete pass before the service manager is told ready anyway: the
@@ -78,24 +81,34 @@ class House:
             if not override.expired(time.time()):
                 self._controller.book.put(override)
         standings = Standings(config, self._controller.book, self._controller.pulse)
-        self._elections = Elections(config, standings, emit=self.emit)
         self._neighbours = Neighbours(self.emit)
+        self._conflicts = Conflicts(
+            self._controller.book,
+            self._neighbours,
+            emit=self.emit,
+            put=self._controller.override,
+            clear=self._controller.clear,
+        )
+        self._elections = Elections(config, standings, emit=self._conflicts.tell)
+        self._vip_watch = VipWatch(self._conflicts.tell, held=lambda: self._owner.held)
+        self._vip_watch.configure(config.vips)
         self._probers = Probers(
             config.probers,
             record=self._controller.record,
             tally=self._tally,
             died=self._prober_died,
             heard=self._controller.hear,
-            met=self._neighbours.met,
+            met=self._met,
         )
         self._view = LiveView(
             self._controller,
             self._owner,
             config_path=config_path,
             probers=lambda: (self._probers.alive, config.probers),
-            troubles=lambda: (journal.trouble,) if journal.trouble else (),
+            troubles=self._troubles,
             elections=self._elections.seen,
             transfer=lambda: self._elections.transfer,
+            conflicts=self._conflicts.of,
         )
         self._operations = DaemonOperations(
             self._controller,
@@ -133,6 +146,15 @@ class House:
 
     def _look(self) -> None:
         self._controller.look()
+        self._vip_watch.look()
+
+    def _met(self, address: IPAddress, mac: str) -> None:
+        self._neighbours.met(address, mac)
+        self._conflicts.named()
+
+    def _troubles(self) -> tuple[str, ...]:
+        known = (self._journal.trouble, self._vip_watch.trouble)
+        return (*filter(None, known), *self._conflicts.trouble())
 
     def _tally(self, tallies: Sequence[Tally]) -> None:
         self._metrics.tally(tallies)
@@ -151,6 +173,7 @@ class House:
         await self._journal.set_addresses(self._controller.owned_addresses | config.lone_addresses)
         steps = await self._controller.reload(config)
         self._elections.configure(config)
+        self._vip_watch.configure(config.vips)
         self._configure_probers()
         checks = self._controller.book.checks
         self._neighbours.keep(frozenset(check.address for check in checks))
@@ -208,6 +231,7 @@ class House:
                 group.create_task(self._controller.run(), name="controller"),
                 group.create_task(self._elections.run(), name="elections"),
                 group.create_task(self._follow_addresses(), name="addresses"),
+                group.create_task(self._vip_watch.run(), name="vip-watch"),
                 group.create_task(self._probers.run(), name="probers"),
                 group.create_task(self._housekeeping(), name="housekeeping"),
                 group.create_task(self._remember(), name="memory"),

@@ -175,6 +175,10 @@ VIP_HELD = _gauge(
     "vip_held", "1 when the address stands on the interface, else 0.", "vip", "address"
 )
 
+VIP_CONFLICTS = _gauge(
+    "vip_conflicts", "Others that claim an address of the VIP group now, by ARP or ND.", "vip"
+)
+
 SERVICE_PRESENT = _gauge("service_present", "1 when the kernel has the service, else 0.", "service")
 SERVICE_LIVE_WEIGHT = _gauge(
     "service_live_weight",

@@ -19,7 +19,7 @@ def pieces(view: View, spent: float, longest: float) -> Iterator[bytes]:
         family = Family(metric)
         family.add("", value)
         yield from family.pieces()
-    for family in (_build(view), _config(view), _overrides(view), _vips(view)):
+    for family in (_build(view), _config(view), _overrides(view), *_vips(view)):
         yield from family.pieces()
 
 
@@ -64,10 +64,11 @@ def _overrides(view: View) -> Family:
     return family
 
 
-def _vips(view: View) -> Family:
-    family = Family(catalog.VIP_HELD)
+def _vips(view: View) -> tuple[Family, Family]:
+    held, conflicts = Family(catalog.VIP_HELD), Family(catalog.VIP_CONFLICTS)
     for vip in view.vips():
         for address in vip.addresses:
             labelled = labels(vip=vip.name, address=str(address.address))
-            family.add(labelled, address in vip.held)
-    return family
+            held.add(labelled, address in vip.held)
+        conflicts.add(labels(vip=vip.name), len(vip.conflicts))
+    return held, conflicts

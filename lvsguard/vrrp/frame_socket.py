@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from os import strerror
 
-from lvsguard.core.frame import MAC_LENGTH, announcement, question
+from lvsguard.core.frame import MAC_LENGTH, announcement, question, request
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.interface_watch import InterfaceState
 from lvsguard.kernel.port import KernelError
@@ -23,6 +23,7 @@ class FrameSocket:
         self._index = 0
         self._mac = b""
         self._router = False
+        self._near: IPAddress | None = None
         self._announcements: dict[IPAddress, bytes] = {}
 
     def update(self, state: InterfaceState | None, *, router: bool) -> None:
@@ -32,6 +33,9 @@ class FrameSocket:
         if (mac, router) != (self._mac, self._router):
             self._mac, self._router = mac, router
             self._announcements.clear()
+        held = state.addresses if state is not None else ()
+        near = (one.address for one in held if one.usable and one.address.is_link_local)
+        self._near = next((one for one in near if one.version == 6), None)
         index = state.index if state is not None else 0
         if index != self._index:
             self.close()
@@ -49,7 +53,12 @@ class FrameSocket:
     def ask(self, address: IPAddress) -> None:
         """Ask whether somebody else has the address; ``watch`` hears the answer. Raises
         KernelError."""
-        frame = question(self._mac, address) if self._mac else b""
+        frame = b""
+        if self._mac and address.version == 6 and self._near is not None:
+            # Asked from nowhere, whoever has it would answer to all nodes, who would believe it.
+            frame = request(self._mac, self._near, address)
+        elif self._mac:
+            frame = question(self._mac, address)
         self._send(f"ask who has {address}", frame)
 
     def close(self) -> None:

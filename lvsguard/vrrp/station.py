@@ -13,10 +13,10 @@ from math import inf
 
 from lvsguard.core.event import Event
 from lvsguard.core.model import VipAddress
-from lvsguard.core.vrrp_event import VipConflict
 from lvsguard.vrrp import packet
 from lvsguard.vrrp.action import Action, AddAddresses, RemoveAddresses
 from lvsguard.vrrp.announce import Cause
+from lvsguard.vrrp.contest import ANNOUNCE_EVERY
 from lvsguard.vrrp.doing import RETRY_S, Doing
 from lvsguard.vrrp.hands import Hands
 from lvsguard.vrrp.instance import Instance
@@ -59,6 +59,8 @@ class Station:
         self.touched: set[str] = set()
         """VIP groups that something happened to; whoever shows them clears it."""
         self._standings: dict[str, tuple[bool, int]] = {}
+        self._contested: dict[str, float] = {}
+        """When an instance announced last because of a claim."""
         self._unmapped = False
         """Whether somebody has left whose sockets are still there."""
 
@@ -183,7 +185,8 @@ class Station:
         """When to call ``wake`` at the latest, monotonic."""
         due = [self.doing.announcing.due, *(party.due for party in self.roster.parties.values())]
         due += [at for party in self.roster.parties.values() for at in party.broken.values()]
-        due += [at for at in (self.paths.timer(), self.tables.timer()) if at is not None]
+        timers = (self.paths.timer(), self.tables.timer(), self._telling.due)
+        due += [at for at in timers if at is not None]
         return min(due)
 
     def wake(self, now: float) -> None:
@@ -193,6 +196,7 @@ class Station:
         self._hear(now, urgent=bool(expired))
         for claim in self.paths.claimed():
             self._claimed(claim, now)
+        self._telling.expire(now)
         for party in expired:
             if party.due <= now:
                 for name, election in party.group.members.items():
@@ -296,10 +300,12 @@ class Station:
                 settled = election.state is State.MASTER and now - election.since > RETRY_S
                 if ours and settled:
                     mine.claims += 1
-                    how = "arp" if mine.family == 4 else "nd"
-                    event = VipConflict(mine.vip, claim.mac, how, str(claim.address))
-                    self._telling.once(event, now)
-                    self.doing.announcing.begin(mine, Cause.CONTESTED, now)
+                    self._telling.claim(mine.vip, claim, now)
+                    # What others heard, too, is answered at once; an answer to ourselves can wait.
+                    pause = ANNOUNCE_EVERY if claim.asked else 0.0
+                    if now - self._contested.get(mine.name, -inf) >= pause:
+                        self._contested[mine.name] = now
+                        self.doing.announcing.begin(mine, Cause.CONTESTED, now)
 
     # -- what is asked for -----------------------------------------------------------------
 

@@ -27,8 +27,10 @@ from lvsguard.vrrp.action import (
     Stalled,
 )
 from lvsguard.vrrp.action import RoleChanged as RoleAction
+from lvsguard.vrrp.claims import Claims
 from lvsguard.vrrp.instance import Instance
 from lvsguard.vrrp.reception import Rejected
+from lvsguard.vrrp.watch import Claim
 
 REPEAT_S: Final = 60.0
 """Between two events that say the same."""
@@ -42,6 +44,7 @@ class Telling:
         self._emit = emit
         self._told: dict[tuple[str, ...], float] = {}
         self._roles: dict[str, Role] = {}
+        self._claims = Claims()
 
     def keep(self, names: Iterable[str]) -> None:
         """Forget the roles of all instances but these."""
@@ -77,6 +80,22 @@ class Telling:
         """An advert was dropped."""
         self.once(AdvertRejected(mine.vip, source, str(why.reason), str(why)), now)
 
+    def claim(self, vip: str, claim: Claim, now: float) -> None:
+        """Somebody else says that it has an address of a VIP group that is here."""
+        event = self._claims.claim(vip, claim.address, claim.mac, now)
+        if event is not None:
+            self._emit(event)
+
+    @property
+    def due(self) -> float | None:
+        """When ``expire`` has something to tell."""
+        return self._claims.due
+
+    def expire(self, now: float) -> None:
+        """Tell which claims have ended."""
+        for event in self._claims.expire(now):
+            self._emit(event)
+
     def trouble(self, vip: str, texts: Iterable[str], now: float) -> None:
         """Something did not work; ``vip`` is empty where it concerns all."""
         for text in texts:
@@ -97,8 +116,6 @@ def _subject(event: Event) -> tuple[str, ...]:
     match event:
         case AdvertRejected(vip, source, reason, _):
             return (vip, source, reason)
-        case VipConflict(vip, other, how, _):
-            return (vip, other, how)
         case VrrpTold(vip, text):
             return (vip, text)
         case _:

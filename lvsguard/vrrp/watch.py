@@ -10,22 +10,22 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from os import strerror
 from typing import Final
 
 from lvsguard.core.bpf import one_of
-from lvsguard.core.frame import Neighbour, mac_text, parse_arp
+from lvsguard.core.frame import ArpOperation, Neighbour, mac_text, parse_arp
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel import neighbour_socket
 from lvsguard.kernel.interface_watch import InterfaceState
 from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp.announce import Rhythm
 
-QUESTIONS: Final = Rhythm(repeat=0, delay=1.0, repeat_again=1, refresh=30.0, refresh_repeat=1)
+QUESTIONS: Final = Rhythm(repeat=0, delay=1.0, repeat_again=1, refresh=1.0, refresh_repeat=1)
 """When to ask for an own VIP, for an ``announce.Announcer`` of questions: a second after it was
-taken over, and every half minute. Not at once: the old master, which lets go when it hears our
+taken over, and every second. Not at once: the old master, which lets go when it hears our
 advert, would answer, by ND to all nodes, and undo the announcement."""
 BATCH: Final = 64
 """Packets that one ``read`` takes of each kind."""
@@ -44,6 +44,8 @@ class Claim:
 
     address: IPAddress
     mac: str
+    asked: bool = field(default=False, compare=False)
+    """Whether it answers a question of this director's, and nobody else heard it."""
 
 
 def claim_in_arp(frame: bytes, vips: Set[IPAddress], own_macs: Set[bytes]) -> Claim | None:
@@ -52,7 +54,8 @@ def claim_in_arp(frame: bytes, vips: Set[IPAddress], own_macs: Set[bytes]) -> Cl
     arp = parse_arp(frame)
     if arp is None or arp.sender not in vips or arp.sender_mac in own_macs:
         return None
-    return Claim(arp.sender, mac_text(arp.sender_mac))
+    asked = arp.operation is ArpOperation.REPLY and arp.target_mac in own_macs
+    return Claim(arp.sender, mac_text(arp.sender_mac), asked)
 
 
 def claim_in_neighbour(
@@ -64,7 +67,7 @@ def claim_in_neighbour(
     mac = neighbour.mac or neighbour.source_mac
     if mac in own_macs:
         return None
-    return Claim(neighbour.target, mac_text(mac))
+    return Claim(neighbour.target, mac_text(mac), neighbour.solicited)
 
 
 class ClaimWatch:

@@ -113,7 +113,7 @@ def test_tcpdump_finds_no_fault_with_any_frame(hosts: Pair) -> None:
     assert "Request who-has 10.0.0.8 tell 0.0.0.0" in read
     assert "Flags [router, override]" in read
     assert "destination link-address option (2), length 8 (1): 02:00:00:00:00:29" in read
-    assert ":: > ff02::1:ff00:8: [icmp6 sum ok] ICMP6, neighbor solicitation" in read
+    assert "fe80::41 > ff02::1:ff00:8: [icmp6 sum ok] ICMP6, neighbor solicitation" in read
     assert read.count("icmp6 sum ok") == 2
 
 

@@ -61,6 +61,8 @@ class Setup:
 
     services: tuple[Service, ...] = (Service(),)
     vips: tuple[str, ...] = (f"{VIP}/24",)
+    vip: str = ""
+    """Further lines of the `[[vip]]`."""
     vrrp: str = ""
     """Lines of `[vip.vrrp]`; a lone director when empty."""
     director: str = ""
@@ -77,6 +79,7 @@ class Setup:
                 'interface = "eth0"',
                 self.director,
                 *(["[[vip]]", 'name = "web"', f"addresses = [{vips}]"] if self.vips else []),
+                self.vip,
                 *(["[vip.vrrp]", self.vrrp] if self.vrrp else []),
                 *(service.toml() for service in self.services),
                 "[telemetry]",

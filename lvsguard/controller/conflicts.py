@@ -1,0 +1,152 @@
+"""Who claims a VIP beside this director: a realserver is named by its MAC address, kept for status,
+and drained where the config asks for that. It asks nobody and hears nobody itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Final
+
+from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.neighbours import Neighbours
+from lvsguard.core.config import OnConflict
+from lvsguard.core.event import Event
+from lvsguard.core.health import Verdict
+from lvsguard.core.model import IPAddress
+from lvsguard.core.override import Admin, Override, OverrideKind, Target
+from lvsguard.core.placement import placements
+from lvsguard.core.snapshot import ConflictStatus
+from lvsguard.core.vrrp_event import ConflictDrain, VipConflict, VipConflictOver, VrrpProcessDied
+
+ACTOR: Final = "lvsguard"
+"""Who sets the drain of a realserver that claims a VIP."""
+
+
+class Conflicts:
+    """The conflicts over VIPs that last now."""
+
+    def __init__(
+        self,
+        book: FactBook,
+        neighbours: Neighbours,
+        *,
+        emit: Callable[[Event], None],
+        put: Callable[[Override], None],
+        clear: Callable[[Target, OverrideKind, str], object],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``put`` and ``clear`` an override, see ``loop.Controller``; ``clock``: wall clock."""
+        self._book = book
+        self._neighbours = neighbours
+        self._emit = emit
+        self._put = put
+        self._clear = clear
+        self._clock = clock
+        self._now: dict[tuple[str, str, str], ConflictStatus] = {}
+        self._drained: dict[Target, set[tuple[str, str, str]]] = {}
+
+    def tell(self, event: Event) -> None:
+        """Take an event: one of a conflict is told with its realserver's name, others as is."""
+        match event:
+            case VipConflict(how="arp" | "nd"):
+                self._begin(event)
+            case VipConflictOver(address=address) if address:
+                self._end(event)
+            case VrrpProcessDied():
+                self._forget()
+                self._emit(event)
+            case _:
+                self._emit(event)
+
+    def named(self) -> None:
+        """A MAC address was learnt: it may be the one that claims a VIP."""
+        for key, one in list(self._now.items()):
+            if one.realserver is None:
+                how = "arp" if one.address.version == 4 else "nd"
+                event = VipConflict(key[0], key[2], how, key[1])
+                if self._neighbours.at(one.mac):
+                    self._begin(event)
+
+    def of(self, vip: str) -> tuple[ConflictStatus, ...]:
+        """The conflicts of a VIP group that last now."""
+        return tuple(one for key, one in self._now.items() if key[0] == vip)
+
+    def trouble(self) -> Iterator[str]:
+        """What is wrong now, one line each."""
+        for key, one in self._now.items():
+            name = None if one.realserver is None else str(one.realserver)
+            how = "arp" if one.address.version == 4 else "nd"
+            yield str(VipConflict(key[0], key[2], how, key[1], name or ""))
+
+    def _begin(self, event: VipConflict) -> None:
+        key = (event.vip, event.detail, event.other)
+        realservers = self._neighbours.at(event.other)
+        realserver = realservers[0] if realservers else None
+        known = self._now.get(key)
+        since = self._clock() if known is None else known.since
+        address = ip_address(event.detail)
+        self._now[key] = ConflictStatus(address, event.other, realserver, since)
+        self._emit(replace(event, realserver="" if realserver is None else str(realserver)))
+        if realserver is not None and self._drains(event.vip):
+            self._drain(key, realserver)
+
+    def _end(self, event: VipConflictOver, *, told: bool = True) -> None:
+        key = (event.vip, event.address, event.other)
+        self._now.pop(key, None)
+        if told:
+            self._emit(event)
+        for target, keys in list(self._drained.items()):
+            keys.discard(key)
+            if keys:
+                continue
+            del self._drained[target]
+            held = {o.key: o for o in self._book.overrides}.get((target, OverrideKind.DRAIN))
+            if held is not None and held.actor == ACTOR:
+                self._clear(target, OverrideKind.DRAIN, ACTOR)
+
+    def _forget(self) -> None:
+        """Nobody watches any more who told of these: what still holds is told again."""
+        for vip, address, mac in list(self._now):
+            self._end(VipConflictOver(vip, mac, 0.0, address), told=False)
+
+    def _drains(self, vip: str) -> bool:
+        vips = self._book.config.vips
+        return any(one.name == vip and one.on_conflict is OnConflict.DRAIN for one in vips)
+
+    def _drain(self, key: tuple[str, str, str], realserver: IPAddress) -> None:
+        """Take it out of rotation for as long as it lasts, once, and not the last one."""
+        target = Target(realserver)
+        if target in self._drained:
+            self._drained[target].add(key)
+            return
+        held = {one.key for one in self._book.overrides}
+        if (target, OverrideKind.DRAIN) in held:
+            return  # an operator's word stands
+        if alone := self._last_of(realserver):
+            self._emit(ConflictDrain(key[0], str(realserver), alone))
+            return
+        self._drained[target] = {key}
+        reason = f"it answers for VIP {key[1]}"
+        self._put(Override(target, OverrideKind.DRAIN, ACTOR, self._clock(), reason))
+
+    def _last_of(self, realserver: IPAddress) -> str:
+        """A service that would have nobody without it; empty: none."""
+        facts = self._book.facts
+        for service in self._book.config.services:
+            if not any(one.key.address == realserver for one in service.realservers):
+                continue
+            others = (
+                placed
+                for one, placed in zip(service.realservers, placements(service, facts), strict=True)
+                if one.key.address != realserver
+            )
+            serve = (
+                o.verdict is not Verdict.DOWN and o.admin is Admin.READY and o.weight
+                for o in others
+            )
+            if not any(serve):
+                return service.name
+        return ""

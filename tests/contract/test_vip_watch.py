@@ -1,0 +1,117 @@
+"""Others that claim a VIP without an election: the left host holds it, the right one claims."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lvsguard.core.config import VipConfig
+from lvsguard.core.event import Event
+from lvsguard.core.model import IPAddress, VipAddress
+from lvsguard.core.vrrp_event import VipConflict, VipConflictOver
+from lvsguard.vrrp.vip_watch import VipWatch
+from tests.contract.vrrp_ends import VIP, VIP6
+from tests.support.wire_pair import Pair, address, namespaces_problem, pair
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        bool(namespaces_problem()), reason=f"no network namespaces: {namespaces_problem()}"
+    ),
+]
+BOTH = (VipAddress("eth0", VIP, 24), VipAddress("eth0", VIP6, 64))
+VIPS = pytest.mark.parametrize("vip", [VIP, VIP6], ids=["ipv4", "ipv6"])
+
+
+class Scene:
+    """A watch in the left host."""
+
+    def __init__(self, hosts: Pair) -> None:
+        self.hosts = hosts
+        self.events: list[Event] = []
+        self.watch = VipWatch(self.events.append, lambda: BOTH)
+
+    def play(self, story: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            self.watch.configure([VipConfig("web", BOTH)])
+            task = asyncio.create_task(self.watch.run())
+            try:
+                await story()
+                assert self.watch.trouble == ""
+            finally:
+                task.cancel()
+                await asyncio.wait([task])
+
+        with self.hosts.left.entered():
+            asyncio.run(run())
+
+    async def until(self, kind: type[Event], within: float = 10.0) -> Event:
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            for event in self.events:
+                if isinstance(event, kind):
+                    return event
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"no {kind.__name__} in {self.events}")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with pair(tmp_path) as hosts:
+        address(hosts.left, *BOTH_TEXT)
+        yield Scene(hosts)
+
+
+BOTH_TEXT = (f"{VIP}/24", f"{VIP6}/64")
+
+
+def text_of(vip: IPAddress) -> str:
+    return f"{vip}/24" if vip.version == 4 else f"{vip}/64"
+
+
+@VIPS
+def test_one_that_answers_is_found_and_its_end_is_told(scene: Scene, vip: IPAddress) -> None:
+    async def story() -> None:
+        await asyncio.sleep(1.2)
+        assert scene.events == [], "nobody has it"
+        address(scene.hosts.right, text_of(vip))
+        found = await scene.until(VipConflict)
+        how = "arp" if vip.version == 4 else "nd"
+        assert found == VipConflict("web", scene.hosts.right.mac, how, str(vip))
+        scene.hosts.right.run("ip", "address", "del", text_of(vip), "dev", "eth0")
+        over = await scene.until(VipConflictOver)
+        assert isinstance(over, VipConflictOver)
+        assert (over.other, over.address) == (scene.hosts.right.mac, str(vip))
+
+    scene.play(story)
+
+
+def test_a_gratuitous_claim_is_heard_at_once(scene: Scene) -> None:
+    async def story() -> None:
+        await asyncio.sleep(0.3)
+        claim = f"arping -c 1 -U -I eth0 -S {VIP} {VIP}"
+        done = scene.hosts.right.run(*claim.split(), check=False)
+        if done.returncode and "usage" in (done.stdout + done.stderr).lower():
+            pytest.skip("no arping that can claim an address it does not have")
+        found = await scene.until(VipConflict)
+        assert isinstance(found, VipConflict)
+        assert (found.other, found.detail) == (scene.hosts.right.mac, str(VIP))
+
+    scene.play(story)
+
+
+def test_questions_over_ipv6_turn_no_neighbour_to_the_one_that_answers(scene: Scene) -> None:
+    """A question from nowhere would be answered to all nodes, which would believe the answer."""
+    dump = scene.hosts.right.capture("nd", "icmp6 and ip6[40] = 136")
+
+    async def story() -> None:
+        address(scene.hosts.right, text_of(VIP6))
+        await scene.until(VipConflict)
+
+    scene.play(story)
+    answers = [line for line in dump.stop() if f"tgt is {VIP6}" in line]
+    assert not [line for line in answers if "> ff02::1" in line], answers

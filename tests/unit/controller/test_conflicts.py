@@ -1,0 +1,173 @@
+"""Who claims a VIP: named by MAC address, kept while it lasts, drained where that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from lvsguard.controller.conflicts import ACTOR, Conflicts
+from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.neighbours import Neighbours
+from lvsguard.core.config import OnConflict, VipConfig
+from lvsguard.core.event import Event
+from lvsguard.core.health import FailureClass, Health, Result, Verdict
+from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.snapshot import ConflictStatus
+from lvsguard.core.vrrp_event import (
+    ConflictDrain,
+    VipConflict,
+    VipConflictOver,
+    VrrpProcessDied,
+)
+from tests.support import rig
+
+RS1, RS2 = rig.RS1.address, rig.RS2.address
+MAC1, MAC2 = "02:00:00:00:00:2a", "02:00:00:00:00:2b"
+VIP = "10.0.0.8"
+CLAIM = VipConflict("web", MAC1, "arp", VIP)
+OVER = VipConflictOver("web", MAC1, 7.0, VIP)
+
+
+class Scene:
+    def __init__(self, on_conflict: OnConflict = OnConflict.TELL) -> None:
+        config = rig.config(rig.service())
+        vip = VipConfig("web", (), on_conflict=on_conflict)
+        self.book = FactBook(replace(config, vips=(vip,)))
+        for check in self.book.checks:
+            self.book.record(check, Health(Verdict.UP))
+        self.events: list[Event] = []
+        self.neighbours = Neighbours(self.events.append)
+        self.conflicts = Conflicts(
+            self.book,
+            self.neighbours,
+            emit=self.events.append,
+            put=self.book.put,
+            clear=lambda target, kind, actor: self.book.drop(target, kind),
+            clock=lambda: 1000.0,
+        )
+
+    @property
+    def drained(self) -> list[str]:
+        return [str(o.target) for o in self.book.overrides if o.kind is OverrideKind.DRAIN]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+@pytest.fixture
+def draining() -> Scene:
+    scene = Scene(OnConflict.DRAIN)
+    scene.neighbours.met(RS1, MAC1)
+    scene.neighbours.met(RS2, MAC2)
+    return scene
+
+
+def test_a_realserver_is_named_by_its_mac_address_with_what_to_run_there(scene: Scene) -> None:
+    scene.neighbours.met(RS1, MAC1)
+    scene.conflicts.tell(CLAIM)
+    assert scene.events == [replace(CLAIM, realserver=str(RS1))]
+    command = f"run there: lvsguard realserver check --vip {VIP} --rip {RS1}"
+    assert command in str(scene.events[0])
+    status = ConflictStatus(ip_address(VIP), MAC1, RS1, 1000.0)
+    assert scene.conflicts.of("web") == (status,)
+    assert [command in line for line in scene.conflicts.trouble()] == [True]
+
+
+def test_one_that_is_no_realserver_is_told_by_its_mac_address(scene: Scene) -> None:
+    scene.conflicts.tell(CLAIM)
+    assert scene.events == [CLAIM]
+    assert "a director that cannot be heard, or a realserver" in str(scene.events[0])
+
+
+def test_the_name_is_told_as_soon_as_it_is_known_and_once(scene: Scene) -> None:
+    scene.conflicts.tell(CLAIM)
+    scene.neighbours.met(RS2, MAC2)
+    scene.conflicts.named()
+    scene.neighbours.met(RS1, MAC1)
+    scene.conflicts.named()
+    scene.conflicts.named()
+    assert scene.events == [CLAIM, replace(CLAIM, realserver=str(RS1))]
+
+
+def test_it_lasts_until_it_is_over(scene: Scene) -> None:
+    scene.conflicts.tell(CLAIM)
+    scene.conflicts.tell(OVER)
+    assert scene.events == [CLAIM, OVER]
+    assert scene.conflicts.of("web") == ()
+    assert list(scene.conflicts.trouble()) == []
+
+
+def test_a_vrrp_process_that_died_says_no_end_so_what_it_told_is_forgotten(scene: Scene) -> None:
+    scene.conflicts.tell(CLAIM)
+    scene.conflicts.tell(VrrpProcessDied("signal 9"))
+    assert scene.conflicts.of("web") == ()
+    assert scene.events == [CLAIM, VrrpProcessDied("signal 9")]
+
+
+def test_other_events_pass(scene: Scene) -> None:
+    advert = VipConflict("web", "10.0.0.40", "advert", "priority 100")
+    for event in (advert, VipConflictOver("web", "10.0.0.40", 3.0)):
+        scene.conflicts.tell(event)
+        assert scene.events[-1] == event
+    assert scene.conflicts.of("web") == ()
+
+
+def test_nobody_is_drained_without_being_asked_for(scene: Scene) -> None:
+    scene.neighbours.met(RS1, MAC1)
+    scene.conflicts.tell(CLAIM)
+    assert scene.drained == []
+
+
+def test_a_drain_lasts_as_long_as_the_conflict(draining: Scene) -> None:
+    draining.conflicts.tell(CLAIM)
+    assert draining.drained == [str(RS1)]
+    (override,) = draining.book.overrides
+    assert (override.actor, override.reason) == (ACTOR, f"it answers for VIP {VIP}")
+    draining.conflicts.tell(CLAIM)
+    draining.conflicts.tell(OVER)
+    assert draining.drained == []
+
+
+def test_the_last_one_of_a_service_is_not_drained(draining: Scene) -> None:
+    failure = Result(False, "L4CON", "refused", failure=FailureClass.REFUSED)
+    for check in draining.book.checks:
+        if check.address == RS2:
+            draining.book.record(check, Health(Verdict.DOWN, result=failure))
+    draining.conflicts.tell(CLAIM)
+    assert draining.drained == []
+    assert draining.events[-1] == ConflictDrain("web", str(RS1), "web")
+
+
+def test_of_two_only_the_first_is_drained(draining: Scene) -> None:
+    draining.conflicts.tell(CLAIM)
+    draining.conflicts.tell(VipConflict("web", MAC2, "arp", VIP))
+    assert draining.drained == [str(RS1)]
+
+
+def test_an_operators_drain_stays_the_operators(draining: Scene) -> None:
+    theirs = Override(Target(RS1), OverrideKind.DRAIN, "alice", 1.0)
+    draining.book.put(theirs)
+    draining.conflicts.tell(CLAIM)
+    draining.conflicts.tell(OVER)
+    assert draining.book.overrides == (theirs,)
+
+
+def test_a_drain_that_an_operator_took_over_is_not_ended(draining: Scene) -> None:
+    draining.conflicts.tell(CLAIM)
+    theirs = Override(Target(RS1), OverrideKind.DRAIN, "alice", 1.0)
+    draining.book.put(theirs)
+    draining.conflicts.tell(OVER)
+    assert draining.book.overrides == (theirs,)
+
+
+def test_one_that_an_operator_put_back_is_not_drained_again_in_the_same_conflict(
+    draining: Scene,
+) -> None:
+    draining.conflicts.tell(CLAIM)
+    draining.book.drop(Target(RS1), OverrideKind.DRAIN)
+    draining.conflicts.tell(CLAIM)
+    assert draining.drained == []
