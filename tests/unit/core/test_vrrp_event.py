@@ -18,6 +18,7 @@ from lvsguard.core.event import Event, Level
 from lvsguard.core.vrrp_event import (
     TOLD,
     AdvertRejected,
+    ConflictDrain,
     FailoverAsked,
     HandoverStage,
     PriorityChanged,
@@ -56,6 +57,20 @@ HAPPENED: tuple[tuple[Event, str], ...] = (
         VipConflict("web", "02:00:00:00:00:2a", "arp", "10.0.0.8"),
         "VIP web: 02:00:00:00:00:2a answers for it (10.0.0.8): a director that cannot be heard, or"
         " a realserver that answers ARP (there: lvsguard realserver check)",
+    ),
+    (
+        VipConflict("web", "02:00:00:00:00:2a", "arp", "10.0.0.8", "10.0.0.42"),
+        "VIP web: realserver 10.0.0.42 (02:00:00:00:00:2a) answers for 10.0.0.8: clients reach it"
+        " past this director; run there: lvsguard realserver check --vip 10.0.0.8 --rip 10.0.0.42",
+    ),
+    (
+        VipConflictOver("web", "02:00:00:00:00:2a", 61.0, "10.0.0.8"),
+        "VIP web: 02:00:00:00:00:2a does not answer for 10.0.0.8 any more, after 61.0 s",
+    ),
+    (
+        ConflictDrain("web", "10.0.0.42", "shop"),
+        "VIP web: realserver 10.0.0.42 answers for it and is not drained: service shop would have"
+        " nobody (there: lvsguard realserver check)",
     ),
     (
         VipConflictOver("web", "10.0.0.40", 3.25),
