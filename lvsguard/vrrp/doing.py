@@ -33,7 +33,6 @@ from lvsguard.vrrp.paths import Paths
 from lvsguard.vrrp.roster import Roster
 from lvsguard.vrrp.tables import Tables
 from lvsguard.vrrp.telling import Telling
-from lvsguard.vrrp.timing import DOWN_ADVERTS
 
 RETRY_S: Final = 1.0
 """Until addresses that could not be added are tried again."""
@@ -112,8 +111,7 @@ class Doing:
     def _send(self, mine: Instance, advert: Advert, now: float) -> None:
         links = [self._paths.links[path] for path in mine.paths]
         self._telling.trouble(mine.vip, mine.say(advert, links, time.time()), now)
-        fresh = now + DOWN_ADVERTS * advert.interval
-        self._book.note(mine.place, fresh if advert.priority else 0.0)
+        self._book.spoke(mine.place, advert, now)
         due = self.late.pop(mine.name, None)
         if due is not None:
             self.lateness.note(now - due)

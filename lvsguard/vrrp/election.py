@@ -120,6 +120,13 @@ class Election:
         return self._ready or self.settings.unready_drop is not None
 
     @property
+    def lets_go(self) -> bool:
+        """Whether addresses that still stand, from before its start or because they could not be
+        removed, are to go: another one is master, or this one cannot be."""
+        followed = self._state is State.BACKUP and self._ear.master is not None
+        return followed or self._state is State.FAULT
+
+    @property
     def unclaimed(self) -> bool:
         """Whether a handover has found no successor, and the group has to decide."""
         return self._unclaimed
@@ -146,14 +153,14 @@ class Election:
 
         ``resumed``: the addresses still stand, for the process or its config was replaced while
         it was master. It listens briefly, so that it speaks before a backup misses it; the caller
-        keeps the addresses until another master is heard. ``going_on``: the same, and its last
+        keeps the addresses until ``lets_go``. ``going_on``: the same, and its last
         advert is so fresh that nobody can have taken over: it speaks at once, if it may.
         """
         if self._state is State.INIT and going_on and self._link and self.contends:
             self._deadline = inf
             self._move(Trigger.WENT_ON, now)
-        elif self._state is State.INIT and resumed and self._link:
-            self._move(Trigger.RESUMED, now)
+        elif self._state is State.INIT and resumed:
+            self._move(Trigger.RESUMED if self._link else Trigger.LINK_LOST, now)
         elif self._state is State.INIT:
             self._deadline = now + self.settings.start_delay
             if self.settings.start_delay <= 0:

@@ -4,6 +4,9 @@ under a new config, has to know to go on speaking at once.
 It lies in shared memory that the controller holds as well, so it outlives either of them. No backup
 takes over before three intervals without an advert have passed (``Speaking.was_late``); a master
 that writes down the end of that time with each advert is still the master when it looks in time.
+
+A process may be killed between any two instructions, so a time is written by one of them: the next
+process reads the old or the new one, and nothing made of both.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ from hashlib import blake2b
 from struct import Struct
 from typing import Final
 
+from lvsguard.vrrp.advert import Advert
+from lvsguard.vrrp.timing import DOWN_ADVERTS
+
 SIZE: Final = 1 << 16
 """Bytes: a page for each 256 instances."""
 _SLOT: Final = Struct("=8sd")
-_UNTIL: Final = Struct("=d")
 _KEY: Final = 8
 
 
@@ -28,37 +33,43 @@ class Logbook:
         """``descriptor``: of ``SIZE`` bytes of shared memory, see ``blank``. Raises OSError and
         ValueError when it is something else."""
         self._memory = mmap.mmap(descriptor, SIZE)
+        self._times = memoryview(self._memory).cast("d")
+        """All of it as numbers; each second one is a time. One that is set is set at once."""
         self._slots: dict[bytes, int] = {}
         self._free: list[int] = []
-        for offset in range(SIZE - _SLOT.size, -1, -_SLOT.size):
-            key, until = _SLOT.unpack_from(self._memory, offset)
+        for number, (key, until) in enumerate(_SLOT.iter_unpack(self._memory)):
             if until:
-                self._slots[key] = offset + _KEY
+                self._slots[key] = number
             else:
-                self._free.append(offset)
+                self._free.append(number)
+        self._free.reverse()
 
     def until(self, place: str) -> float:
         """When another one may be master at the earliest; 0: it was not ours."""
-        offset = self._slots.get(_key(place))
-        until: float = _UNTIL.unpack_from(self._memory, offset)[0] if offset is not None else 0.0
-        return until
+        number = self._slots.get(_key(place))
+        return 0.0 if number is None else self._times[2 * number + 1]
 
     def note(self, place: str, until: float) -> None:
         """Write the time down; 0: it is no longer ours."""
         key = _key(place)
-        offset = self._slots.get(key)
-        if offset is not None and until:
-            _UNTIL.pack_into(self._memory, offset, until)
-        elif offset is not None:
-            _UNTIL.pack_into(self._memory, offset, 0.0)
-            self._free.append(self._slots.pop(key) - _KEY)
+        number = self._slots.get(key)
+        if number is not None:
+            self._times[2 * number + 1] = until
+            if not until:
+                self._free.append(self._slots.pop(key))
         elif until and self._free:
-            offset = self._free.pop()
-            _SLOT.pack_into(self._memory, offset, key, until)
-            self._slots[key] = offset + _KEY
+            self._slots[key] = number = self._free.pop()
+            offset = number * _SLOT.size
+            self._memory[offset : offset + _KEY] = key
+            self._times[2 * number + 1] = until
+
+    def spoke(self, place: str, advert: Advert, now: float) -> None:
+        """Write down that an advert has been sent: for how long nobody else can be master."""
+        self.note(place, now + DOWN_ADVERTS * advert.interval if advert.priority else 0.0)
 
     def close(self) -> None:
         """Give the mapping back."""
+        self._times.release()
         self._memory.close()
 
 

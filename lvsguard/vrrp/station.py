@@ -280,12 +280,9 @@ class Station:
         self._links(time.monotonic())
 
     def _let_go(self, party: Party) -> None:
-        """Addresses that were taken up at the start, or could not be removed, go when another one
-        is master, and when this director cannot be it."""
+        """Take off what a member was found with, when it is not to have it."""
         for name, election in party.group.members.items():
-            fault = election.state is State.FAULT
-            followed = election.state is State.BACKUP and election.master is not None
-            if (fault or followed) and self._keeper.holds(self.roster.instances[name]):
+            if election.lets_go and self._keeper.holds(self.roster.instances[name]):
                 self._want(party, name, RemoveAddresses())
 
     def _want(self, party: Party, name: str, action: Action) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from lvsguard.vrrp.advert import RESIGN
 from lvsguard.vrrp.logbook import SIZE, Logbook, blank
+from tests.unit.vrrp.instance import advert
 
 
 @pytest.fixture
@@ -26,6 +28,23 @@ def test_the_next_reads_what_the_one_before_wrote(memory: int) -> None:
     assert second.until("eth0/4/51") == 1004.0
     assert second.until("eth0/6/51") == 1004.5
     assert second.until("eth1/4/51") == 0
+
+
+def test_a_master_is_not_missed_for_three_intervals_and_one_that_resigns_at_once(
+    memory: int,
+) -> None:
+    book = Logbook(memory)
+    book.spoke("eth0/4/51", advert(100, interval=0.5), 1000.0)
+    assert Logbook(memory).until("eth0/4/51") == 1001.5
+    book.spoke("eth0/4/51", advert(RESIGN, interval=0.5), 1000.2)
+    assert Logbook(memory).until("eth0/4/51") == 0
+
+
+def test_a_closed_one_leaves_its_memory_to_the_next(memory: int) -> None:
+    book = Logbook(memory)
+    book.note("eth0/4/51", 1.5)
+    book.close()
+    assert Logbook(memory).until("eth0/4/51") == 1.5
 
 
 def test_what_is_no_longer_ours_is_gone_and_makes_room(memory: int) -> None:
