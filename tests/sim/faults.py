@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
+
+from tests.sim.book import FATES
 
 if TYPE_CHECKING:
     from tests.sim.host import Host
@@ -21,6 +24,7 @@ class Faults:
         self._random = world.random
         every: dict[str, Callable[[], None]] = {
             "crash": self._crash,
+            "process": self._process,
             "stall": self._stall,
             "freeze": self._freeze,
             "partition": self._partition,
@@ -61,12 +65,13 @@ class Faults:
     # Of a director.
 
     def _boot(self, host: Host) -> None:
-        if host.election is None:
+        if host.election is None and not host.frozen:
             hold = self._random.choice((0.0, 0.0, 5.0))
-            host.boot(ready_in=self._random.choice((0.0, 0.1, 2.0)), hold=hold)
+            ready_in = None if host.ready else self._random.choice((0.0, 0.1, 2.0))
+            self._told(host, "starts")
+            host.boot(ready_in=ready_in, hold=hold)
             if hold:
                 self._world.after(self._random.uniform(0.1, 6.0), self._transferred, host)
-            self._told(host, "starts")
             self._world.look()
 
     def _transferred(self, host: Host) -> None:
@@ -81,6 +86,30 @@ class Faults:
             self._told(host, "crashes")
             self._world.after(self._while(), self._boot, host)
             self._world.look()
+
+    def _process(self) -> None:
+        """A process is killed, also one that hangs; often in the middle of what it does."""
+        hosts = [host for host in self._world.hosts if host.election and not host.frozen]
+        if hosts:
+            host = self._random.choice(hosts)
+            fate = self._random.choice((*FATES, *["kept"] * 4))
+            steps = self._random.choice((0, 0, 0, 1, 2, 3))
+            host.die(fate, steps=steps, then=partial(self._died, host, fate))
+
+    def _died(self, host: Host, fate: str) -> None:
+        self._told(host, f"its process is killed, the logbook is {fate}")
+        self._world.count("processes killed")
+        seconds = self._random.choice((0.0, self._while(), self._while()))
+        stood_still = self._random.choice((0.0, 0.0, 0.0, seconds))
+        host.frozen = stood_still > 0  # it is suspended before another one is started
+        self._world.look()
+        self._world.after(seconds, self._replace, host, stood_still)
+
+    def _replace(self, host: Host, stood_still: float) -> None:
+        if stood_still:
+            host.frozen = False
+            host.stand_still(stood_still)
+        self._boot(host)
 
     def _stall(self) -> None:
         host = self._awake()
@@ -142,8 +171,9 @@ class Faults:
         self._world.look()
 
     def _link(self) -> None:
-        host = self._awake()
-        if host is not None:
+        hosts = [host for host in self._world.hosts if not host.stalled and not host.frozen]
+        if hosts:
+            host = self._random.choice(hosts)
             self._told(host, "has no link")
             host.set_link(False)
             self._world.look()
@@ -158,8 +188,7 @@ class Faults:
         if host is not None and host.election is not None:
             priority = self._random.randint(1, 254)
             self._told(host, f"has priority {priority}")
-            host.election.set_priority(priority, host.clock())
-            host.settle()
+            host.set_priority(priority)
             self._world.look()
 
     # Of the network.

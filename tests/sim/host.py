@@ -1,14 +1,20 @@
-"""A director: the real election, a process that may stall, a host that may freeze or crash."""
+"""A director: the real election, a process that may stall or die, a host that may freeze or crash.
+
+A process that dies leaves its addresses behind, which the kernel goes on to serve, and its logbook.
+The one that is started in its place does what the station does (``Station._start``).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from heapq import heappush
 from math import inf
 from typing import TYPE_CHECKING
 
 from lvsguard.vrrp import packet
 from lvsguard.vrrp.action import (
+    Action,
     AddAddresses,
     Conflict,
     RemoveAddresses,
@@ -20,7 +26,8 @@ from lvsguard.vrrp.advert import GROUP_V4, TTL, Advert, Wire
 from lvsguard.vrrp.election import Election
 from lvsguard.vrrp.reception import Datagram, Received
 from lvsguard.vrrp.settings import Settings
-from lvsguard.vrrp.transitions import State
+from lvsguard.vrrp.transitions import HOLDING, State
+from tests.sim.book import Book
 from tests.sim.scenario import LATENESS
 
 if TYPE_CHECKING:
@@ -28,6 +35,9 @@ if TYPE_CHECKING:
 
 QUEUE = 200
 """Packets that a socket holds for a process that does not read."""
+
+
+def _nothing() -> None: ...
 
 
 class Host:
@@ -47,6 +57,12 @@ class Host:
         """It does not run at all; packets are lost."""
         self.ready = False
         self.linked = True
+        self.priority = settings.priority
+        """As its controller says."""
+        self.book = Book()
+        self._steps: float = inf
+        """So many more are done by its process before it dies."""
+        self._death: Callable[[], None] = _nothing
         self._queue: list[tuple[Datagram, int]] = []
         self._wire = Wire(version=settings.version)
         self._octets: dict[Advert, Datagram] = {}
@@ -66,8 +82,24 @@ class Host:
 
     @property
     def leads(self) -> bool:
-        """Whether it has the addresses and could serve."""
+        """Whether it has the addresses and runs."""
         return self.holds and self.awake
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it has them as a master, and not only still."""
+        return self.leads and self.state in HOLDING
+
+    @property
+    def serves(self) -> bool:
+        """Whether its kernel forwards."""
+        return self.holds and not self.frozen
+
+    @property
+    def waits(self) -> bool:
+        """Whether it neither is master nor would become it."""
+        one = self.election
+        return one is not None and one.state is State.BACKUP and not one.contends
 
     @property
     def eligible(self) -> bool:
@@ -86,20 +118,43 @@ class Host:
 
     # What happens to it.
 
-    def boot(self, *, ready_in: float, hold: float) -> None:
-        """Start its process; it is ready after some seconds, and may hold its preemption back."""
+    def boot(self, *, ready_in: float | None, hold: float) -> None:
+        """Start its process, which may hold its preemption back. It is ready after some seconds,
+        or, None, as its controller said last."""
         now = self.clock()
-        self.election = self.world.kind(self.settings, link=self.linked)
+        one = self.election = self.world.kind(self.settings, ready=self.ready, link=self.linked)
+        one.set_priority(self.priority, now)
         if hold:
-            self.election.hold_preempt(True, now, now + hold)
-        self.election.start(now)
+            one.hold_preempt(True, now, now + hold)
+        one.start(now, resumed=self.holds, going_on=self.book.goes_on(now))
         self.settle()
-        self.world.after(ready_in, self.set_ready, True)
+        if ready_in is not None:
+            self.world.after(ready_in, self.set_ready, True)
 
     def crash(self) -> None:
         """The host is gone, with its addresses."""
+        self._end()
+        self.holds = self.frozen = self.ready = False
+        self.priority = self.settings.priority
+        self.book.hand_down("lost", self.world.random)
+
+    def die(
+        self, fate: str = "kept", *, steps: int = 0, then: Callable[[], None] = _nothing
+    ) -> None:
+        """Its process is killed, at once or after it did a few more things; ``then`` is called when
+        it is. For the fates of its logbook see ``book``."""
+        if steps:
+            self._steps, self._death = steps, partial(self.die, fate, then=then)
+            return
+        self._end()
+        self.ready = self.ready and fate != "lost"  # a new controller has to see first
+        self.book.hand_down(fate, self.world.random)
+        then()
+
+    def _end(self) -> None:
         self.election = None
-        self.holds = self.stalled = self.frozen = self.ready = False
+        self.stalled = False
+        self._steps = inf
         self._queue.clear()
         self._wake_at = inf
 
@@ -114,8 +169,17 @@ class Host:
     def go_on(self, *, clock_stood_still: float = 0.0) -> None:
         """It runs again; its clock may not have counted the time."""
         self.stalled = self.frozen = False
-        self._offset -= clock_stood_still * self._rate
+        self.stand_still(clock_stood_still)
         self._run()
+
+    def stand_still(self, seconds: float) -> None:
+        """Its clock did not count some time: it was suspended."""
+        self._offset -= seconds * self._rate
+
+    def set_priority(self, priority: int) -> None:
+        """Its controller gives it another one."""
+        self.priority = priority
+        self._tell(lambda one: one.set_priority(priority, self.clock()))
 
     def set_ready(self, ready: bool) -> None:
         """Its controller says so, also to a process that stalls: it is told when it runs."""
@@ -194,25 +258,50 @@ class Host:
         if one is None:
             return
         actions = one.actions()
-        if actions:
-            for action in actions:
-                if isinstance(action, Send):
-                    self._send(action.advert)
-                elif isinstance(action, AddAddresses):
-                    self.holds = True
-                elif isinstance(action, RemoveAddresses):
-                    self.holds = False
-                elif isinstance(action, RoleChanged):
-                    self.world.tell(self, f"{action.before} -> {action.after}: {action.cause}")
-                elif isinstance(action, Conflict):
-                    self.world.count("conflicts")
-                elif isinstance(action, Stopped):
-                    self.election = None
-                    self.ready = False
-            if len(actions) > 1 or not isinstance(actions[0], Send):
-                self.world.look()
+        for action in actions:
+            self._do(action)
+            if self.election is None:
+                break
+        changed = len(actions) > 1 or (actions and not isinstance(actions[0], Send))
+        if self.holds and self.election is not None and self.election.lets_go:
+            self._do(RemoveAddresses())
+            changed = True
+        if changed:
+            self.world.look()
         if self.election is not None:
             self._set_timer(self.election)
+
+    def _do(self, action: Action) -> None:
+        if isinstance(action, Send):
+            if self._lives():
+                self._send(action.advert)
+                if self._steps < 1:
+                    self.world.look()  # it dies having spoken: others begin to wait anew
+            if self._lives():
+                self.book.spoke(action.advert, self.clock())
+        elif isinstance(action, AddAddresses):
+            self.holds = self.holds or self._lives()
+        elif isinstance(action, RemoveAddresses):
+            if self._lives():
+                self.book.left()
+            if self._lives():
+                self.holds = False
+        elif isinstance(action, RoleChanged):
+            self.world.tell(self, f"{action.before} -> {action.after}: {action.cause}")
+        elif isinstance(action, Conflict):
+            self.world.count("conflicts")
+        elif isinstance(action, Stopped):
+            self._end()
+            self.ready = False
+
+    def _lives(self) -> bool:
+        """Whether its process comes to the next step."""
+        if self.election is not None:
+            self._steps -= 1
+            if self._steps < 0:
+                self._death()
+                self.world.look()
+        return self.election is not None
 
     def _set_timer(self, one: Election) -> None:
         due = one.timer()

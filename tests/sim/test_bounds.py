@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lvsguard.core.model import IPAddress
@@ -24,11 +26,23 @@ def test_twenty_hours_at_100_ms_stay_within_the_bounds() -> None:
     assert total.counts["faults"] > 5000
     assert total.counts["conflicts"] > 100, "two masters never met: nothing was tried"
     assert total.counts["rejected"] > 100, "no octet was spoiled: nothing was tried"
+    assert total.counts["processes killed"] > 300
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_some_minutes_at_100_ms_stay_within_the_bounds(seed: int) -> None:
     assert play(draw(seed), 0.1).violations == []
+
+
+PROCESSES = ("process", "process", "process", "link", "stall", "failover", "stop", "unready")
+
+
+@pytest.mark.parametrize("seed", range(200, 204))
+def test_processes_that_die_often_stay_within_the_bounds(seed: int) -> None:
+    scenario = replace(draw(seed), fault_every=2.0)
+    found = play(scenario, 0.2, PROCESSES)
+    assert found.violations == []
+    assert found.counts["processes killed"] > 40
 
 
 @pytest.mark.parametrize(
@@ -80,6 +94,27 @@ class Mute(Election):
 
     def timer(self) -> float | None:
         return None if self.state is State.MASTER else super().timer()
+
+
+class Clinging(Election):
+    """A process started anew that keeps the addresses it found, whoever is master."""
+
+    @property
+    def lets_go(self) -> bool:
+        return False
+
+
+class Deaf(Election):
+    """A process started anew that waits for its start delay before it listens."""
+
+    def start(self, now: float, *, resumed: bool = False, going_on: bool = False) -> None:
+        super().start(now)
+
+
+@pytest.mark.parametrize("kind", [Clinging, Deaf])
+def test_a_process_started_anew_with_a_fault_is_found_out(kind: type[Election]) -> None:
+    scenarios = [replace(draw(seed), fault_every=2.0) for seed in range(8)]
+    assert any(play(one, 0.2, PROCESSES, kind=kind).violations for one in scenarios)
 
 
 @pytest.mark.parametrize("kind", [Stubborn, Timid, Mute])

@@ -117,6 +117,63 @@ def test_a_master_that_did_not_run_for_long_does_not_speak_before_it_listened(se
 
 
 @pytest.mark.parametrize("seed", range(4))
+def test_a_process_that_is_replaced_before_it_is_missed_goes_on_as_master(seed: int) -> None:
+    world = started(plain(seed, GOOD))
+    before, changes = leader(world), world.counts["role changes"]
+    for number in range(1, 101):
+        before.die("kept", steps=number % 2)  # or when it has spoken and not yet written it down
+        while before.election is not None:
+            world.run(0.005)
+        world.run(world.random.uniform(0.0, 0.18))
+        before.boot(ready_in=None, hold=0.0)
+        assert leader(world) is before
+        assert world.counts["role changes"] == changes + number  # from init, its own
+        world.run(world.random.uniform(0.5, 1.0))
+    assert world.counts["conflicts"] == 0
+    assert world.watch.unserved == 0.0
+    assert world.watch.violations == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("fate", ["kept", "stale", "lost"])
+def test_a_process_that_is_replaced_late_does_not_speak_before_it_listened(
+    fate: str, seed: int
+) -> None:
+    world = started(plain(seed, GOOD))
+    for host in world.hosts:
+        assert host.election is not None
+        host.election.hold_preempt(True, host.clock())
+    for _ in range(50):
+        before = leader(world)
+        before.die(fate)
+        world.run(world.random.uniform(0.4, 2.0))
+        assert before.holds, "its kernel forwards without it"
+        before.boot(ready_in=0.0, hold=1000.0)
+        world.run(0.2)
+        assert not before.holds
+        world.run(1.0)
+        assert leader(world) is not before
+    assert world.counts["conflicts"] == 0
+    assert world.watch.unserved == 0.0
+    assert world.watch.violations == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_logbook_that_says_anything_costs_one_advert_of_two_masters(seed: int) -> None:
+    world = started(plain(seed, GOOD))
+    for _ in range(100):
+        best = leader(world)
+        best.die("torn")
+        world.run(world.random.uniform(0.0, 1.0))
+        best.boot(ready_in=None, hold=0.0)
+        world.run(2.0)
+        assert [host for host in world.hosts if host.holds] == [best]
+    assert world.watch.unserved == 0.0
+    assert world.watch.violations == []
+    assert world.watch.two_longest <= 0.5
+
+
+@pytest.mark.parametrize("seed", range(4))
 def test_an_hour_of_loss_and_jitter_at_one_second_keeps_the_vip_on_the_best_director(
     seed: int,
 ) -> None:

@@ -1,13 +1,15 @@
 """The invariants: looks at the world whenever something changes, and holds it to the bounds.
 
-None: a director that could be master, with no master that could serve in its part of the network,
-is in that situation for no longer than ``Bounds.none``. A part is what the cuts leave connected in
+None: a director that could be master, with no master that speaks in its part of the network, is in
+that situation for no longer than ``Bounds.none``. A part is what the cuts leave connected in
 at least one direction; nothing is heard from outside of it.
 
 Two: directors that both hold the addresses, run, and hear each other, do so for no longer than
-``Bounds.two``. The clock starts again when one of them changes its state or priority, or begins to
-run or to hear: that is a new election. A link that lost more than ``LOSSES`` adverts in a row
-counts as cut until one gets through.
+``Bounds.two``. A process that was started anew and still listens holds them, too. The clock starts
+again when one of them changes its state or priority, or begins to run or to hear: that is a new
+election. A link that lost more than ``LOSSES`` adverts in a row counts
+as cut until one gets through. Two that were started anew and of which neither may be master are not
+judged: there is no master that one of them could hear.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from tests.sim.host import Host
     from tests.sim.world import World
 
-OFFERING = (State.YIELDING, State.STOPPING)
+SILENT = (State.YIELDING, State.STOPPING, State.BACKUP)
+"""Holds the addresses until it hears a master: it offers them, or its process was started anew."""
 Situation = tuple[State, int, State, int]
 """States and priorities of two holders."""
 
@@ -63,7 +66,7 @@ class Watch:
         hosts, now = self._world.hosts, self._world.now
         left = set()
         for part in self._parts:
-            if not any(hosts[index].leads for index in part):
+            if not any(hosts[index].speaks for index in part):
                 left |= {index for index in part if hosts[index].eligible}
         self._end_none(set(self._none_since) - left)
         for index in left:
@@ -100,6 +103,8 @@ class Watch:
         pairs: dict[tuple[int, int], Situation] = {}
         for one, other in combinations(leading, 2):
             pair = (one.index, other.index)
+            if one.waits and other.waits:
+                continue
             if one.linked and other.linked and not cuts[pair] and not cuts[pair[::-1]]:
                 pairs[pair] = (one.state, _priority(one), other.state, _priority(other))
         ended = {pair for pair, (_, was) in self._two_since.items() if pairs.get(pair) != was}
@@ -113,7 +118,7 @@ class Watch:
             burst = self._world.burst
             since = max(since, burst.get(pair, 0.0), burst.get(pair[::-1], 0.0))
             seconds = self._world.now - since
-            leave = situation[0] in OFFERING and situation[2] in OFFERING
+            leave = situation[0] in SILENT and situation[2] in SILENT
             bound = self._bounds.leaving if leave else self._bounds.two
             self.two_longest = max(self.two_longest, seconds / bound)
             if seconds > bound:
@@ -123,12 +128,12 @@ class Watch:
 
     def _look_for_gaps(self) -> None:
         now = self._world.now
-        leads = any(host.leads for host in self._world.hosts)
-        self._led = self._led or leads
-        if leads and self._gap_since is not None:
+        serves = any(host.serves for host in self._world.hosts)
+        self._led = self._led or serves
+        if serves and self._gap_since is not None:
             self.unserved += now - self._gap_since
             self._gap_since = None
-        elif self._led and not leads and self._gap_since is None:
+        elif self._led and not serves and self._gap_since is None:
             self._gap_since = now
 
     def finish(self) -> None:
