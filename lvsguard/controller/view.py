@@ -14,6 +14,7 @@ from lvsguard.controller.loop import Controller
 from lvsguard.controller.standing import Seen
 from lvsguard.core.agent import NOT_ASKED, Agent, state
 from lvsguard.core.config import Check, RealserverConfig, ServiceConfig, VipConfig
+from lvsguard.core.health import FailureClass, Health, Verdict
 from lvsguard.core.model import Counters, RealserverKey, VirtualService
 from lvsguard.core.override import Override
 from lvsguard.core.placement import UNCHECKED, Facts, Placement, placements
@@ -210,12 +211,19 @@ class LiveView:
             result.code if result else "",
             f"{reason}; {health.note}" if health.note else reason,
             result.duration if result else 0.0,
+            None if check.spec.path is None else _vip_answers(health),
         )
 
     def _wall(self, monotonic: float) -> float:
         if monotonic == 0.0:
             return self.started
         return self._epoch + monotonic
+
+
+def _vip_answers(health: Health) -> bool:
+    cause = health.cause or health.result
+    lacks = cause is not None and cause.failure is FailureClass.VIP_PATH
+    return not (health.verdict is Verdict.DOWN and lacks)
 
 
 def _agent(agent: Agent, facts: Facts) -> AgentStatus:

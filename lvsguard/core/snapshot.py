@@ -44,6 +44,8 @@ class CheckStatus:
     code: str
     reason: str
     duration: float
+    vip_path: bool | None = None
+    """Whether the VIP answers as the realserver's own address does; None where it is not asked."""
 
 
 @dataclass(frozen=True, slots=True)

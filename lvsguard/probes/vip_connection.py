@@ -32,6 +32,9 @@ from lvsguard.probes.wire import Wire, WireKey, Wires
 
 AGAIN: Final = 0.1
 """Share of the timeout after which the first segment is sent again; then twice that, and so on."""
+CONNECT: Final = 0.4
+"""Share of the timeout in which the connection must stand: three segments that ask for it, and
+time to compare with the own address."""
 LOOK_S: Final = 0.002
 """Seconds after which a MAC address that was asked for is looked up; then twice that, and so on."""
 _HOLD: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -80,7 +83,7 @@ class VipConnection:
         self._talk = talk
         self._found: Found | None = found
         self._replies = replies
-        self._connect_by = self._engine.now + aim.timeout / 2
+        self._connect_by = self._engine.now + aim.timeout * CONNECT
         self._again_at = 0.0
         self._pause = aim.timeout * AGAIN
         self._look = LOOK_S
@@ -285,11 +288,11 @@ class VipConnection:
         return own
 
     def _silence(self) -> Outcome:
-        half = self._aim.timeout / 2
+        patience = self._aim.timeout * CONNECT
         if self._stream is None and self._hop is not None:
-            reason = f"no MAC address of {self._hop.neighbour} within {seconds(half)}"
+            reason = f"no MAC address of {self._hop.neighbour} within {seconds(patience)}"
             return Outcome(False, "L4TOUT", reason, FailureClass.TIMEOUT)
-        return outcome.connect_expired(half)
+        return outcome.connect_expired(patience)
 
     def _finish(self, found: Outcome) -> None:
         connected = self.connected

@@ -8,6 +8,7 @@ what that VIP says to that address, and none of the clients' packets.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from _socket import socket as RawSocket
@@ -28,6 +29,7 @@ READS_MAX: Final = 64
 """Packets in a row before others get their turn."""
 _RECEIVE_BUFFER: Final = 1 << 20
 _SO_RCVBUFFORCE: Final = 33
+_GONE: Final = frozenset({errno.ENODEV, errno.ENXIO, errno.ENETDOWN})
 _ETHERTYPE: Final = {4: 0x0800, 6: 0x86DD}
 _EVENTS: Final = select.EPOLLIN | select.EPOLLET
 
@@ -127,7 +129,12 @@ class Wire:
     def send(self, packet: bytes, mac: bytes) -> None:
         """Send an IP packet to a MAC address. Raises OSError."""
         ethertype = _ETHERTYPE[packet[0] >> 4]
-        self._socket.sendto(packet, (self._name, ethertype, 0, 0, mac))
+        try:
+            self._socket.sendto(packet, (self._name, ethertype, 0, 0, mac))
+        except OSError as error:
+            if error.errno in _GONE:
+                self.close()  # renamed or made anew: the next probe opens another
+            raise
 
     def close(self) -> None:
         """Give the socket back."""

@@ -241,6 +241,12 @@ REALSERVER_CHANGED = _gauge(
     "When its verdict changed last, since the epoch.",
     *_RS,
 )
+REALSERVER_VIP_PATH = _gauge(
+    "realserver_vip_path",
+    "0 while it is down because it answers on its own address but not on the VIP, else 1; only with"
+    " a check via the VIP.",
+    *_RS,
+)
 AGENT_ANSWERS = _gauge(
     "realserver_agent_answering",
     "1 when its agent answered the last question, else 0; only where it has one.",

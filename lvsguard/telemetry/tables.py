@@ -35,6 +35,7 @@ _REALSERVER = (
     catalog.REALSERVER_CONFIGURED,
     catalog.REALSERVER_ADMIN,
     catalog.REALSERVER_CHANGED,
+    catalog.REALSERVER_VIP_PATH,
     catalog.AGENT_ANSWERS,
     catalog.AGENT_SHARE,
     catalog.CONNECTIONS,
@@ -115,7 +116,7 @@ def _service(families: list[Family], status: ServiceStatus) -> None:
 def _realserver(
     families: list[Family], made: Labels, service: str, status: RealserverStatus
 ) -> None:
-    info, up, present, weight, configured, admin, changed, *rest = families
+    info, up, present, weight, configured, admin, changed, path, *rest = families
     answers, share, connections, packets, sizes, active, inactive = rest
     plain, came, left, known = made.realserver(service, status)
     counters = status.counters
@@ -126,6 +127,9 @@ def _realserver(
     configured.lines.append(f"{configured.name}{plain} {status.configured_weight}\n")
     admin.lines.append(f"{admin.name}{plain} {_ADMIN[status.admin]}\n")
     changed.lines.append(f"{changed.name}{plain} {status.since:.3f}\n")
+    asked = [check.vip_path for check in status.checks if check.vip_path is not None]
+    if asked:
+        path.lines.append(f"{path.name}{plain} {1 if all(asked) else 0}\n")
     if (agent := status.agent) is not None:
         answers.lines.append(f"{answers.name}{plain} {0 if agent.silent else 1}\n")
         left_it = agent.share if agent.state in {"ready", "unknown"} else 0

@@ -93,6 +93,14 @@ def hold(host: Host, *vips: IPv4Address | IPv6Address) -> None:
         host.run("ip", "address", "add", f"{vip}/{vip.max_prefixlen}", "dev", "lo", *nodad)
 
 
+def rename(host: Host, name: str, new: str) -> None:
+    """Linux 6.2 and later rename what is up; here it is taken down, which costs its routes."""
+    host.run("ip", "link", "set", name, "down")
+    host.run("ip", "link", "set", name, "name", new)
+    host.run("ip", "link", "set", new, "up")
+    host.run("ip", "address", "replace", "fd00::41/64", "dev", new, "nodad")
+
+
 def serve(host: Host, address: str, port: int, *more: str) -> None:
     process = host.start(
         f"server{next(NUMBERS)}", sys.executable, "-c", SERVER, address, str(port), *more
@@ -174,6 +182,29 @@ def test_nothing_is_left_in_the_directors_kernel(hosts: Pair) -> None:
     before = seen()
     assert ask(hosts).ok
     assert seen() == before
+
+
+def test_an_interface_that_is_renamed_costs_one_probe(hosts: Pair) -> None:
+    check = Check(
+        RIP, 80, CheckSpec(CheckKind.HTTP, Timing(timeout=2.0), own=OWN[4], path=VipPath(VIP, 80))
+    )
+
+    async def asked() -> list[Result]:
+        first = await probe(check)
+        rename(hosts.left, "eth0", "wan0")
+        return [first, *[await probe(check) for _ in range(2)]]
+
+    try:
+        with (
+            hosts.left.entered(),
+            asyncio.Runner(loop_factory=lambda: Loop(Engine())) as runner,
+        ):
+            first, second, third = runner.run(asked())
+    finally:
+        rename(hosts.left, "wan0", "eth0")
+    assert first.ok
+    assert second.ok or second.failure is FailureClass.LOCAL, second
+    assert third.ok, third
 
 
 def test_a_long_answer_comes_whole(hosts: Pair) -> None:

@@ -101,6 +101,11 @@ def test_mis_set_realservers_are_found_and_told_apart(network: Network, director
     assert "connection refused" in dead
     assert "VIP" not in dead.partition("connection refused")[2]
     assert "is not set up there" in director.realserver(rs2.address).reason
+    paths = {
+        place: director.metric("realserver_vip_path", service="web", realserver=f"{place}:80")
+        for place in ADDRESSES
+    }
+    assert list(paths.values()) == [1, 0, 0, 1]
     (started,) = director.events("started", began)
     took = {name: at(event) - at(started) for name, event in zip("abcd", events, strict=True)}
     tell("from the start of the daemon to the event", **took)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from lvsguard.controller.view import LiveView
-from lvsguard.core.health import Verdict
+from lvsguard.core.config import VipPath
+from lvsguard.core.health import FailureClass, Verdict
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
 from lvsguard.core.snapshot import Role, ServiceStatus
-from tests.support.rig import REFUSED, RS1, RS2, VIP, WRONG, Rig, config
+from tests.support.rig import HTTP, REFUSED, RS1, RS2, VIP, WRONG, Rig, config, realserver, service
 
 
 @pytest.fixture
@@ -73,3 +76,14 @@ async def test_a_link_that_is_down_is_trouble_with_what_to_do(rig: Rig) -> None:
     await rig.turn()
     (trouble,) = view(rig).loop().trouble
     assert trouble.startswith("interface eth0 is down: look at")
+
+
+async def test_a_vip_that_does_not_answer_is_told_of_a_check_that_asks_it(tmp_path: Path) -> None:
+    asks = replace(HTTP, path=VipPath(ip_address("10.0.0.8"), 80))
+    rig = Rig(config(service(realserver(RS1, spec=asks), realserver(RS2))), tmp_path)
+    await rig.settled()
+    assert [r.checks[0].vip_path for r in seen(rig).realservers] == [True, None]
+    rig.verdict(RS1, Verdict.DOWN, replace(WRONG, failure=FailureClass.VIP_PATH))
+    rig.verdict(RS2, Verdict.DOWN, WRONG)
+    await rig.turn()
+    assert [r.checks[0].vip_path for r in seen(rig).realservers] == [False, None]

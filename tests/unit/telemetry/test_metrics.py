@@ -157,7 +157,8 @@ async def test_promtool_has_nothing_against_it() -> None:
 
 async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> None:
     agent = AgentStatus(AgentKind.TEXT, 9100, "ready", 0.5, 0.5, "", "")
-    asked = service(replace(realserver(), agent=agent))
+    check = replace(realserver().checks[0], vip_path=True)
+    asked = service(replace(realserver(), agent=agent, checks=(check,)))
     text = await exposition(eventful(), Picture(shown=(asked,), groups=(ELECTED,)))
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     declared = {metric.name: str(metric.kind) for metric in catalog.CATALOG}
@@ -336,3 +337,17 @@ async def test_the_rules_of_a_service_are_told() -> None:
         found[f"lvsguard_service_{name}{labelled}"]
         for name in ("panic", "sorry_server", "slow_starting")
     ] == [1, 1, 3]
+
+
+@pytest.mark.parametrize(("each", "shown"), [((True, True), 1), ((True, False), 0)])
+async def test_a_vip_that_one_check_misses_is_shown(each: tuple[bool, ...], shown: int) -> None:
+    plain = realserver().checks[0]
+    checks = (plain, *(replace(plain, vip_path=answers) for answers in each))
+    text = await exposition(
+        eventful(), Picture(shown=(service(replace(realserver(), checks=checks)),))
+    )
+    assert re.search(rf"^lvsguard_realserver_vip_path\{{.*}} {shown}$", text, re.MULTILINE)
+
+
+async def test_a_vip_that_nobody_asks_is_not_shown() -> None:
+    assert "lvsguard_realserver_vip_path{" not in await exposition(eventful(), Picture())
