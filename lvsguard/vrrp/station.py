@@ -273,21 +273,20 @@ class Station:
             self._unmapped = False
             self._map(time.monotonic())
         for party in list(self.roster.parties.values()):
-            for name, election in party.group.members.items():
-                mine = self.roster.instances[name]
-                if election.state in HOLDING and not self._keeper.holds_all(mine):
-                    self._want(party, name, AddAddresses())
+            holding = {n for n, one in party.group.members.items() if one.state in HOLDING}
+            lacking = [one for one in self.roster.of(party) if not self._keeper.holds_all(one)]
+            self._want(party, [one.name for one in lacking if one.name in holding], AddAddresses())
         self._links(time.monotonic())
 
     def _let_go(self, party: Party) -> None:
         """Take off what a member was found with, when it is not to have it."""
-        for name, election in party.group.members.items():
-            if election.lets_go and self._keeper.holds(self.roster.instances[name]):
-                self._want(party, name, RemoveAddresses())
+        surplus = [name for name, one in party.group.members.items() if one.lets_go]
+        held = [name for name in surplus if self._keeper.holds(self.roster.instances[name])]
+        self._want(party, held, RemoveAddresses())
 
-    def _want(self, party: Party, name: str, action: Action) -> None:
+    def _want(self, party: Party, names: list[str], action: Action) -> None:
         if not party.hands.busy:  # else it is under way, or looked after later
-            party.hands.take([(name, action)])
+            party.hands.take([(name, action) for name in names])
 
     def _claimed(self, claim: Claim, now: float) -> None:
         for party in self.roster.parties.values():
