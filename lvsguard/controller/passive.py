@@ -23,6 +23,8 @@ from lvsguard.core.service_event import ClientsFareBadly
 
 DETECTOR = "passive"
 NOTHING = Counters()
+EACH_LOOK = 500
+"""Realservers judged in one look, about: some milliseconds that the loop is kept busy."""
 
 GiveHint = Callable[[Collection[Check], Hint], None]
 
@@ -65,14 +67,28 @@ class Passive:
             del self._windows[key]
         self._forget(watched)
         told: list[ClientsFareBadly] = []
-        for key, service in watched.items():
-            entry = seen.services.get(key)
-            if entry is None:
+        left = EACH_LOOK
+        for key in self._over(watched, seen, now):
+            if left <= 0:
+                break  # the others' windows last until the next read
+            realservers = seen.services[key].realservers
+            left -= len(realservers)
+            samples, seconds = self._turn(key, realservers, seen, now)
+            told += self._judge(watched[key], samples, seconds, now)
+        return told
+
+    def _over(
+        self, watched: Mapping[ServiceKey, ServiceConfig], seen: Observation, now: float
+    ) -> list[ServiceKey]:
+        """Services whose window may be judged, the oldest first."""
+        over = []
+        for key in watched:
+            if key not in seen.services:
                 self._windows.pop(key, None)
             elif self._is_over(key, seen, now):
-                samples, seconds = self._turn(key, entry.realservers, seen, now)
-                told += self._judge(service, samples, seconds, now)
-        return told
+                over.append(key)
+        windows = self._windows
+        return sorted(over, key=lambda key: windows[key].began if key in windows else 0.0)
 
     def _forget(self, watched: Mapping[ServiceKey, ServiceConfig]) -> None:
         if not self._suspects:

@@ -7,9 +7,9 @@ realserver that its own checks may not see. A sign is a hint and no more: probes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import median_low
 
 from lvsguard.core.model import RealserverKey
 
@@ -60,10 +60,11 @@ def signs(samples: Mapping[RealserverKey, Sample], seconds: float) -> tuple[Sign
     Realservers with too few connections are neither judged nor compared with.
     """
     enough = {key: one for key, one in samples.items() if one.connections >= SAMPLES}
+    ratios = sorted(one.ratio for one in enough.values())
     found = [
         sign
         for key, one in enough.items()
-        if (sign := _judge(key, one, [o for k, o in enough.items() if k != key], seconds))
+        if (sign := _judge(key, one, _usual(ratios, one.ratio), seconds))
     ]
     found.sort(key=lambda sign: sign.severity)
     return tuple(found)
@@ -74,17 +75,23 @@ def most(judged: int) -> int:
     return max(int(judged * SHARE), 1)
 
 
-def _judge(
-    key: RealserverKey, one: Sample, others: Iterable[Sample], seconds: float
-) -> Sign | None:
-    usual = median_low([other.ratio for other in others] or [0.0])
+def _usual(ratios: list[float], own: float) -> float:
+    """The middle one of the others, the lower of two; 0 where there is no other."""
+    others = len(ratios) - 1
+    if not others:
+        return 0.0
+    middle = (others - 1) // 2
+    return ratios[middle if bisect_left(ratios, own) > middle else middle + 1]
+
+
+def _judge(key: RealserverKey, one: Sample, usual: float, seconds: float) -> Sign | None:
+    if one.ratio >= ESTABLISHED and one.ratio >= FAR * usual:
+        return None
     sampled = f"{one.connections} connections in {seconds:.0f} s"
     if one.ratio < ESTABLISHED:
         what = f"connections do not establish: {one.ratio:.1f} packets each, {sampled}"
-    elif one.ratio < FAR * usual:
-        what = f"{one.ratio:.1f} packets a connection where others have {usual:.1f}, {sampled}"
     else:
-        return None
+        what = f"{one.ratio:.1f} packets a connection where others have {usual:.1f}, {sampled}"
     return Sign(key, what, one.ratio / max(usual, ESTABLISHED))
 
 

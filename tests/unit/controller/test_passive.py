@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -117,6 +118,27 @@ def test_counters_that_begin_anew_and_weight_0_are_no_sign() -> None:
     drained = Watch()
     drained.rig_table = {WEB: _table(0)}
     assert drained.window(1, 6, 6) == []
+
+
+def test_a_large_table_is_judged_in_turn() -> None:
+    """Four services of 200 realservers: each look takes some, and each gets its turn."""
+    keys = [RealserverKey(RS1.address + number, 80) for number in range(200)]
+    names = [replace(WEB, port=port) for port in range(4)]
+    large = config(*(replace(service(*(realserver(k) for k in keys), key=name)) for name in names))
+    entry = serving(dict.fromkeys(keys, 1))
+    told, passive = Counter[str](), Passive()
+    for turn in range(12):
+        counters: dict[CounterKey, Counters] = {}
+        for name in names:
+            counters[name, None] = Counters(20_000 * turn)
+            counters |= {(name, k): Counters(100 * turn, 100 * turn) for k in keys[:1]}
+            counters |= {(name, k): Counters(100 * turn, 600 * turn) for k in keys[1:]}
+        table = dict.fromkeys(names, entry)
+        events = passive.look(large, Observation(table, counters), 100 + turn * WINDOW_S)
+        assert len(events) <= 3
+        told.update(str(passive.suspicion(name, keys[0]) != "") for name in names)
+    assert all(passive.suspicion(name, keys[0]) for name in names)
+    assert told["False"] > 4
 
 
 def test_a_service_that_is_not_watched_is_not_looked_at() -> None:

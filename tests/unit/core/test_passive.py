@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from statistics import median_low
+
 import pytest
 
 from lvsguard.core.model import RealserverKey
@@ -60,3 +63,16 @@ def test_pauses_grow_and_end_at_a_limit() -> None:
     pauses = [pause(hints) for hints in range(1, 20)]
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (PAUSES_S[0], PAUSES_S[-1])
+
+
+def test_the_others_are_compared_with_without_oneself() -> None:
+    keys = [RealserverKey(ONE.address + number, 80) for number in range(6)]
+    for count in range(2, 7):
+        for packets in permutations((250, 260, 270, 600, 610, 620), count):
+            samples = {k: Sample(100, p) for k, p in zip(keys, packets, strict=False)}
+            expected = {
+                key
+                for key, one in samples.items()
+                if one.ratio < 0.5 * median_low([o.ratio for k, o in samples.items() if k != key])
+            }
+            assert {sign.realserver for sign in signs(samples, 2.0)} == expected

@@ -137,6 +137,17 @@ def test_one_that_hangs_costs_a_timeout_and_its_last_word_stands(scene: Scene) -
     assert (scene.last.silent, scene.last.share) == ("", 0.5)
 
 
+def test_one_that_drips_has_no_more_time_than_one_that_hangs(scene: Scene) -> None:
+    scene.reply = None
+    scene.prober.agents.add(1, scene.agent(interval=1.0, timeout=0.5))
+    for _ in range(12):
+        scene.pass_time(0.05)
+        for sock in scene.kept:
+            with suppress(OSError):
+                sock.send(b"7")
+    assert scene.last.silent == "L7TOUT connected, but no answer within 500 ms"
+
+
 def test_one_that_is_not_there_is_silent_and_not_down(scene: Scene) -> None:
     agent = scene.agent()
     scene.listener.close()
