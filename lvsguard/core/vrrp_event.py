@@ -197,6 +197,26 @@ class TableReceived(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TableFailed(Event):
+    """The connection table was not sent, or did not come. What goes wrong each time when sending is
+    told once, until it goes well again."""
+
+    kind: ClassVar[str] = "table-failed"
+    level: ClassVar[Level] = Level.WARNING
+    vip: str
+    """``all`` where it concerns no single one."""
+    received: bool
+    """It was to come from ``peer``."""
+    peer: str
+    why: str
+
+    def __str__(self) -> str:
+        if self.received:
+            return f"VIP {self.vip}: no connections from {self.peer}: {self.why}"
+        return f"VIP {self.vip}: the connection table was not sent: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class VrrpProcessDied(Event):
     """The VRRP process ended; it is started again, and takes its VIPs up as it finds them."""
 
@@ -251,6 +271,7 @@ TOLD = {
         VrrpTold,
         TableSent,
         TableReceived,
+        TableFailed,
     )
 }
 """Events that come from the VRRP process, by kind."""

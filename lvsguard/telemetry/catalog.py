@@ -169,6 +169,35 @@ VRRP_LATENESS = _histogram(
     "vrrp_timer_lateness_seconds", "How late the VRRP process was to send its adverts."
 )
 
+# -- connections kept in step with the other directors (only where a VIP group has an election) ---
+
+SYNC_DAEMON = _gauge(
+    "sync_daemon_running",
+    "1 when the kernel's sync daemon of this role (master: sends, backup: hears) runs as it "
+    "should, else 0.",
+    "role",
+)
+SYNC_DURATION = _histogram(
+    "sync_transfer_duration_seconds",
+    "How long it took to have a connection table sent (to a director that joins, or ahead of a "
+    "handover) or received; its count is that of transfers.",
+    "direction",
+)
+SYNC_CONNECTIONS = _counter(
+    "sync_transferred_connections", "Connections in the tables sent and received.", "direction"
+)
+SYNC_FAILURES = _counter(
+    "sync_transfer_failures",
+    "Times that a connection table was not sent or did not come; what fails each time is counted "
+    "once, until it goes well again.",
+    "direction",
+)
+SYNC_LAST = _gauge(
+    "sync_last_transfer_timestamp_seconds",
+    "When a connection table was sent or received last, in seconds since the epoch.",
+    "direction",
+)
+
 # -- VIPs, services, realservers ---------------------------------------------------------------
 
 VIP_HELD = _gauge(

@@ -32,12 +32,19 @@ from lvsguard.core.health import Verdict
 from lvsguard.core.service_event import SERVICE
 from lvsguard.core.snapshot import View
 from lvsguard.core.tally import Tally
-from lvsguard.core.vrrp_event import RoleChanged, VrrpProcessDied
+from lvsguard.core.vrrp_event import (
+    RoleChanged,
+    TableFailed,
+    TableReceived,
+    TableSent,
+    VrrpProcessDied,
+)
 from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog, overview, tables
 from lvsguard.telemetry.catalog import Metric
 from lvsguard.telemetry.checks import Checks
 from lvsguard.telemetry.elections import Elections
+from lvsguard.telemetry.transfers import Transfers
 
 LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 DRIFTS = ("service", "realserver", "address", "table", "setting")
@@ -52,6 +59,7 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self._checks = Checks()
         self._elections = Elections()
+        self._transfers = Transfers()
         self._labels = tables.Labels()
         self._events = _counter(catalog.EVENTS, registry)
         self._reloads = _counter(catalog.RELOADS, registry)
@@ -112,6 +120,8 @@ class Metrics:
                 self._elections.changed(event)
             case VrrpProcessDied():
                 self._elections.died()
+            case TableSent() | TableReceived() | TableFailed():
+                self._transfers.event(event)
 
     def tally(self, tallies: Sequence[Tally]) -> None:
         """Add a prober's batch."""
@@ -141,6 +151,7 @@ class Metrics:
         slices.begin()
         small = b"".join(overview.pieces(view, self._spent, self._longest))
         small += b"".join(self._elections.pieces(view))
+        small += b"".join(self._transfers.pieces(view))
         small += prometheus_client.generate_latest(self._registry)
         slices.end()
         yield small

@@ -18,7 +18,7 @@ from typing import Final
 from lvsguard.core.event import Event
 from lvsguard.core.model import IPAddress
 from lvsguard.core.snapshot import Role
-from lvsguard.core.vrrp_event import TableReceived, TableSent, VrrpTold
+from lvsguard.core.vrrp_event import TableFailed, TableReceived, TableSent, VrrpTold
 from lvsguard.vrrp.action import Stage
 from lvsguard.vrrp.errands import Errands
 from lvsguard.vrrp.holdback import HOLD_MAX_S
@@ -336,7 +336,7 @@ class Tables:
     def _ended(self, vip: str, how: Sent | Failed) -> None:
         """What went wrong is told once until it went well again."""
         if isinstance(how, Failed) and not self._failing:
-            self._tell(vip, f"the connection table was not sent: {how.reason}")
+            self._emit(TableFailed(vip, False, "", how.reason))
         self._failing = isinstance(how, Failed)
 
     # -- asking and answering --------------------------------------------------------------
@@ -375,7 +375,7 @@ class Tables:
 
     def _given_up(self, asking: Asking) -> None:
         why = "it did not send them in time" if asking.coming else "it is no lvsguard"
-        self._tell(asking.member.vip, f"no connections from {asking.voice.address}: {why}")
+        self._emit(TableFailed(asking.member.vip, True, str(asking.voice.address), why))
 
     def _reply(self, asker: Asker, answer: Answer) -> None:
         mine = self._instances.get(asker.member)

@@ -19,7 +19,7 @@ import pytest
 from lvsguard.core.event import Event
 from lvsguard.core.snapshot import Role
 from lvsguard.core.vrrp import HmacAuth, VrrpConfig
-from lvsguard.core.vrrp_event import TableReceived, TableSent, VrrpTold
+from lvsguard.core.vrrp_event import TableFailed, TableReceived, TableSent, VrrpTold
 from lvsguard.vrrp.action import Stage
 from lvsguard.vrrp.holdback import HOLD_MAX_S
 from lvsguard.vrrp.instance import Family, Instance
@@ -226,7 +226,7 @@ def test_a_master_that_is_no_lvsguard_is_given_up_after_three_seconds(right: Des
         right.turn()
     right.turn()
     assert right.holds == [("web", JOIN_MAX_S), ("web", 0.0)]
-    assert "no lvsguard" in str(right.told(VrrpTold)[-1])
+    assert "no lvsguard" in str(right.told(TableFailed)[-1])
 
 
 def test_without_sync_nobody_asks_waits_or_holds_back(right: Desk) -> None:

@@ -38,6 +38,7 @@ from lvsguard.core.snapshot import (
     Role,
     ServiceStatus,
     SyncStatus,
+    TransferStatus,
     VipStatus,
 )
 from lvsguard.core.step import AddRealserver, AddService, Step
@@ -83,6 +84,15 @@ ELECTION = ElectionStatus(
         real_time=True,
     ),
 )
+IN_STEP = SyncStatus(
+    "eth0",
+    51,
+    "224.0.0.81",
+    8848,
+    ("master", "backup"),
+    TransferStatus(NOON - 30, 50, 0.02, "10.0.0.40", received=False),
+)
+"""Connections are kept in step; a table was sent half a minute ago."""
 
 
 def realserver(

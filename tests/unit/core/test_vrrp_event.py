@@ -23,6 +23,7 @@ from lvsguard.core.vrrp_event import (
     HandoverStage,
     PriorityChanged,
     RoleChanged,
+    TableFailed,
     TableReceived,
     TableSent,
     VipConflict,
@@ -100,6 +101,14 @@ HAPPENED: tuple[tuple[Event, str], ...] = (
     (
         TableReceived("web", 50, 0.1, "10.0.0.41"),
         "VIP web: 10.0.0.41 has sent its 50 connections, in 0.10 s",
+    ),
+    (
+        TableFailed("web", True, "10.0.0.40", "it is no lvsguard"),
+        "VIP web: no connections from 10.0.0.40: it is no lvsguard",
+    ),
+    (
+        TableFailed("all", False, "", "no route to 224.0.0.81"),
+        "VIP all: the connection table was not sent: no route to 224.0.0.81",
     ),
     (
         VrrpProcessDied("signal 9"),
