@@ -76,9 +76,9 @@ class Intake:
             return  # a reload has dropped it
         where = endpoint(agent.address, agent.port)
         news: list[Event] = []
-        if standing.silent and not before.silent:
+        if standing.mute and not before.mute:
             news.append(AgentSilent(where, standing.silent))
-        elif before.silent and not standing.silent:
+        elif before.mute and not standing.silent:
             news.append(AgentBack(where))
         was, now = agents.state(before), agents.state(standing)
         if was != now:

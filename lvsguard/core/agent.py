@@ -13,6 +13,9 @@ from lvsguard.core.model import WEIGHT_MAX, IPAddress, endpoint
 
 SHARE_MAX = 10.0
 """Most that an agent may ask for, as a share of the configured weight."""
+MISSES = 3
+"""Questions in a row without an answer from which on an agent counts as silent: a lost packet is
+none, and not worth telling."""
 _GRAIN = 1e-9
 
 
@@ -107,13 +110,20 @@ class Standing:
     since: float = 0.0
     """Monotonic seconds: of the last change from or to down."""
     silent: str = ""
-    """Why it does not answer now; empty while it does."""
+    """Why it did not answer the last question; empty where it did."""
+    missed: int = 0
+    """Questions in a row that it did not answer, counted up to ``MISSES``."""
     note: str = ""
     """What of its last answer was ignored."""
     line: str = ""
     """The beginning of the answer that changed it last, printable."""
     duration: float = 0.0
     """Seconds that this answer took."""
+
+    @property
+    def mute(self) -> bool:
+        """Whether its silence is worth telling."""
+        return self.missed >= MISSES
 
     @property
     def decides(self) -> tuple[object, ...]:
@@ -162,7 +172,8 @@ def answered(
 
 def unanswered(standing: Standing, reason: str) -> Standing:
     """Take note of silence: whatever it said before stands."""
-    return replace(standing, tried=True, silent=reason)
+    missed = min(standing.missed + 1, MISSES)
+    return replace(standing, tried=True, silent=reason, missed=missed)
 
 
 def _stepped(standing: Standing, asked: float, step: float) -> float:

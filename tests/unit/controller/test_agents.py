@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lvsguard.controller.view import LiveView
-from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Mode, Standing, unanswered
+from lvsguard.core.agent import MISSES, Agent, AgentKind, AgentSpec, Mode, Standing, unanswered
 from lvsguard.core.agent_event import AGENT, AgentChanged
 from lvsguard.core.health import Verdict
 from lvsguard.core.snapshot import AgentStatus, RealserverStatus
@@ -79,8 +79,10 @@ async def test_events_tell_states_and_silence_but_not_each_weight(tmp_path: Path
     rig.events.clear()
     rig.controller.hear(ONE, replace(HEARD, share=0.5, asked=0.5))
     rig.controller.hear(ONE, drained := replace(HEARD, mode=Mode.DRAIN))
-    rig.controller.hear(ONE, silent := unanswered(drained, "L4CON connection refused"))
-    rig.controller.hear(ONE, unanswered(silent, "L4TOUT no connection within 1 s"))
+    silent = drained
+    for _ in range(MISSES + 2):
+        silent = unanswered(silent, "L4CON connection refused")
+        rig.controller.hear(ONE, silent)
     rig.controller.hear(ONE, drained)
     rig.controller.hear(replace(ONE, port=9), HEARD)
     assert told(rig) == [
@@ -102,6 +104,15 @@ async def test_a_change_carries_its_evidence(tmp_path: Path) -> None:
         "down#disk",
         0.002,
     )
+
+
+async def test_a_single_question_without_an_answer_is_not_told(tmp_path: Path) -> None:
+    rig = await begun(tmp_path)
+    rig.events.clear()
+    for _ in range(5):
+        rig.controller.hear(ONE, unanswered(HEARD, "L4TOUT no connection within 1 s"))
+        rig.controller.hear(ONE, HEARD)
+    assert told(rig) == []
 
 
 async def test_silence_moves_no_weight(tmp_path: Path) -> None:

@@ -85,7 +85,9 @@ def test_only_zero_becomes_zero() -> None:
 def test_silence_changes_nothing_that_was_said() -> None:
     before = said(Answer(percent=30, up=False, why="disk"))
     silent = unanswered(before, "L4CON connection refused")
-    assert replace(silent, silent="") == before
+    assert replace(silent, silent="", missed=0) == before
+    assert not silent.mute
+    assert unanswered(unanswered(silent, "L4TOUT"), "L4TOUT").mute
     assert silent.decides == before.decides
     assert words(silent) == (
         "agent: down, disk, weight 30%, no answer, L4CON connection refused; its last word stands"

@@ -124,7 +124,9 @@ AGENT = Agent(
         IPv6Address("2001:db8::3"),
     ),
 )
-STANDING = Standing(True, True, 0.5, 0.25, Mode.DRAIN, True, "disk", 12.5, "L4CON", "ignored: x")
+STANDING = Standing(
+    True, True, 0.5, 0.25, Mode.DRAIN, True, "disk", 12.5, "L4CON", 2, "ignored: x", "down", 0.1
+)
 
 
 def test_agents_and_their_words_arrive_as_they_were_sent() -> None:
