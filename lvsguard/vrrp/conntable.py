@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 
 from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp.flow_facts import Facts, FlowFacts
-from lvsguard.vrrp.sync_codec import (
+from lvsguard.vrrp.sync_entry import (
     ENGINE_DATA_MAX,
     ENGINE_NAME_MAX,
     ESTABLISHED,

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from lvsguard.core.model import Forwarding, Protocol, ServiceKey, VirtualService
-from lvsguard.vrrp.sync_codec import (
-    IPPROTO_IP,
-    IPPROTO_SCTP,
-    IPPROTO_TCP,
-    IPPROTO_UDP,
-    Flags,
-)
+from lvsguard.vrrp.sync_entry import IPPROTO_IP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, Flags
 
 _PROTOCOLS: Final = {
     Protocol.TCP: IPPROTO_TCP,

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
-from lvsguard.vrrp.sync_codec import Entry, Flags, encode
+from lvsguard.vrrp.sync_codec import encode
+from lvsguard.vrrp.sync_entry import Entry, Flags
 from lvsguard.vrrp.sync_sender import SyncSender
 from lvsguard.vrrp.transfer_message import Target
 from tests.support.processes import wait_until

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lvsguard.vrrp.conntable import ConnectionTable, Tally
 from lvsguard.vrrp.flow_facts import FlowFacts
-from lvsguard.vrrp.sync_codec import (
+from lvsguard.vrrp.sync_codec import Message, Rejected, decode, encode
+from lvsguard.vrrp.sync_entry import (
     ENGINE_DATA_MAX,
     ENGINE_NAME_MAX,
     STATES,
@@ -18,10 +19,6 @@ from lvsguard.vrrp.sync_codec import (
     Engine,
     Entry,
     Flags,
-    Message,
-    Rejected,
-    decode,
-    encode,
 )
 from tests.support.golden import GOLDEN
 

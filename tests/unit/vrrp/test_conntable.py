@@ -20,7 +20,8 @@ from lvsguard.core.model import (
 from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp.conntable import ConnectionTable, Scope, Tally
 from lvsguard.vrrp.flow_facts import FlowFacts
-from lvsguard.vrrp.sync_codec import Engine, Entry, Flags, Message, decode
+from lvsguard.vrrp.sync_codec import Message, decode
+from lvsguard.vrrp.sync_entry import Engine, Entry, Flags
 from tests.support.golden import GOLDEN
 from tests.support.ipvs_table import from_ipvsadm
 

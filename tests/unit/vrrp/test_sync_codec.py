@@ -6,21 +6,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from lvsguard.vrrp.sync_codec import (
-    ENTRIES_MAX,
-    IPPROTO_TCP,
-    IPPROTO_UDP,
-    Delta,
-    Engine,
-    Entry,
-    Flags,
-    Message,
-    Packer,
-    Reason,
-    Rejected,
-    decode,
-    encode,
-)
+from lvsguard.vrrp.sync_codec import ENTRIES_MAX, Message, Packer, Reason, Rejected, decode, encode
+from lvsguard.vrrp.sync_entry import IPPROTO_TCP, IPPROTO_UDP, Delta, Engine, Entry, Flags
 from tests.support.golden import GOLDEN, Golden
 
 SYNCID = 51
