@@ -9,10 +9,8 @@ for, then the VIPs are handed over; a controller that comes back finds everythin
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
@@ -32,6 +30,7 @@ from lvsguard.vrrp.instance import standing_on
 from lvsguard.vrrp.keeper import Keeper
 from lvsguard.vrrp.line import Line
 from lvsguard.vrrp.logbook import Logbook, blank
+from lvsguard.vrrp.mending import Mending
 from lvsguard.vrrp.message import (
     Failed,
     Failover,
@@ -49,9 +48,9 @@ from lvsguard.vrrp.message import (
     SyncTarget,
     ToProcess,
 )
-from lvsguard.vrrp.ownership import AddressOwner
 from lvsguard.vrrp.paths import Paths
 from lvsguard.vrrp.picture import Pictures
+from lvsguard.vrrp.real_time import take_real_time
 from lvsguard.vrrp.station import Station
 from lvsguard.vrrp.tables import Tables
 
@@ -61,9 +60,6 @@ LAST_MAX_S, LAST_LOOK_S = 1.0, 0.02
 """Longest wait for the last transfer of connections, and how often it is looked at."""
 GATHER_S: Final = 0.004
 """Seconds for which packets gather after one was read: less than half of the shortest interval."""
-PRIORITY: Final = 10
-"""SCHED_FIFO: above everything ordinary, below the kernel's own threads."""
-MEMORY_CURRENT, MEMORY_FUTURE = 1, 2
 
 
 class Process:
@@ -72,11 +68,14 @@ class Process:
     def __init__(self, listener: socket.socket, book: int, *, real_time: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._line = Line(listener, self._take, self._met, self._lost, book=book)
-        self._addresses = LinuxAddresses()
-        self._owner = AddressOwner(self._addresses, emit=self._emit, changed=self._changed)
+        self._mending = Mending(
+            LinuxAddresses(),
+            emit=self._emit,
+            failed=lambda text: self._line.send(Failed(text)),
+        )
         self._watch = InterfaceWatch()
         sysctl = Sysctl()
-        self._keeper = Keeper(self._owner, sysctl)
+        self._keeper = Keeper(self._mending.owner, sysctl)
         self._tables = Tables(emit=self._emit, hold=self._hold)
         self._station = Station(
             Paths(self._watch, sysctl),
@@ -90,7 +89,6 @@ class Process:
         self._sync: SyncTarget | None = None
         self._wanted: dict[str, Put] = {}
         self._configured = asyncio.Event()
-        self._unsettled = asyncio.Event()
         self._states: dict[str, State] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._gathered: asyncio.TimerHandle | None = None
@@ -110,10 +108,10 @@ class Process:
         self._listen()
         self._loop.add_reader(self._tables.fileno(), self._wake)
         tasks = [
-            self._loop.create_task(self._follow(), name="addresses"),
+            self._loop.create_task(self._mending.follow(), name="addresses"),
             self._loop.create_task(self._configure(), name="configuration"),
             self._loop.create_task(self._beat(), name="beat"),
-            self._loop.create_task(self._mend(), name="mending"),
+            self._loop.create_task(self._mending.mend(), name="mending"),
         ]
         await asyncio.wait([self._ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -285,38 +283,6 @@ class Process:
             self._station.touched.update(self._station.roster.puts)
             self._settle()
 
-    # -- addresses -------------------------------------------------------------------------
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                await self._owner.run()
-            except KernelError as error:
-                self._line.send(Failed(str(error)))
-            await asyncio.sleep(BEAT_S)
-            self._changed()  # what happened meanwhile was not heard
-
-    def _changed(self) -> None:
-        self._unsettled.set()
-
-    async def _mend(self) -> None:
-        """Hold all addresses against the kernel when events were lost."""
-        while True:
-            await self._unsettled.wait()
-            self._unsettled.clear()
-            await self._put_back()
-
-    async def _put_back(self) -> None:
-        held = self._owner.held
-        try:
-            present = await self._owner.read()
-        except KernelError as error:
-            self._line.send(Failed(str(error)))
-            return
-        missing = [AddAddress(one) for one in held - present if one in self._owner.held]
-        for failure in await self._owner.apply(missing):
-            self._line.send(Failed(failure.message))
-
     # -- telling ---------------------------------------------------------------------------
 
     def _emit(self, event: Event) -> None:
@@ -338,22 +304,6 @@ class Process:
             if state is not None and self._states.get(name) != state:
                 self._states[name] = state
                 self._line.send(state)
-
-
-def take_real_time() -> bool:
-    """Be scheduled before ordinary processes, and never wait for a page. Whether the first was
-    allowed (CAP_SYS_NICE, or LimitRTPRIO)."""
-    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
-        # With a limit, what is asked for later would be refused.
-        ctypes.CDLL(None).mlockall(MEMORY_CURRENT | MEMORY_FUTURE)
-    try:
-        # What this process starts is ordinary again: a child that imports Python's modules at this
-        # priority would keep every advert waiting.
-        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(PRIORITY))
-    except OSError:
-        return False
-    return True
 
 
 def _book(arguments: list[str]) -> int:
