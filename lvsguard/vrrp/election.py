@@ -36,13 +36,13 @@ from lvsguard.vrrp.action import (
 from lvsguard.vrrp.advert import OWNER, RESIGN, Advert
 from lvsguard.vrrp.contest import Contest
 from lvsguard.vrrp.listening import Listening
+from lvsguard.vrrp.preemption import Preemption
+from lvsguard.vrrp.rating import Rating
 from lvsguard.vrrp.settings import Settings
 from lvsguard.vrrp.speaking import Speaking
 from lvsguard.vrrp.timing import longest_master_down
 from lvsguard.vrrp.transitions import HOLDING, ROLES, TABLE, Effect, State, Trigger
 
-LAST_RESORT: Final = 1
-"""The priority of a master that is not ready and found no successor: anybody else is better."""
 _LEAVING: Final = frozenset({State.YIELDING, State.STOPPING})
 
 
@@ -61,21 +61,17 @@ class Election:
         self._state = State.INIT
         self._since = 0.0
         self._actions: list[Action] = []
-        self._priority = settings.priority
-        self._ready = ready
+        self._rating = Rating(settings, ready=ready)
+        self._preemption = Preemption(settings)
         self._link = link
         self._local = settings.local
-        self._hold_until: float | None = None
-        self._aside = False
         self._keep = False
-        self._lower_since: float | None = None
-        """When a master of lower priority was first heard, for the preempt delay."""
         self._ear = Listening(settings.version, settings.interval)
         self._contest: Contest | None = None
         self._deadline = inf
         """End of the start delay, or of the wait for a successor."""
         self._unclaimed = False
-        self._voice = Speaking(settings, self._rating())
+        self._voice = Speaking(settings, self._rating.priority)
 
     # What it is.
 
@@ -107,7 +103,7 @@ class Election:
     @property
     def aside(self) -> bool:
         """Whether a failover keeps it from preempting."""
-        return self._aside
+        return self._preemption.aside
 
     @property
     def wants(self) -> bool:
@@ -117,7 +113,7 @@ class Election:
     @property
     def contends(self) -> bool:
         """Whether it may be master at all."""
-        return self._ready or self.settings.unready_drop is not None
+        return self._rating.contends
 
     @property
     def lets_go(self) -> bool:
@@ -185,13 +181,13 @@ class Election:
         """
         if self._state is not State.MASTER:
             return False
-        self._aside = True
+        self._preemption.aside = True
         self._move(Trigger.FAILOVER, now)
         return True
 
     def resume(self, now: float) -> None:
         """Preempt again after a failover, at once if a lower priority is master."""
-        self._aside = False
+        self._preemption.aside = False
         self._preempt_soon(now)
 
     def hold_preempt(self, hold: bool, now: float, until: float = inf) -> None:
@@ -200,20 +196,20 @@ class Election:
         A silent or resigning master is replaced all the same. When released, preemption follows
         after the skew time: what was waited for is fresh.
         """
-        self._hold_until = until if hold else None
+        self._preemption.hold(until if hold else None)
         if not hold:
             self._preempt_soon(now)
 
     def set_priority(self, priority: int, now: float) -> None:
         """Change the configured priority, 1 to 255 (others are taken as the nearest of these)."""
-        self._priority = min(max(priority, 1), OWNER)
-        if self._voice.set_priority(self._rating()) and self._state is State.MASTER:
+        self._rating.configure(priority)
+        if self._voice.set_priority(self._rating.priority) and self._state is State.MASTER:
             self._answer(now)
 
     def set_ready(self, ready: bool, now: float) -> None:
         """Say whether this director can serve; see ``Settings.unready_drop``."""
-        self._ready = ready
-        changed = self._voice.set_priority(self._rating())
+        self._rating.ready = ready
+        changed = self._voice.set_priority(self._rating.priority)
         if self._state is State.MASTER and changed:
             if self.contends:
                 self._answer(now)
@@ -284,22 +280,16 @@ class Election:
             if self._ear.hear_resign(source, self.priority, now):
                 self._actions.append(MasterResigned(source))
             return
-        if advert.priority >= self.priority:
-            self._lower_since = None
-        elif self._lower_since is None:
-            self._lower_since = now
-        if advert.priority < self.priority and self._may_preempt(now):
+        lower = advert.priority < self.priority
+        self._preemption.hear(lower=lower, now=now)
+        if lower and self._may_preempt(now):
             self._ear.disregard(advert, source)
         else:
             self._ear.follow(advert, source, self.priority, now)
 
     def _may_preempt(self, now: float) -> bool:
         """Whether a master of lower priority is to be replaced."""
-        if not self.settings.preempt or self._aside or not self.contends:
-            return False
-        if self._hold_until is not None and now < self._hold_until:
-            return False
-        return self._lower_since is None or now >= self._lower_since + self.settings.preempt_delay
+        return self.contends and self._preemption.allowed(now)
 
     def _preempt_soon(self, now: float) -> None:
         if self._state is State.BACKUP and self._may_preempt(now):
@@ -349,7 +339,7 @@ class Election:
         stalled = self._ear.wake(self.priority, now)
         if stalled:
             self._actions.append(Stalled(stalled))
-        if self._hold_until is not None and now >= self._hold_until:
+        if self._preemption.lapsed(now):
             self._actions.append(HoldLapsed())
             self.hold_preempt(False, now)
 
@@ -395,7 +385,7 @@ class Election:
             if self._state is State.INIT:
                 self._move(Trigger.LINK_LOST, now)
             return
-        owner = self.priority == OWNER and self._hold_until is None and not self._aside
+        owner = self.priority == OWNER and self._preemption.free
         self._move(as_owner if owner and not self._grouped else usual, now)
         if owner and self._grouped:
             self._ear.deadline = now
@@ -410,7 +400,7 @@ class Election:
         if Effect.WAIT in transition.effects:
             self._actions.append(Handover(Stage.BEGUN, trigger))
         if transition.after is State.MASTER:
-            self._aside = False
+            self._preemption.aside = False
         for effect in transition.effects:
             self._do(effect, now)
         if transition.after not in HOLDING:
@@ -439,7 +429,7 @@ class Election:
                 if not self._keep:
                     self._actions.append(RemoveAddresses())
             case Effect.LISTEN | Effect.LISTEN_BRIEFLY:
-                self._lower_since = None
+                self._preemption.begin()
                 briefly = effect is Effect.LISTEN_BRIEFLY
                 self._ear.begin(self.priority, settings.interval, now, briefly=briefly)
 
@@ -451,10 +441,3 @@ class Election:
         answer = self._voice.answer(now)
         if answer is not None:
             self._actions.append(answer)
-
-    def _rating(self) -> int:
-        """The priority to say: the configured one if ready."""
-        drop = self.settings.unready_drop
-        if self._ready:
-            return self._priority
-        return LAST_RESORT if drop is None else max(LAST_RESORT, self._priority - drop)
