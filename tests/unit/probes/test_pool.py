@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from lvsguard.core.agent import Agent, AgentSpec, Mode, Standing
 from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TlsSpec
-from lvsguard.core.health import FailureClass, Health, Timing, Verdict
+from lvsguard.core.health import FailureClass, Health, Hint, Timing, Verdict
 from lvsguard.core.tally import Tally
 from lvsguard.probes import pool
 from lvsguard.probes.message import VERSION
@@ -43,6 +44,7 @@ class Watched:
     ) -> None:
         self.records: list[tuple[Check, Health]] = []
         self.deaths: list[tuple[int, str, int]] = []
+        self.words: list[tuple[Agent, Standing]] = []
         self.probes: Counter[Check] = Counter()
         self.codes: Counter[str] = Counter()
         self.probers = Probers(
@@ -50,6 +52,7 @@ class Watched:
             record=self._record,
             tally=self._tally,
             died=self._died,
+            heard=self._heard,
             command=command,
             silence=silence,
         )
@@ -64,6 +67,10 @@ class Watched:
             self.probes[tally.check] += sum(tally.codes.values())
             self.codes.update(tally.codes)
             assert abs(tally.last - time.time()) < 5
+        self._changed.set()
+
+    def _heard(self, agent: Agent, standing: Standing) -> None:
+        self.words.append((agent, standing))
         self._changed.set()
 
     def _died(self, prober: int, how: str, checks: int) -> None:
@@ -374,3 +381,50 @@ async def test_ten_thousand_checks_do_not_hold_up_the_controllers_loop() -> None
     assert causes == {FailureClass.REFUSED}
     assert worst < 0.05, f"{worst * 1000:.1f} ms"  # as late as the loop may ever be
     assert rss < 60_000, f"{rss} kB"
+
+
+# -- agents ------------------------------------------------------------------------------------
+
+
+async def test_an_agent_is_asked_and_what_it_said_outlives_the_prober() -> None:
+    """The step goes on from there: an agent's first answer is its first once only."""
+    switch = Switch()
+    switch.answer = b"100%\n"
+
+    async def says(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(switch.answer)
+
+    async with realserver(says) as port, running() as watched:
+        spec = AgentSpec(interval=0.2, timeout=0.2, step=0.4)
+        agent = Agent(IPv4Address("127.0.0.1"), port, 20, spec)
+        watched.probers.configure([agent])
+        await watched.until(lambda: watched.words)
+        assert watched.words[0][1].share == 1
+        switch.answer = b"90% drain\n"
+        await watched.until(lambda: watched.words[-1][1].mode is Mode.DRAIN)
+        switch.answer = b"10%\n"
+        os.kill(watched.probers.pids[0], signal.SIGKILL)
+        await watched.until(lambda: watched.words[-1][1].share == 0.1)
+        assert len(watched.deaths) == 1
+        shares = [round(said.share, 2) for _, said in watched.words if not said.silent]
+        assert shares == [1.0, 0.9, 0.5, 0.1]
+        assert watched.words[-1][1].mode is Mode.DRAIN
+        known = watched.probers.standing(agent)
+        assert known is not None
+        assert known.share == 0.1
+        watched.probers.configure([])
+        await watched.probers.settled()
+        assert watched.probers.standing(agent) is None
+
+
+async def test_a_hint_from_the_controller_makes_a_burst_and_is_told_with_the_verdict() -> None:
+    switch = Switch()
+    async with realserver(switch) as port, running() as watched:
+        check = http(port, timing=Timing(interval=60.0, down_interval=60.0))
+        watched.probers.configure([check])
+        await watched.until(lambda: watched.verdicts(check) == [Verdict.UP])
+        switch.answer = BUSY
+        hint = Hint("passive", "1.2 packets each", time.monotonic())
+        watched.probers.hint([check], hint)
+        await watched.until(lambda: watched.verdicts(check)[1:] == [Verdict.DOWN])
+        assert watched.records[-1][1].hint == hint
