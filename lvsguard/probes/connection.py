@@ -50,6 +50,12 @@ GONE: Final = frozenset({errno.EINVAL, errno.ENETUNREACH})
 net.ipv4.ip_nonlocal_bind (ip_route_output_key_hash_rcu() in net/ipv4/route.c; it depends on the
 kernel's version). The second is said where there is no route, too."""
 
+AGAIN: Final = 0.25
+"""Share of the timeout after which one who got no answer is asked over a second connection, and
+then over a third. The kernel repeats a lost SYN only after 1 s (RFC 6298), which is all that most
+probes have: with 5 % of loss every twentieth would fail."""
+MORE_MAX: Final = 2
+
 _NODELAY_ABOVE: Final = 1200  # a request of one segment is never held back by Nagle
 _ABORT: Final = struct.pack("ii", 1, 0)
 _EVENTS: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
@@ -84,6 +90,14 @@ class Target:
         source, own = bindings(spec)
         family = AF_INET6 if address.version == 6 else AF_INET
         return cls(family, (str(address), port), source, own, timeout)
+
+    def bind(self, sock: RawSocket, own: tuple[str, int] | None) -> None:
+        """Give a socket the address to ask from. ``own``: the one to prefer now."""
+        if own is not None:
+            prefer(sock, own)
+        elif self.source is not None:
+            leave_port_open(sock)
+            sock.bind(self.source)
 
 
 def bindings(spec: CheckSpec | AgentSpec) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
@@ -123,6 +137,8 @@ class Connection:
         "_engine",
         "_eof",
         "_fd",
+        "_more",
+        "_patience",
         "_socket",
         "_stalled",
         "_started",
@@ -145,6 +161,8 @@ class Connection:
         self._connected = False
         self._eof = False
         self._unsent = talk.request
+        self._more: tuple[Attempt, ...] = ()
+        self._patience: Patience | None = None
 
     @property
     def reached(self) -> bool:
@@ -168,6 +186,9 @@ class Connection:
             self._engine.watch(self._fd, _EVENTS, self)
         except OSError as error:
             self._finish(outcome.local(error.errno or errno.EIO))
+            return
+        self._patience = Patience(self)
+        self._engine.wake(self._started + self._target.timeout * AGAIN, self._patience)
 
     def cancel(self) -> None:
         """End without a result; nothing happens when it has ended already."""
@@ -189,6 +210,26 @@ class Connection:
         if found is not None:
             self._finish(found)
 
+    def impatient(self, due: float) -> None:
+        """No answer to the connection yet: ask over another, too."""
+        attempt = Attempt.make(self, self._engine, self._target)
+        if attempt is not None:
+            self._more += (attempt,)
+            if len(self._more) < MORE_MAX and self._patience is not None:
+                self._engine.wake(due + self._target.timeout * AGAIN, self._patience)
+
+    def adopt(self, attempt: Attempt, sock: RawSocket, fd: int) -> None:
+        """Go on over another connection, which stands."""
+        self._more = tuple(one for one in self._more if one is not attempt)
+        self._engine.forget(self._fd)
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._fd = sock, fd
+
+    def fail(self, number: int) -> None:
+        """Another connection was refused, or told that nobody is there: that is an answer."""
+        self._finish(outcome.connect_failed(number))
+
     def expire(self, lateness: float) -> None:
         """End it: ``deadline`` passed, so many seconds ago."""
         timeout = self._target.timeout
@@ -205,11 +246,7 @@ class Connection:
     def _dial(self, own: tuple[str, int] | None) -> tuple[RawSocket, int]:
         target = self._target
         sock = self._socket = RawSocket(target.family, _TYPE, 0)
-        if own is not None:
-            prefer(sock, own)
-        elif target.source is not None:
-            leave_port_open(sock)
-            sock.bind(target.source)
+        target.bind(sock, own)
         if len(self._unsent) > _NODELAY_ABOVE:
             sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         return sock, sock.connect_ex(target.address)
@@ -222,6 +259,7 @@ class Connection:
         if not events & _WRITABLE:
             return None
         self._connected = True
+        self._settle()
         return self._send(sock) if self._unsent else self._talk.sent()
 
     def _send(self, sock: RawSocket) -> Outcome | None:
@@ -268,7 +306,18 @@ class Connection:
         duration = self._engine.now - self._started
         self._done(Result(found.ok, found.code, found.reason, duration, found.failure, found.seen))
 
+    def _settle(self) -> None:
+        """One connection stands, or none will: the others are of no use."""
+        patience, self._patience = self._patience, None
+        if patience is not None:
+            patience.probe = None
+            self._engine.sleep(patience)
+        for attempt in self._more:
+            attempt.close()
+        self._more = ()
+
     def _close(self) -> None:
+        self._settle()
         if self._fd >= 0:
             self._engine.forget(self._fd)
         sock, self._socket, self._fd = self._socket, None, -1
@@ -282,3 +331,76 @@ class Connection:
         except OSError:
             pass  # reset by the peer meanwhile
         sock.close()
+
+
+class Patience:
+    """A probe's alarm for asking again (an ``engine.Sleeper``). An alarm that was cancelled stays
+    in the engine's heap for a while: this keeps no probe that is over alive."""
+
+    __slots__ = ("alarm", "probe")
+
+    def __init__(self, probe: Connection) -> None:
+        self.alarm = 0
+        self.probe: Connection | None = probe
+
+    def ring(self, due: float) -> None:
+        """See ``engine.Sleeper``."""
+        if self.probe is not None:
+            self.probe.impatient(due)
+
+
+class Attempt:
+    """One more connection for a probe that got no answer (an ``engine.Watcher``).
+
+    Never more of them than the engine has files to spare; without one the probe waits as it did.
+    """
+
+    __slots__ = ("_engine", "_fd", "_probe", "_socket", "_stands")
+
+    def __init__(self, probe: Connection, engine: Engine, sock: RawSocket) -> None:
+        self._probe = probe
+        self._engine = engine
+        self._socket = sock
+        self._fd = sock.fileno()
+        self._stands = False
+
+    @classmethod
+    def make(cls, probe: Connection, engine: Engine, target: Target) -> Attempt | None:
+        """Open it; None where that cannot be: then it was not worth it."""
+        if engine.spare_files <= 0:
+            return None
+        try:
+            sock = RawSocket(target.family, _TYPE, 0)
+        except OSError:
+            return None
+        try:
+            target.bind(sock, target.own)
+            if sock.connect_ex(target.address) in (0, errno.EINPROGRESS):
+                attempt = cls(probe, engine, sock)
+                engine.watch(sock.fileno(), _EVENTS, attempt)
+                engine.spare_files -= 1
+                return attempt
+        except OSError:
+            pass  # as above
+        sock.close()
+        return None
+
+    def ready(self, events: int) -> None:
+        """Take the socket's events (see ``engine.Watcher``)."""
+        if not self._stands:
+            number = self._socket.getsockopt(SOL_SOCKET, SO_ERROR) if events & _BROKEN else 0
+            if number:
+                self._probe.fail(number)
+                return
+            if not events & _WRITABLE:
+                return
+            self._stands = True
+            self._engine.spare_files += 1
+            self._probe.adopt(self, self._socket, self._fd)
+        self._probe.ready(events)
+
+    def close(self) -> None:
+        """Give it back: another stands, or the probe is over."""
+        self._engine.forget(self._fd)
+        self._engine.spare_files += 1
+        self._socket.close()

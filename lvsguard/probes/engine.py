@@ -33,6 +33,7 @@ STALL_S: Final = 0.02
 """Seconds that the process did not get to run, from which on it counts as a stall."""
 CLOCK_EVERY: Final = 16
 """Sockets or alarms served with one reading of the clock."""
+SPARE_FILES: Final = 32
 FOREVER: Final = float("inf")
 
 
@@ -68,6 +69,8 @@ class Engine(selectors.BaseSelector):
         """Seconds; read once for each wake-up, for a clock read may cost as much as a send."""
         self.stalled = 0.0
         """Seconds in all that the process did not get to run, or was kept busy in one go."""
+        self.spare_files = SPARE_FILES
+        """Files that probes may take beyond one each."""
         self.at_close: list[Callable[[], None]] = []
         """What is given back with it."""
         self.interrupted = False
