@@ -41,8 +41,6 @@ from lvsguard.vrrp.refusal_filter import (
     set_filter,
 )
 
-HOLD_MAX_S: Final = 1.5
-"""Longest time after becoming master; a client's first retransmissions are within it."""
 _NETLINK_ROUTE: Final = 0
 _RECEIVE_BUFFER: Final = 1 << 18
 

@@ -21,11 +21,12 @@ from lvsguard.core.snapshot import Role
 from lvsguard.core.vrrp_event import TableFailed, TableReceived, TableSent, VrrpTold
 from lvsguard.vrrp.action import Stage
 from lvsguard.vrrp.errands import Errands
-from lvsguard.vrrp.holdback import HOLD_MAX_S
+from lvsguard.vrrp.giving import Giving
 from lvsguard.vrrp.holding import Holding
 from lvsguard.vrrp.instance import Instance
 from lvsguard.vrrp.joining import JOIN_MAX_S, Asking, Joining, Member, Voice
 from lvsguard.vrrp.message import SyncTarget
+from lvsguard.vrrp.refusals import Refusals
 from lvsguard.vrrp.sending import Sending
 from lvsguard.vrrp.serving import Asker, Serving
 from lvsguard.vrrp.table_request import Answer, Rule, decode, encode, genuine
@@ -34,14 +35,6 @@ from lvsguard.vrrp.transfer_client import COMMAND, TransferClient
 from lvsguard.vrrp.transfer_message import Begin, Failed, Sent, Target
 from lvsguard.vrrp.transitions import Trigger
 
-BEGUN_S: Final = (0.1, 0.2, 0.3, 0.4)
-"""After a handover began: what is new is sent again."""
-HEARD_S: Final = (0.0, 0.1, 0.3)
-"""After the successor was heard: the last packets that came here."""
-GIVE_S: Final = 2.0
-"""After the successor was heard its VIP groups are still among those whose connections are sent."""
-SAME_S: Final = 0.03
-"""Repetitions nearer to each other than this are one."""
 REOPEN_S: Final = 10.0
 """Until a port that was taken is tried again."""
 _PLANNED: Final = frozenset({Trigger.MASTER_RESIGNED, Trigger.PREEMPTS})
@@ -82,18 +75,10 @@ class Tables:
         self._reopen: float | None = None
         self._instances: dict[str, Instance] = {}
         self._roles: dict[str, Role] = {}
-        self._giving: dict[str, float] = {}
-        """Instances that are handed over, and until when their connections are still sent."""
-        self._open: set[str] = set()
-        """Instances for which nothing may be held back any more."""
-        self._releases: dict[str, float] = {}
-        """When an instance joins those."""
+        self._giving = Giving()
+        self._refusals = Refusals()
         self._holds: dict[str, float] = {}
         """What ``wake`` has to say to ``hold``."""
-        self._whole: tuple[float, str] | None = None
-        """When the whole table is to be sent, and of which VIP group that is told."""
-        self._again: list[float] = []
-        """When it is to be sent again; sorted."""
         self._restart: float | None = None
         """When the transfer process may be started again."""
         self._failing = False
@@ -104,15 +89,15 @@ class Tables:
         """Serve these. Without sync there is no table to send: nothing is asked, nothing held."""
         self._instances = {one.name: one for one in instances}
         self._roles = {n: role for n, role in self._roles.items() if n in self._instances}
-        self._open &= self._instances.keys()
-        self._releases = {n: at for n, at in self._releases.items() if n in self._instances}
-        self._giving = {n: at for n, at in self._giving.items() if n in self._instances}
+        self._refusals.keep(self._instances)
+        self._giving.keep(self._instances)
         self._joining.keep({one.vip for one in self._instances.values()}, self._instances)
         self._target = None
         if sync is not None and self._instances:
             self._target = Target(
                 interface=sync.interface, syncid=sync.sync_id, group=sync.group, port=sync.port
             )
+        self._giving.active = self._target is not None
         self._listen(sync.port + 1 if sync is not None and self._target is not None else 0, now)
         self._look(now)
         if any(role is Role.MASTER for role in self._roles.values()):
@@ -149,15 +134,14 @@ class Tables:
     @property
     def busy(self) -> bool:
         """Whether a handover still has something to send."""
-        return self._sending.busy or self._whole is not None or bool(self._again)
+        return self._sending.busy or self._giving.busy
 
     def timer(self) -> float | None:
         """When to call ``wake`` though nothing came."""
         due: list[float | None] = [self._restart]
         due += [self._joining.timer(), self._serving.timer(), self._transfer.timer(), self._reopen]
-        due += [*self._again[:1], *self._releases.values()]
+        due += [self._giving.timer(), self._refusals.timer()]
         due.append(-inf if self._holds else None)
-        due.append(self._whole[0] if self._whole is not None else None)
         due.append(self._socket.timer() if self._socket is not None else None)
         return min((at for at in due if at is not None), default=None)
 
@@ -169,8 +153,7 @@ class Tables:
             self._heard(heard, now)
         if self._reopen is not None and self._reopen <= now:
             self._listen(self._port, now)
-        for name in [name for name, at in self._releases.items() if at <= now]:
-            self._let_through(name)
+        self._refusals.expire(now)
         self._send_due(now)
         self._serving.expire(now)
         for one in self._joining.expire(now):
@@ -204,22 +187,16 @@ class Tables:
     ) -> None:
         """An instance has another role; its addresses are in place."""
         self._roles[mine.name] = after
-        self._releases.pop(mine.name, None)
         if after is Role.MASTER:
             self._joining.is_master(mine.vip)
-            self._giving.pop(mine.name, None)
-            if cause in _PLANNED:
-                self._releases[mine.name] = now + HOLD_MAX_S
-            else:
-                self._open.add(mine.name)
+            self._refusals.takes_over(mine.name, planned=cause in _PLANNED, now=now)
             self._prepare(now)
         else:
-            self._open.discard(mine.name)
-        if after is Role.FAULT:
-            self._giving.pop(mine.name, None)
+            self._refusals.steps_down(mine.name)
+        if after in (Role.MASTER, Role.FAULT):
+            self._giving.ends(mine.name)
         if before is Role.MASTER and cause in _LOST:
-            self._give(mine, now + GIVE_S)
-            self._plan(mine.vip, now, HEARD_S[1:], now)
+            self._giving.lost(mine.name, mine.vip, now)
         joins = after is Role.BACKUP and before in (Role.INIT, Role.FAULT)
         if joins and cause is not Trigger.RESUMED:
             self._join(mine.vip)
@@ -228,13 +205,11 @@ class Tables:
     def handover(self, mine: Instance, stage: Stage, now: float) -> None:
         """A planned handover has come so far."""
         if stage is Stage.BEGUN:
-            self._give(mine, inf)
-            self._plan(mine.vip, now, BEGUN_S, now)
+            self._giving.begins(mine.name, mine.vip, now)
         elif stage is Stage.HEARD:
-            self._give(mine, now + GIVE_S)
-            self._plan(mine.vip, None, HEARD_S, now)
+            self._giving.heard(mine.name, mine.vip, now)
         else:
-            self._giving.pop(mine.name, None)
+            self._giving.ends(mine.name)
 
     def _join(self, vip: str) -> None:
         self._joining.begins(vip)
@@ -246,18 +221,13 @@ class Tables:
 
     # -- holding back ----------------------------------------------------------------------
 
-    def _let_through(self, name: str) -> None:
-        del self._releases[name]
-        if self._roles.get(name) is Role.MASTER:
-            self._open.add(name)
-
     def _look(self, now: float) -> None:
         """Have exactly that held back which a takeover would want, that let in which is asked for,
         and a transfer process there."""
         wish: dict[str, frozenset[IPAddress]] = {}
         for name, one in self._instances.items():
             role = self._roles.get(name)
-            held = self._target is not None and name not in self._open
+            held = self._target is not None and self._refusals.held(name)
             held = held and role in (Role.BACKUP, Role.MASTER)
             vips = frozenset(a.address for a in one.addresses) if held else frozenset()
             wish[one.interface] = wish.get(one.interface, frozenset()) | vips
@@ -289,31 +259,14 @@ class Tables:
         if self._target is not None:
             self._sending.prepare(now)
 
-    def _give(self, mine: Instance, until: float) -> None:
-        self._giving[mine.name] = until
-
-    def _plan(self, vip: str, whole: float | None, after: Iterable[float], now: float) -> None:
-        if self._target is None:
-            return
-        if whole is not None and self._whole is None:
-            self._whole = whole, vip
-        for seconds in after:
-            at = now + seconds
-            if all(abs(at - other) >= SAME_S for other in self._again):
-                self._again.append(at)
-        self._again.sort()
-
     def _send_due(self, now: float) -> None:
-        if self._whole is not None and self._whole[0] <= now:
-            vip, self._whole = self._whole[1], None
-            begin = self._begin()
-            if begin is not None:
-                self._sending.whole(begin, lambda how, _: self._handed_over(vip, how), now)
-        due = [at for at in self._again if at <= now]
-        if due:
-            del self._again[: len(due)]
+        vip, again = self._giving.due(now)
+        begin = self._begin() if vip is not None else None
+        if vip is not None and begin is not None:
+            self._sending.whole(begin, lambda how, _: self._handed_over(vip, how), now)
+        if again:
             self._sending.again(lambda how, _: self._ended("all", how), now)
-        self._giving = {name: until for name, until in self._giving.items() if now < until}
+        self._giving.expire(now)
 
     def _begin(self) -> Begin | None:
         """What this director knows best; None: nothing."""

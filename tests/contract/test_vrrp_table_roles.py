@@ -21,10 +21,10 @@ from lvsguard.core.snapshot import Role
 from lvsguard.core.vrrp import HmacAuth, VrrpConfig
 from lvsguard.core.vrrp_event import TableFailed, TableReceived, TableSent, VrrpTold
 from lvsguard.vrrp.action import Stage
-from lvsguard.vrrp.holdback import HOLD_MAX_S
 from lvsguard.vrrp.instance import Family, Instance
 from lvsguard.vrrp.joining import JOIN_MAX_S
 from lvsguard.vrrp.message import SyncTarget
+from lvsguard.vrrp.refusals import HOLD_MAX_S
 from lvsguard.vrrp.tables import Tables
 from lvsguard.vrrp.transitions import Trigger
 from tests.support.topology import Host
