@@ -16,6 +16,7 @@ from lvsguard.admin.journal import Journal
 from lvsguard.admin.server import AdminServer
 from lvsguard.controller import Controller
 from lvsguard.controller.conflicts import Conflicts
+from lvsguard.controller.linksigns import LinkSigns
 from lvsguard.controller.neighbours import Neighbours
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.standing import Standings
@@ -65,7 +66,10 @@ class House:
         self._addresses = addresses
         self._manager = ServiceManager()
         self._metrics = Metrics(config)
-        self._owner = AddressOwner(addresses, emit=self.emit, changed=self._look)
+        self._signs = LinkSigns(lambda: self._controller.book.checks, self._give_any_hint)
+        self._owner = AddressOwner(
+            addresses, emit=self.emit, changed=self._look, also=self._signs.follow
+        )
         self._controller = Controller(
             config,
             open_ipvs=_open_ipvs,
@@ -161,6 +165,9 @@ class House:
 
     def _give_hint(self, checks: Collection[Check], hint: Hint) -> None:
         self._probers.hint(checks, hint)
+
+    def _give_any_hint(self, checks: Collection[Check], hint: Hint) -> None:
+        self._probers.hint(checks, hint, down=True)
 
     def _prober_died(self, prober: int, how: str, checks: int) -> None:
         self.emit(ProberDied(prober, how, checks))

@@ -1,4 +1,4 @@
-"""Changes of addresses and links as the kernel reports them, within a millisecond or so."""
+"""Changes of addresses, links and neighbours as the kernel reports them, within a millisecond."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ from lvsguard.kernel.port import (
     ChangesLost,
     KernelError,
     LinkChanged,
+    NeighbourFailed,
 )
 from lvsguard.kernel.rtnetlink import (
     GROUPS,
+    NEIGHBOURS,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_NEWADDR,
     RTM_NEWLINK,
+    RTM_NEWNEIGH,
     AddressEntry,
     LinkEntry,
     decode_address,
+    decode_failure,
     decode_link,
     dump_links,
 )
@@ -89,7 +93,7 @@ class AddressEvents:
         self._wake.set()
 
     def _open(self) -> NetlinkSocket:
-        netlink = NetlinkSocket(socket.NETLINK_ROUTE, GROUPS, self._receive_buffer)
+        netlink = NetlinkSocket(socket.NETLINK_ROUTE, GROUPS | NEIGHBOURS, self._receive_buffer)
         try:
             netlink.send(dump_links(_BASELINE))
         except BaseException:
@@ -122,6 +126,10 @@ class AddressEvents:
                 link = decode_link(raw, message)
                 if link is not None:
                     yield from self._link(message, link)
+            elif message.type == RTM_NEWNEIGH:
+                failed = decode_failure(raw, message)
+                if failed is not None:
+                    yield NeighbourFailed(failed)
 
     def _address(self, message: Message, entry: AddressEntry) -> Change:
         address = VipAddress(self._name(entry.link), entry.address, entry.prefix)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from lvsguard.core.model import Observation, ServiceKey, VipAddress
+from lvsguard.core.model import IPAddress, Observation, ServiceKey, VipAddress
 from lvsguard.core.step import IpvsStep, Step
 
 
@@ -146,11 +146,18 @@ class LinkChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class NeighbourFailed:
+    """The kernel asked for a host on a link and gave up (NUD_FAILED)."""
+
+    address: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
 class ChangesLost:
     """Events were lost (ENOBUFS); whoever listens must read again."""
 
 
-Change = AddressGone | AddressCame | LinkChanged | ChangesLost
+Change = AddressGone | AddressCame | LinkChanged | NeighbourFailed | ChangesLost
 
 
 class Addresses(Protocol):

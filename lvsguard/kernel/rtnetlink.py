@@ -33,6 +33,13 @@ RTM_GETADDR: Final = 22
 GROUPS: Final = 0x1 | 0x10 | 0x100
 """RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR."""
 
+NEIGHBOURS: Final = 0x4
+"""RTMGRP_NEIGH."""
+RTM_NEWNEIGH: Final = 28
+
+_NDMSG: Final = Struct("=BxHiHBB")
+_NDA_DST: Final = 1
+_NUD_FAILED: Final = 0x20
 _IFA_ADDRESS: Final = 1
 _IFA_LOCAL: Final = 2
 _IFA_CACHEINFO: Final = 6
@@ -126,6 +133,23 @@ def decode_address(buffer: bytes, message: Message) -> AddressEntry | None:
     packed = buffer[where[0] : where[1]]
     address = IPv4Address(packed) if family == AF_INET else IPv6Address(packed)
     return AddressEntry(index, address, prefix)
+
+
+def decode_failure(buffer: bytes, message: Message) -> IPAddress | None:
+    """Read RTM_NEWNEIGH: the host that the kernel gave up (include/uapi/linux/neighbour.h); None
+    for one in another state, or of another family than IPv4 and IPv6."""
+    start = message.start + HEADER.size
+    if message.end - start < _NDMSG.size:
+        raise Malformed("a neighbour message without its header")
+    family, _pad, _link, state, _flags, _type = _NDMSG.unpack_from(buffer, start)
+    size = _SIZE.get(family)
+    if size is None or not state & _NUD_FAILED:
+        return None
+    where = attributes(buffer, start + _NDMSG.size, message.end).get(_NDA_DST)
+    if where is None or where[1] - where[0] != size:
+        raise Malformed("a neighbour message without an address of its family")
+    packed = buffer[where[0] : where[1]]
+    return IPv4Address(packed) if family == AF_INET else IPv6Address(packed)
 
 
 def decode_link(buffer: bytes, message: Message) -> LinkEntry | None:

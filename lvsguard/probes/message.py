@@ -30,7 +30,7 @@ from lvsguard.core.health import Health, Hint, Timing
 from lvsguard.core.model import IPAddress, Tunnel
 from lvsguard.core.tally import BUCKETS, Tally
 
-VERSION: Final = 9
+VERSION: Final = 10
 """Raise it with every change here; the two sides always come from one installation."""
 FRAME_MAX: Final = 1 << 24
 """Bytes of a frame."""
@@ -124,12 +124,13 @@ class Configure(msgspec.Struct, frozen=True, array_like=True, tag=True):
 class ProbeNow(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """To the prober: probe these checks at once and after each of the delays (seconds).
 
-    With a hint: those that are up, in a burst of the prober's own, at its pace.
+    With a hint: those that are up, or ``all`` of them, in a burst of the prober's own, at its pace.
     """
 
     numbers: list[int]
     delays: list[float]
     hint: Hint | None = None
+    all: bool = False
 
 
 class Verdicts(msgspec.Struct, frozen=True, array_like=True, tag=True):

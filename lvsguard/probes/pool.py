@@ -105,10 +105,11 @@ class Probers:
         for worker in self._workers:
             worker.probe_now(checks, delays)
 
-    def hint(self, checks: Collection[Check], hint: Hint) -> None:
-        """Have those that are up probed for this hint, at the pace of each prober."""
+    def hint(self, checks: Collection[Check], hint: Hint, *, down: bool = False) -> None:
+        """Have those that are up probed for this hint, at the pace of each prober; ``down``: and
+        those that are not."""
         for worker in self._workers:
-            worker.probe_now(checks, (), hint)
+            worker.probe_now(checks, (), hint, down=down)
 
     def health(self, check: Check) -> Health | None:
         """What was last told of a check that runs; None: nothing yet, or it does not run."""

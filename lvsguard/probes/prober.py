@@ -121,11 +121,12 @@ class Prober:
             if running is not None:
                 running.hint(delays)
 
-    def hint(self, numbers: Collection[int], hint: Hint) -> None:
-        """Take a hint from elsewhere; like a canary's it counts only while the verdict is up."""
+    def hint(self, numbers: Collection[int], hint: Hint, *, down: bool = False) -> None:
+        """Take a hint from elsewhere; like a canary's it counts only while the verdict is up,
+        unless ``down`` says otherwise."""
         for number in numbers:
             running = self._running.get(number)
-            if running is not None and running.up:
+            if running is not None and (down or running.up):
                 self.hints.give(running, hint)
 
     def health(self, number: int) -> Health:

@@ -78,7 +78,7 @@ class Child:
         elif isinstance(received, Configure):
             self._configure(received)
         elif isinstance(received, ProbeNow) and received.hint is not None:
-            self._prober.hint(received.numbers, received.hint)
+            self._prober.hint(received.numbers, received.hint, down=received.all)
         elif isinstance(received, ProbeNow):
             self._prober.probe_now(received.numbers, received.delays)
 

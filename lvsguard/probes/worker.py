@@ -147,13 +147,18 @@ class Worker:
         return None if number is None else self._standings.get(number)
 
     def probe_now(
-        self, checks: Collection[Check], delays: Sequence[float], hint: Hint | None = None
+        self,
+        checks: Collection[Check],
+        delays: Sequence[float],
+        hint: Hint | None = None,
+        *,
+        down: bool = False,
     ) -> None:
         """Pass a hint on for those checks that are here."""
         numbers = [n for check in checks if (n := self._numbers.get(check)) is not None]
         if self._channel is not None:
             for part in message.chunks(numbers):
-                self._channel.send(ProbeNow(list(part), list(delays), hint))
+                self._channel.send(ProbeNow(list(part), list(delays), hint, down))
 
     async def run(self) -> None:
         """Keep a process there until cancelled."""

@@ -19,6 +19,7 @@ from lvsguard.kernel.port import (
     ChangesLost,
     KernelError,
     LinkChanged,
+    NeighbourFailed,
     StepFailure,
 )
 
@@ -37,11 +38,14 @@ class AddressOwner:
         *,
         emit: Callable[[Event], None],
         changed: Callable[[], None],
+        also: Callable[[Change], None] = lambda change: None,
     ) -> None:
-        """``changed`` is called when an address or link changed, so that a pass looks again."""
+        """``changed`` is called when an address or link changed, so that a pass looks again;
+        ``also`` gets each change that the kernel reports, after what it asks for is done."""
         self._kernel = kernel
         self._emit = emit
         self._changed = changed
+        self._also = also
         self._held: set[VipAddress] = set()
         self._interfaces: frozenset[str] = frozenset()
         self._links: dict[str, tuple[bool, bool]] = {}
@@ -116,12 +120,13 @@ class AddressOwner:
         """Follow the kernel's events until cancelled."""
         async for change in self._kernel.changes():
             await self._follow(change)
+            self._also(change)
 
     async def _follow(self, change: Change) -> None:
         match change:
             case AddressGone(address) if address in self._held:
                 await self._put_back(address)
-            case AddressCame() | AddressGone():
+            case AddressCame() | AddressGone() | NeighbourFailed():
                 pass
             case LinkChanged(interface) if interface in self._interfaces:
                 if self._note_link(change):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,3 +144,29 @@ def test_an_interface_set_down_and_up_again_has_its_vips(seed: Seed) -> None:
     connections = [c for pings in old for c in pings.stop()]
     assert [c.broken for c in connections] == [""] * 20
     tell("set down and up", kept=len(connections), held_s=held_s)
+
+
+def test_realservers_are_asked_at_once_when_the_cable_is_back(seed: Seed) -> None:
+    """rs1 was unplugged, too, so that its verdict is down; the link's return makes the probes."""
+    director = seed.director
+    slow = (
+        '{ kind = "tcp", interval = "600s", down_interval = "600s", timeout = "1s", arp = false }'
+    )
+    director.configure(replace(SETUP, services=(Service(check=slow), SETUP.services[1])))
+    director.client.reload()
+    wait_until(lambda: len(serving(seed)) == 4, 10, "all are in")
+    since = wall()
+    seed.network.unplug(seed.network.rs1)
+    # Its address is asked from: that it comes and goes makes probes, too.
+    host = director.host
+    host.run("ip", "address", "del", "10.0.0.41/24", "dev", "eth0")
+    host.run("ip", "address", "add", "10.0.0.41/24", "dev", "eth0")
+    wait_until(lambda: len(serving(seed)) < 4, 20, "rs1 is out, long before its next probe")
+    seed.network.plug(seed.network.rs1)
+    seed.network.unplug(host)
+    wait_until(lambda: bool(director.events("link", since)), 5, "it is told")
+    seed.network.plug(host)
+    wait_until(lambda: len(serving(seed)) == 4, 20, "rs1 is in, long before its next probe")
+    host.run("ip", "address", "del", f"{VIP}/24", "dev", "eth0")  # the own one is the first again
+    director.configure(SETUP)
+    director.client.reload()

@@ -1,0 +1,67 @@
+"""What the kernel reports of links, addresses and neighbours, as hints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import ip_address
+
+import pytest
+
+from lvsguard.controller.linksigns import LinkSigns
+from lvsguard.core.config import ArpSpec, Check, CheckKind, CheckSpec
+from lvsguard.core.health import Hint
+from lvsguard.core.model import VipAddress
+from lvsguard.kernel.port import AddressCame, AddressGone, Change, LinkChanged, NeighbourFailed
+
+OWN, OTHER = ip_address("10.0.0.41"), ip_address("10.1.0.41")
+RS1, RS2, FAR = (ip_address(one) for one in ("10.0.0.42", "10.1.0.43", "192.0.2.44"))
+NEAR = CheckSpec(CheckKind.TCP, own=OWN, arp=ArpSpec(interface="eth0", source=OWN))
+BESIDE = CheckSpec(CheckKind.TCP, own=OTHER, arp=ArpSpec(interface="eth1", source=OTHER))
+ONE, TWO = Check(RS1, 80, NEAR), Check(RS2, 80, BESIDE)
+THREE = Check(FAR, 80, CheckSpec(CheckKind.TCP, arp=ArpSpec()))
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.given: list[tuple[frozenset[Check], Hint]] = []
+        self.signs = LinkSigns(lambda: (ONE, TWO, THREE), self._give, lambda: 7.0)
+
+    def _give(self, checks: Collection[Check], hint: Hint) -> None:
+        self.given.append((frozenset(checks), hint))
+
+    def follow(self, *changes: Change) -> None:
+        for change in changes:
+            self.signs.follow(change)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def test_a_link_that_comes_back_has_all_probed_that_may_be_behind_it(scene: Scene) -> None:
+    scene.follow(LinkChanged("eth0", up=False))
+    assert scene.given == [], "nothing can be asked over it"
+    scene.follow(LinkChanged("eth0", up=True))
+    assert scene.given == [(frozenset({ONE, THREE}), Hint("link", "eth0 is up again", 7.0))]
+
+
+def test_a_link_that_was_not_down_has_nobody_probed(scene: Scene) -> None:
+    scene.follow(LinkChanged("eth0", up=True), LinkChanged("eth0", up=True))
+    assert scene.given == []
+
+
+@pytest.mark.parametrize(("change", "verb"), [(AddressCame, "came to"), (AddressGone, "left")])
+def test_an_own_address_that_changes_has_those_probed_that_are_asked_from_it(
+    scene: Scene, change: type[AddressCame | AddressGone], verb: str
+) -> None:
+    scene.follow(change(VipAddress("eth0", OWN, 24)))
+    assert scene.given == [(frozenset({ONE}), Hint("link", f"{OWN} {verb} eth0", 7.0))]
+    scene.follow(change(VipAddress("eth0", ip_address("10.0.0.8"), 24)))
+    assert len(scene.given) == 1
+
+
+def test_a_neighbour_that_the_kernel_gives_up_is_probed(scene: Scene) -> None:
+    scene.follow(NeighbourFailed(RS2), NeighbourFailed(ip_address("10.0.0.254")))
+    hint = Hint("link", "the kernel finds it on its link no more", 7.0)
+    assert scene.given == [(frozenset({TWO}), hint)]
