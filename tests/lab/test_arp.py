@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
 DEATHS = 10
-OUT_S = 1.0
-"""From the host's death to the kernel's table, at the median."""
+TIMEOUT_S = 5
+"""Of a probe: two of them without ARP's help would take ten seconds."""
+OUT_S = 3.0
+"""From the host's death to the kernel's table, at the median: less than a second where the machine
+is not slow (docs/benchmarks.md)."""
 
 
-def test_a_dead_host_is_out_of_the_kernel_within_a_second(seed: Seed) -> None:
+def test_a_dead_host_is_out_of_the_kernel_long_before_a_probe_times_out(seed: Seed) -> None:
     director = seed.director
+    check = f'{{ kind = "http", path = "/health", interval = "5s", timeout = "{TIMEOUT_S}s" }}'
+    director.configure(Setup(services=(Service(check=check),)))
+    director.client.reload()
+    director.wait_for_verdicts(rs1="up", rs2="up")
     load = start_load(seed.client, f"{VIP}:80", per_second=200)
     took: list[float] = []
     deaths: list[tuple[float, float]] = []
@@ -34,7 +41,7 @@ def test_a_dead_host_is_out_of_the_kernel_within_a_second(seed: Seed) -> None:
         began = time.monotonic()
         seed.network.unplug(seed.network.rs1)
         while director.weights().get("rs1") is not None:
-            assert time.monotonic() - began < 5, director.text()
+            assert time.monotonic() - began < 2 * TIMEOUT_S, director.text()
             time.sleep(0.002)
         took.append(time.monotonic() - began)
         deaths.append((began, time.monotonic()))

@@ -56,7 +56,9 @@ def test_a_realserver_that_answers_for_the_vip_is_named_soon_after_the_start(see
         event = director.events("conflict", since)[-1]
         assert (event.data["other"], event.data["detail"]) == (rs2.mac, str(VIP))
         assert f"run there: lvsguard realserver check --vip {VIP} --rip {rs2.address}" in event.text
-        tell("answers ARP for the VIP", named_after_start_s=moment(event.time) - since)
+        (started,) = director.events("started", since)
+        told_s = moment(event.time) - moment(started.time)
+        tell("answers ARP for the VIP", named_s=told_s, from_launch_s=moment(event.time) - since)
         (conflict,) = director.status().vips[0].conflicts
         assert (conflict.mac, conflict.realserver) == (rs2.mac, str(rs2.address))
         assert str(rs2.address) in director.run("status").stdout

@@ -168,5 +168,6 @@ def test_realservers_are_asked_at_once_when_the_cable_is_back(seed: Seed) -> Non
     seed.network.plug(host)
     wait_until(lambda: len(serving(seed)) == 4, 20, "rs1 is in, long before its next probe")
     host.run("ip", "address", "del", f"{VIP}/24", "dev", "eth0")  # the own one is the first again
+    host.run("ip", "address", "replace", "10.0.0.41/24", "dev", "eth0")
     director.configure(SETUP)
     director.client.reload()
