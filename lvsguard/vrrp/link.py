@@ -29,7 +29,7 @@ from lvsguard.vrrp.filter import (
 )
 from lvsguard.vrrp.pressure import Pressure
 from lvsguard.vrrp.raw_socket import RECEIVE_BUFFER, Packet, RawSocket
-from lvsguard.vrrp.source import choose
+from lvsguard.vrrp.source import Sources
 
 BATCH: Final = 64
 """Packets that one ``read`` takes from each socket: under a millisecond of work."""
@@ -75,16 +75,13 @@ class Link:
         self._vrids: dict[FamilyNumber, frozenset[int]] = {
             family: frozenset(those) for family, those in vrids.items() if those
         }
-        self._vips = frozenset(vips)
-        self._wanted = {(one.version, one.is_link_local): one for one in sources}
+        self._sources = Sources(self._vrids, vips, sources)
         self._receive_buffer = receive_buffer
         self._poll = select.epoll()
         self._sockets: dict[FamilyNumber, RawSocket] = {}
         self._drops: dict[FamilyNumber, int] = {}
         self._problems: dict[FamilyNumber, str] = {}
         self._state: InterfaceState | None = None
-        self._chosen: dict[tuple[FamilyNumber, bool], IPAddress | None] = {}
-        self._own: frozenset[IPAddress] = frozenset()
         self._trusted: dict[Voice, None] = {}
         self._pressure = Pressure(sum(map(len, self._vrids.values())))
         self._pressed = False
@@ -109,18 +106,7 @@ class Link:
             # Another one of the same name: sockets stay bound to the one that is gone.
             self._close_sockets()
         self._state = state
-        held = addresses.addresses if addresses is not None else ()
-        for family in self._vrids:
-            for local in (True, False) if family == 6 else (False,):
-                self._chosen[family, local] = choose(
-                    held,
-                    family=family,
-                    link_local=local,
-                    vips=self._vips,
-                    current=self._chosen.get((family, local)),
-                    wanted=self._wanted.get((family, local)),
-                )
-        self._own = frozenset(one.address for one in held) - self._vips
+        self._sources.update(addresses.addresses if addresses is not None else ())
         self._open_missing(now)
         if state is not None:
             for sock in self._sockets.values():
@@ -138,7 +124,7 @@ class Link:
             return f"{self.interface} {_DOWN}"
         if family in self._problems:
             return self._problems[family]
-        if self._chosen.get((family, family == 6)) is None and not self._any_source(family):
+        if not self._sources.any(family):
             kind = "IPv4 address of its own" if family == 4 else "IPv6 link-local address"
             return (
                 f"{self.addresses_of} has no {kind} to send adverts from: add one"
@@ -148,9 +134,7 @@ class Link:
 
     def source_for(self, destination: IPAddress) -> IPAddress | None:
         """The address that an advert to ``destination`` comes from; None: there is none now."""
-        family: FamilyNumber = 4 if destination.version == 4 else 6
-        local = family == 6 and (destination.is_link_local or destination.is_multicast)
-        return self._chosen.get((family, local))
+        return self._sources.to(destination)
 
     def send(self, payload: bytes, source: IPAddress, destination: IPAddress) -> None:
         """Send a message. Raises KernelError; ``update`` mends what can be mended."""
@@ -249,7 +233,7 @@ class Link:
         payload = one.payload
         first, vrid = payload[:2] if len(payload) >= 2 else (0, 0)
         why = judge(self._vrids[family], one.destination, one.ttl, first, vrid, len(payload))
-        return Discard.OWN if why is None and one.source in self._own else why
+        return Discard.OWN if why is None and one.source in self._sources.own else why
 
     def _sampled(self, family: FamilyNumber, one: Packet) -> bool:
         """Whether the filter under pressure let it through by chance."""
@@ -319,11 +303,8 @@ class Link:
             with suppress(OSError):
                 act(sock)
 
-    def _any_source(self, family: FamilyNumber) -> bool:
-        return any(one for (of, _), one in self._chosen.items() if of == family)
-
     def _usable(self) -> tuple[object, ...]:
         return (
             tuple(self.problem(family) for family in self._vrids),
-            tuple(self._chosen.items()),
+            tuple(self._sources.chosen.items()),
         )

@@ -8,7 +8,7 @@ import pytest
 
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.interface_watch import HeldAddress
-from lvsguard.vrrp.source import choose
+from lvsguard.vrrp.source import Sources, choose
 
 VIPS = frozenset({ip_address("10.0.0.8"), ip_address("fe80::8"), ip_address("fd00::8")})
 
@@ -64,3 +64,40 @@ def test_ipv6_has_a_link_local_source_and_another(link_local: bool, expected: st
 def test_an_address_whose_duplicate_detection_is_not_over_is_no_source() -> None:
     tentative = held("fe80::41", usable=False)
     assert choose([tentative], family=6, link_local=True, vips=VIPS) is None
+
+
+# All sources of an interface.
+
+
+def test_what_goes_to_the_group_or_a_neighbour_has_a_link_local_source() -> None:
+    one = Sources((4, 6), VIPS, ())
+    one.update([held("10.0.0.41"), held("fd00::41"), held("fe80::41"), held("fe80::8")])
+    for to in ("ff02::12", "fe80::42"):
+        assert one.to(ip_address(to)) == ip_address("fe80::41")
+    assert one.to(ip_address("fd00::42")) == ip_address("fd00::41")
+    assert one.to(ip_address("224.0.0.18")) == ip_address("10.0.0.41")
+    assert one.own == {ip_address("10.0.0.41"), ip_address("fd00::41"), ip_address("fe80::41")}
+
+
+def test_a_family_without_an_address_of_its_own_has_no_source() -> None:
+    one = Sources((4, 6), VIPS, ())
+    one.update([held("10.0.0.8"), held("fd00::41")])
+    assert (one.any(4), one.any(6)) == (False, True)
+    assert one.to(ip_address("10.0.0.42")) is None
+    one.update(())
+    assert (one.any(6), one.own) == (False, frozenset())
+
+
+def test_a_family_that_no_instance_has_gets_none() -> None:
+    one = Sources((4,), VIPS, ())
+    one.update([held("10.0.0.41"), held("fe80::41")])
+    assert not one.any(6)
+
+
+def test_each_source_is_kept_while_it_is_there_and_the_configured_one_is_insisted_on() -> None:
+    one = Sources((4, 6), VIPS, [ip_address("fd00::9")])
+    one.update([held("10.0.0.41")])
+    one.update([held("10.0.0.40"), held("10.0.0.41"), held("fd00::41"), held("fe80::41")])
+    assert one.to(ip_address("10.0.0.42")) == ip_address("10.0.0.41")
+    assert one.to(ip_address("fd00::42")) is None
+    assert one.to(ip_address("ff02::12")) == ip_address("fe80::41")
