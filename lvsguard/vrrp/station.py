@@ -16,13 +16,13 @@ from lvsguard.core.model import VipAddress
 from lvsguard.vrrp import packet
 from lvsguard.vrrp.action import Action, AddAddresses, RemoveAddresses
 from lvsguard.vrrp.announce import Cause
-from lvsguard.vrrp.contest import ANNOUNCE_EVERY
 from lvsguard.vrrp.doing import RETRY_S, Doing
 from lvsguard.vrrp.hands import Hands
 from lvsguard.vrrp.instance import Instance
 from lvsguard.vrrp.keeper import Keeper
 from lvsguard.vrrp.logbook import Logbook
 from lvsguard.vrrp.message import Put, SyncTarget
+from lvsguard.vrrp.objections import Objections
 from lvsguard.vrrp.party import Party
 from lvsguard.vrrp.paths import Paths
 from lvsguard.vrrp.reception import Rejected
@@ -59,8 +59,7 @@ class Station:
         self.touched: set[str] = set()
         """VIP groups that something happened to; whoever shows them clears it."""
         self._standings: dict[str, tuple[bool, int]] = {}
-        self._contested: dict[str, float] = {}
-        """When an instance announced last because of a claim."""
+        self._objections = Objections()
         self._unmapped = False
         """Whether somebody has left whose sockets are still there."""
 
@@ -297,10 +296,7 @@ class Station:
                 if ours and settled:
                     mine.claims += 1
                     self._telling.claim(mine.vip, claim, now)
-                    # What others heard, too, is answered at once; an answer to ourselves can wait.
-                    pause = ANNOUNCE_EVERY if claim.asked else 0.0
-                    if now - self._contested.get(mine.name, -inf) >= pause:
-                        self._contested[mine.name] = now
+                    if self._objections.due(mine, claim, now):
                         self.doing.announcing.begin(mine, Cause.CONTESTED, now)
 
     # -- what is asked for -----------------------------------------------------------------
