@@ -90,7 +90,7 @@ class Doing:
                 return self._add(party, mine, caller)
             case RemoveAddresses():
                 self.announcing.stop(mine.name)
-                self._book.note(mine.place, 0.0)
+                self._book.left(mine.place)
                 self.late.pop(mine.name, None)
                 return self._remove(party, mine, caller)
             case Announce(occasion):

@@ -144,14 +144,18 @@ class Election:
 
     # Commands and inputs.
 
-    def start(self, now: float, *, resumed: bool = False, going_on: bool = False) -> None:
+    def start(
+        self, now: float, *, resumed: bool = False, going_on: bool = False, aside: bool = False
+    ) -> None:
         """Take part, when the start delay is over.
 
         ``resumed``: the addresses still stand, for the process or its config was replaced while
         it was master. It listens briefly, so that it speaks before a backup misses it; the caller
         keeps the addresses until ``lets_go``. ``going_on``: the same, and its last
         advert is so fresh that nobody can have taken over: it speaks at once, if it may.
+        ``aside``: a failover before its start keeps it from preempting.
         """
+        self._preemption.aside = aside
         if self._state is State.INIT and going_on and self._link and self.contends:
             self._deadline = inf
             self._move(Trigger.WENT_ON, now)

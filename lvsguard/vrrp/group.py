@@ -48,12 +48,14 @@ class SyncGroup:
         self._links = {name: up for name, up in self._links.items() if name not in names}
         return parted
 
-    def start(self, now: float, *, resumed: bool = False, going_on: bool = False) -> None:
-        """Take part, when the start delay is over. For both flags see ``Election.start``; members
+    def start(
+        self, now: float, *, resumed: bool = False, going_on: bool = False, aside: bool = False
+    ) -> None:
+        """Take part, when the start delay is over. For the flags see ``Election.start``; members
         go on as masters together or not at all."""
         going_on = going_on and all(one.contends for one in self.members.values())
         for one in self.members.values():
-            one.start(now, resumed=resumed, going_on=going_on)
+            one.start(now, resumed=resumed, going_on=going_on, aside=aside)
         self._align(now)
 
     def stop(self, now: float, *, keep: bool = False) -> None:

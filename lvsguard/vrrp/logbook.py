@@ -7,6 +7,9 @@ that writes down the end of that time with each advert is still the master when 
 
 A process may be killed between any two instructions, so a time is written by one of them: the next
 process reads the old or the new one, and nothing made of both.
+
+A director that handed over because it was asked to leaves its successor alone, whatever process or
+config it has since: that stands here, too, in place of a time.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ SIZE: Final = 1 << 16
 """Bytes: a page for each 256 instances."""
 _SLOT: Final = Struct("=8sd")
 _KEY: Final = 8
+_ASIDE: Final = -1.0
 
 
 class Logbook:
@@ -46,6 +50,13 @@ class Logbook:
 
     def until(self, place: str) -> float:
         """When another one may be master at the earliest; 0: it was not ours."""
+        return max(0.0, self._read(place))
+
+    def aside(self, place: str) -> bool:
+        """Whether a failover keeps it from preempting."""
+        return self._read(place) < 0
+
+    def _read(self, place: str) -> float:
         number = self._slots.get(_key(place))
         return 0.0 if number is None else self._times[2 * number + 1]
 
@@ -65,7 +76,20 @@ class Logbook:
 
     def spoke(self, place: str, advert: Advert, now: float) -> None:
         """Write down that an advert has been sent: for how long nobody else can be master."""
-        self.note(place, now + DOWN_ADVERTS * advert.interval if advert.priority else 0.0)
+        if advert.priority:
+            self.note(place, now + DOWN_ADVERTS * advert.interval)
+        else:
+            self.left(place)
+
+    def left(self, place: str) -> None:
+        """Write down that somebody else may be master."""
+        if not self.aside(place):
+            self.note(place, 0.0)
+
+    def stand_aside(self, place: str, aside: bool) -> None:
+        """Write down that a failover keeps it from preempting, or no longer."""
+        if aside != self.aside(place):
+            self.note(place, _ASIDE if aside else 0.0)
 
     def close(self) -> None:
         """Give the mapping back."""

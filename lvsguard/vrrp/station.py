@@ -103,6 +103,7 @@ class Station:
             now,
             resumed=any(map(self._keeper.holds, mine)),
             going_on=all(now < self._book.until(one.place) for one in mine),
+            aside=any(self._book.aside(one.place) for one in mine),
         )
         self._after(party)
 
@@ -157,6 +158,7 @@ class Station:
         if party is not None:
             party.group.failover(now)
             self._after(party)
+            self._note_aside(party)
 
     def resume(self, vip: str, now: float) -> None:
         """Preempt again."""
@@ -164,6 +166,11 @@ class Station:
         if party is not None:
             party.group.resume(now)
             self._after(party)
+            self._note_aside(party)
+
+    def _note_aside(self, party: Party) -> None:
+        for one in self.roster.of(party):
+            self._book.stand_aside(one.place, party.group.members[one.name].aside)
 
     def hold(self, vip: str, seconds: float, now: float) -> None:
         """Leave a lower priority alone for a while."""
@@ -332,6 +339,7 @@ class Station:
         self._unmapped = True
         for one in before:
             self.doing.announcing.stop(one.name)
+            self._book.note(one.place, 0.0)
         if not party.keep:
             self._drop(before)
         self._stopped(party.vips)

@@ -22,7 +22,7 @@ from lvsguard.core.config import VipConfig
 from lvsguard.core.model import VipAddress
 from lvsguard.core.vrrp import Announcing, VrrpConfig
 from lvsguard.vrrp import message
-from lvsguard.vrrp.message import Hello, Leave, Mended, Only, Put, Standing
+from lvsguard.vrrp.message import Failover, Hello, Leave, Mended, Only, Put, Resume, Standing
 from tests.support.processes import wait_until
 from tests.support.topology import Host
 from tests.support.vrrp_child import (
@@ -203,6 +203,29 @@ def test_a_killed_process_that_is_started_anew_goes_on_before_it_is_missed(
     assert right.role() == "backup"
     assert heard[0].adverts("10.0.0.40") == []
     assert "Deleted" not in log.read_text()
+
+
+def test_a_failover_holds_though_the_process_is_killed_and_the_config_changes(
+    hosts: Pair, left: Child, right: Child
+) -> None:
+    left.serve(STRONG)
+    right.serve(WEAK)
+    left.until_role("master")
+    right.until_role("backup")
+    left.say(Failover("web"))
+    right.until_role("master")
+    left.until_role("backup")
+    left.kill()
+    left.start().serve(STRONG)
+    left.until(lambda: left.master() == "10.0.0.40", "it follows its successor")
+    left.listen(1.0)
+    assert (left.role(), left.states["web"].held_back) == ("backup", True)
+    left.serve(vip_group("web", VIP, "10.0.0.9/24", vrrp=settings(150)))
+    left.listen(1.0)
+    assert (left.role(), left.states["web"].held_back) == ("backup", True)
+    left.say(Resume("web"))
+    left.until_role("master")
+    assert held(hosts.left) == {VIP, "10.0.0.9/24"}
 
 
 def test_addresses_that_change_under_a_master_leave_no_gap(

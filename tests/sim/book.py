@@ -33,7 +33,15 @@ class Book:
 
     def left(self) -> None:
         """Somebody else is master, or may be."""
-        self._logbook.note(PLACE, 0.0)
+        self._logbook.left(PLACE)
+
+    def stand_aside(self, aside: bool) -> None:
+        """A failover was asked for, or resumed from."""
+        self._logbook.stand_aside(PLACE, aside)
+
+    def aside(self) -> bool:
+        """Whether a process that starts now leaves its successor alone."""
+        return self._logbook.aside(PLACE)
 
     def goes_on(self, now: float) -> bool:
         """Whether a process that starts now goes on where the one before it was."""

@@ -148,15 +148,13 @@ class Faults:
         host = self._awake()
         if host is not None and host.election is not None:
             self._told(host, "fails over")
-            host.election.failover(host.clock())
-            host.settle()
+            host.fail_over()
             self._world.after(self._while(), self._resume, host)
             self._world.look()
 
     def _resume(self, host: Host) -> None:
         if host.election is not None and host.awake:
-            host.election.resume(host.clock())
-            host.settle()
+            host.resume()
 
     def _unready(self) -> None:
         host = self._awake()

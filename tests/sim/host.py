@@ -126,7 +126,12 @@ class Host:
         one.set_priority(self.priority, now)
         if hold:
             one.hold_preempt(True, now, now + hold)
-        one.start(now, resumed=self.holds, going_on=self.book.goes_on(now))
+        one.start(
+            now,
+            resumed=self.holds,
+            going_on=self.book.goes_on(now),
+            aside=self.book.aside(),
+        )
         self.settle()
         if ready_in is not None:
             self.world.after(ready_in, self.set_ready, True)
@@ -180,6 +185,24 @@ class Host:
         """Its controller gives it another one."""
         self.priority = priority
         self._tell(lambda one: one.set_priority(priority, self.clock()))
+
+    def fail_over(self) -> bool:
+        """It is asked to give up mastership; whether it had it."""
+        one = self.election
+        given = one is not None and one.failover(self.clock())
+        self._note_aside()
+        return given
+
+    def resume(self) -> None:
+        """It may preempt again."""
+        if self.election is not None:
+            self.election.resume(self.clock())
+            self._note_aside()
+
+    def _note_aside(self) -> None:
+        self.settle()
+        if self.election is not None:
+            self.book.stand_aside(self.election.aside)
 
     def set_ready(self, ready: bool) -> None:
         """Its controller says so, also to a process that stalls: it is told when it runs."""

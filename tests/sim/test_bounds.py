@@ -107,7 +107,9 @@ class Clinging(Election):
 class Deaf(Election):
     """A process started anew that waits for its start delay before it listens."""
 
-    def start(self, now: float, *, resumed: bool = False, going_on: bool = False) -> None:
+    def start(
+        self, now: float, *, resumed: bool = False, going_on: bool = False, aside: bool = False
+    ) -> None:
         super().start(now)
 
 

@@ -52,11 +52,8 @@ def stop(world: World, one: Host) -> None:
 
 def fail_over(world: World, one: Host) -> None:
     """Ask a director to give up mastership, and to come back later."""
-    assert one.election is not None
-    assert one.election.failover(one.clock())
-    one.settle()
-    world.after(5.0, one.election.resume, one.clock() + 5.0)
-    world.after(5.0, one.settle)
+    assert one.fail_over()
+    world.after(5.0, one.resume)
 
 
 def unready(world: World, one: Host) -> None:
@@ -154,6 +151,26 @@ def test_a_process_that_is_replaced_late_does_not_speak_before_it_listened(
         world.run(1.0)
         assert leader(world) is not before
     assert world.counts["conflicts"] == 0
+    assert world.watch.unserved == 0.0
+    assert world.watch.violations == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_failover_holds_until_it_is_resumed_whatever_process_there_is(seed: int) -> None:
+    world = started(plain(seed, GOOD))
+    best = leader(world)
+
+    def replace_it() -> None:
+        world.after(world.random.uniform(0.0, 1.0), partial(best.boot, ready_in=None, hold=0.0))
+
+    for number in range(12):
+        assert best.fail_over()
+        best.die(steps=number % 4, then=replace_it)
+        world.run(10.0)
+        assert leader(world) is not best
+        best.resume()
+        world.run(3.0)
+        assert leader(world) is best
     assert world.watch.unserved == 0.0
     assert world.watch.violations == []
 

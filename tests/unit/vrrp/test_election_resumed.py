@@ -77,3 +77,13 @@ def test_without_a_link_it_is_in_fault_at_once_and_lets_go(
     resumed(one, going_on=going_on)
     assert one.election.state is State.FAULT
     assert one.election.lets_go
+
+
+def test_one_that_stood_aside_goes_on_to_until_its_successor_is_silent() -> None:
+    one = Instance(settings(200))
+    one.election.start(one.now, aside=True)
+    one.follow(100, 10)
+    assert one.election.aside
+    assert one.election.state is State.BACKUP
+    assert causes(one.run(4.0)) == [Trigger.MASTER_SILENT]
+    assert not one.election.aside

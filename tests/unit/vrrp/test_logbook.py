@@ -72,3 +72,23 @@ def test_something_else_is_no_logbook() -> None:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_who_stands_aside_does_so_in_the_next_process_until_it_is_master_or_told(
+    memory: int,
+) -> None:
+    book = Logbook(memory)
+    book.spoke("eth0/4/51", advert(100), 1000.0)
+    book.stand_aside("eth0/4/51", True)
+    book.spoke("eth0/4/51", advert(RESIGN), 1001.0)
+    book.left("eth0/4/51")
+    later = Logbook(memory)
+    assert later.aside("eth0/4/51")
+    assert later.until("eth0/4/51") == 0
+    later.spoke("eth0/4/51", advert(100), 1002.0)
+    assert not Logbook(memory).aside("eth0/4/51")
+    later.stand_aside("eth0/4/51", False)
+    assert later.until("eth0/4/51") > 0, "it was master meanwhile"
+    later.stand_aside("eth0/4/51", True)
+    later.stand_aside("eth0/4/51", False)
+    assert not Logbook(memory).aside("eth0/4/51")
