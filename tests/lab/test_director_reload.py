@@ -107,11 +107,11 @@ def test_a_removed_realserver_finishes_the_handshakes_under_way(seed: Seed) -> N
 
 def unknown_ports(director: Director) -> Iterator[int]:
     """Client ports that IPVS knows no connection of: its word on one that it knows is no word on
-    how new ones are shared out."""
+    how new ones are shared out. They lie beyond those that the client's kernel gives to others."""
     with director.host.entered():
         lines = Path("/proc/thread-self/net/ip_vs_conn").read_text().splitlines()
     known = {int(line.split()[2], 16) for line in lines[1:]}
-    return (port for port in range(20000, 60000) if port not in known)
+    return (port for port in range(65001, 65536) if port not in known)
 
 
 def half_open(director: Director) -> int:
