@@ -200,21 +200,21 @@ async def test_the_timeout_is_one_for_all_and_says_where_it_struck(
 ) -> None:
     context, spec = server_side(authority, "www.example"), TlsSpec(ca_file=ca_file)
     handshake = await ask(None, spec, manner=silent, within=0.2)
-    answer = await ask(context, spec, manner=silent, within=0.4)
+    answer = await ask(context, spec, manner=silent, within=2.0)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nI "
     body = await ask(
         context,
         spec,
         HttpSpec(host="www.example", expect_body="x"),
         answers(head, end=False),
-        within=0.4,
+        within=2.0,
     )
     for result, code in ((handshake, "L6TOUT"), (answer, "L7TOUT"), (body, "L7TOUT")):
         assert of(result) == (code, FailureClass.TIMEOUT)
     assert handshake.reason == "connected, but no end of the TLS handshake within 200 ms"
-    assert answer.reason == "TLS is up, but not an answer within 400 ms"
-    assert body.reason == "TLS is up, but not the whole body within 400 ms"
-    assert handshake.duration < 0.4
+    assert answer.reason == "TLS is up, but not an answer within 2 s"
+    assert body.reason == "TLS is up, but not the whole body within 2 s"
+    assert handshake.duration < 2
 
 
 @on_engine
