@@ -35,7 +35,7 @@ async def ask(manner: Manner, spec: HttpSpec | None = None, within: float = 10.0
         started = time.monotonic()
         with memory_below(2_000_000):
             result = await probe(http_check(port, spec, timeout=within))
-        assert time.monotonic() - started < within + 1
+        assert time.monotonic() - started < within + 5
     assert len(result.reason) <= 200
     assert result.reason.isprintable()
     return result
@@ -50,7 +50,7 @@ async def test_endless_headers_end_at_16_kib() -> None:
     result = await ask(endless(HEAD, b"X-Filler: and on it goes\r\n"))
     assert of(result) == ("L7RSP", WRONG)
     assert result.reason == "more than 16384 bytes of headers"
-    assert result.duration < 1
+    assert result.duration < 5
 
 
 @on_engine
@@ -108,25 +108,25 @@ async def test_a_slow_trickle_ends_at_the_total_timeout() -> None:
             await writer.drain()
             await asyncio.sleep(0.01)
 
-    result = await ask(trickle, within=0.3)
+    result = await ask(trickle, within=1.0)
     assert of(result) == ("L7TOUT", TIMEOUT)
-    assert result.reason == "connected, but not a whole head within 300 ms"
-    assert 0.3 <= result.duration < 0.5
+    assert result.reason == "connected, but not a whole head within 1 s"
+    assert 1.0 <= result.duration < 3
 
 
 @on_engine
 async def test_silence_ends_at_the_total_timeout() -> None:
-    result = await ask(silent, within=0.2)
+    result = await ask(silent, within=1.0)
     assert of(result) == ("L7TOUT", TIMEOUT)
-    assert result.reason == "connected, but not an answer within 200 ms"
+    assert result.reason == "connected, but not an answer within 1 s"
 
 
 @on_engine
 async def test_a_body_without_end_in_time_is_a_timeout() -> None:
     head = HEAD + b"Content-Length: 1000\r\n\r\nI l"
-    result = await ask(answers(head, end=False), LIVE, within=0.2)
+    result = await ask(answers(head, end=False), LIVE, within=1.0)
     assert of(result) == ("L7TOUT", TIMEOUT)
-    assert result.reason == "connected, but not the whole body within 200 ms"
+    assert result.reason == "connected, but not the whole body within 1 s"
 
 
 @pytest.mark.parametrize(
