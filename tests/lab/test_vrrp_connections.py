@@ -79,6 +79,9 @@ def test_a_director_that_was_away_takes_over_connections_that_it_never_saw(
     )
     assert broken(connections) == []
     assert stall_s <= STALL_S * slow + still.longest_s(begun)
+    received = one.metric("sync_transferred_connections_total", direction="received")
+    assert COUNT <= received <= two.metric("sync_transferred_connections_total", direction="sent")
+    assert {one.metric("sync_daemon_running", role=role) for role in ("master", "backup")} == {1}
 
 
 def test_a_crash_breaks_no_connection(network: Network, still: Stillness) -> None:
