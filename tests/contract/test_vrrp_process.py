@@ -22,7 +22,17 @@ from lvsguard.core.config import VipConfig
 from lvsguard.core.model import VipAddress
 from lvsguard.core.vrrp import Announcing, VrrpConfig
 from lvsguard.vrrp import message
-from lvsguard.vrrp.message import Failover, Hello, Leave, Mended, Only, Put, Resume, Standing
+from lvsguard.vrrp.message import (
+    LATENESS,
+    Failover,
+    Hello,
+    Leave,
+    Mended,
+    Only,
+    Put,
+    Resume,
+    Standing,
+)
 from tests.support.processes import wait_until
 from tests.support.topology import Host
 from tests.support.vrrp_child import (
@@ -480,9 +490,12 @@ def test_hundreds_of_addresses_delay_no_advert(hosts: Pair, left: Child) -> None
         f"worst gap of 50 ms adverts {max(gaps(adverts)) * 1000:.1f} ms with 200 addresses;"
         f" late {left.fresh_counts().lateness}"
     )
+    counts = left.fresh_counts()
     assert held(hosts.left) == set(addresses)
-    assert max(gaps(adverts)) < 0.07
-    assert left.fresh_counts().announced >= 200 * 11
+    # By its own clock: of 200 addresses' announcements the capture loses a packet now and then.
+    assert sum(counts.lateness[LATENESS.index(0.02) + 1 :]) == 0
+    assert len(adverts) > 0.9 * 3 / 0.05
+    assert counts.announced >= 200 * 11
 
 
 def test_a_thousand_changes_of_config_leave_nothing_behind(hosts: Pair, left: Child) -> None:

@@ -169,7 +169,7 @@ def test_a_flood_of_requests_delays_no_advert_and_costs_little(
     )
     assert left.role() == "master"
     assert len(adverts) >= 30
-    assert used / 3.5 < 0.1
+    assert used / 3.5 < 0.3  # a hundredth on a quiet machine; all of it without the bounds
     assert worst < 3 * FAST
 
 
