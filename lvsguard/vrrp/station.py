@@ -23,6 +23,7 @@ from lvsguard.vrrp.keeper import Keeper
 from lvsguard.vrrp.logbook import Logbook
 from lvsguard.vrrp.message import Put, SyncTarget
 from lvsguard.vrrp.objections import Objections
+from lvsguard.vrrp.overheard import Overheard
 from lvsguard.vrrp.party import Party
 from lvsguard.vrrp.paths import Paths
 from lvsguard.vrrp.reception import Rejected
@@ -59,6 +60,7 @@ class Station:
         self.touched: set[str] = set()
         """VIP groups that something happened to; whoever shows them clears it."""
         self._standings: dict[str, tuple[bool, int]] = {}
+        self._overheard = Overheard()
         self._objections = Objections()
         self._unmapped = False
         """Whether somebody has left whose sockets are still there."""
@@ -191,7 +193,7 @@ class Station:
         """When to call ``wake`` at the latest, monotonic."""
         due = [self.doing.announcing.due, *(party.due for party in self.roster.parties.values())]
         due += [at for party in self.roster.parties.values() for at in party.broken.values()]
-        timers = (self.paths.timer(), self.tables.timer(), self._telling.due)
+        timers = (self.paths.timer(), self.tables.timer(), self._telling.due, self._overheard.due)
         due += [at for at in timers if at is not None]
         return min(due)
 
@@ -201,6 +203,8 @@ class Station:
         expired = [party for party in self.roster.parties.values() if party.due <= now]
         self._hear(now, urgent=bool(expired))
         for claim in self.paths.claimed():
+            self._overheard.note(claim, now)
+        for claim in self._overheard.take(now):
             self._claimed(claim, now)
         self._telling.expire(now)
         for party in expired:
@@ -299,12 +303,16 @@ class Station:
             for name, election in party.group.members.items():
                 mine = self.roster.instances[name]
                 ours = any(one.address == claim.address for one in mine.addresses)
-                settled = election.state is State.MASTER and now - election.since > RETRY_S
-                if ours and settled:
+                if not ours or election.state is not State.MASTER:
+                    continue
+                if now - election.since > RETRY_S:
                     mine.claims += 1
                     self._telling.claim(mine.vip, claim, now)
                     if self._objections.due(mine, claim, now):
                         self.doing.announcing.begin(mine, Cause.CONTESTED, now)
+                elif not claim.asked:
+                    # The old master's, said before it let go: the neighbours heard it last.
+                    self.doing.announcing.begin(mine, Cause.CONTESTED, now)
 
     # -- what is asked for -----------------------------------------------------------------
 

@@ -1,0 +1,103 @@
+"""A VIP is claimed by the host that is about to be its master, and by one that is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from lvsguard.core.vrrp import Announcing, VrrpConfig
+from lvsguard.kernel.interface_watch import InterfaceWatch
+from lvsguard.vrrp.frame_socket import FrameSocket
+from tests.support.topology import VIP, Host
+from tests.support.vrrp_attack import advert, attacker
+from tests.support.vrrp_child import FAST, Child, children, listening, vip_group
+from tests.support.wire_pair import Pair, namespaces_problem, pair
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        bool(namespaces_problem()), reason=f"no network namespaces: {namespaces_problem()}"
+    ),
+]
+OTHER = IPv4Address("10.0.0.40")
+QUIET = VrrpConfig(51, interval=FAST, announcing=Announcing(5, 60.0, 3600.0))
+"""Its second announcements are far away."""
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[Pair]:
+    with pair(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def master(hosts: Pair, tmp_path: Path) -> Iterator[Child]:
+    """A master whose takeover is over."""
+    with children(tmp_path, hosts.left) as (made,):
+        made.serve(vip_group("web", f"{VIP}/24", vrrp=QUIET))
+        made.until_role("master")
+        made.listen(1.5)
+        yield made
+
+
+@pytest.fixture
+def frames(hosts: Pair) -> Iterator[FrameSocket]:
+    """Announces from the other host."""
+    made = frame_socket(hosts.right)
+    yield made
+    made.close()
+
+
+def frame_socket(host: Host) -> FrameSocket:
+    with host.entered():
+        watch = InterfaceWatch()
+        made = FrameSocket("eth0")
+        made.update(watch.state("eth0"), router=False)
+        watch.close()
+    return made
+
+
+def test_the_next_master_announces_before_its_advert_and_is_not_contradicted(
+    hosts: Pair, master: Child, frames: FrameSocket
+) -> None:
+    """Make before break: the neighbours shall know the new one before the old one lets go. What
+    the old one said after that would be the last word that they hear for seconds."""
+    with listening(hosts.right) as heard, attacker(hosts.right) as other:
+        frames.announce(VIP)
+        time.sleep(0.03)
+        other.send(advert(priority=200, source=OTHER, vip=VIP), source=OTHER)
+        master.until_role("backup")
+        master.listen(0.3)
+    assert len(heard[0].announced(str(VIP))) == 1
+    assert master.told("conflict") == []
+
+
+def test_who_claims_and_says_no_more_is_contradicted_soon(
+    hosts: Pair, master: Child, frames: FrameSocket
+) -> None:
+    with listening(hosts.right) as heard:
+        frames.announce(VIP)
+        master.until(lambda: master.told("conflict") != [], "it tells of the conflict", 2)
+        master.listen(0.3)
+    claimed, *contradicted = heard[0].announced(str(VIP))
+    assert len(contradicted) == 5
+    assert 0.05 < contradicted[0] - claimed < 1.0
+    assert master.role() == "master"
+
+
+def test_a_new_master_has_the_last_word_over_the_old_one(
+    hosts: Pair, tmp_path: Path, frames: FrameSocket
+) -> None:
+    """An announcement of the old master that was under way when it let go."""
+    with children(tmp_path, hosts.left) as (child,), listening(hosts.right) as heard:
+        child.serve(vip_group("web", f"{VIP}/24", vrrp=QUIET))
+        child.until_role("master")
+        child.listen(0.2)
+        frames.announce(VIP)
+        child.listen(0.5)
+    assert len(heard[0].announced(str(VIP))) == 5 + 1 + 5
+    assert child.told("conflict") == []
