@@ -8,7 +8,8 @@ LAB := tests/lab/run --out .lab
 
 OPT := /opt/lvsguard
 
-.PHONY: help venv deps check static test test-lab sim demo lab bench bench-failover man clean \
+.PHONY: help venv deps check static test test-lab sim demo lab bench bench-failover bench-detection \
+  man clean \
   install-program install-director install-realserver
 
 help:  ## list the targets
@@ -71,6 +72,11 @@ bench-failover: deps venv  ## directors that fail, beside keepalived: half an ho
 	@echo "== adverts at 10 ms, on this host's own kernel (as root)"
 	-@$(BIN)/python -m tests.bench.vrrp_rest
 	@echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg)"
+
+bench-detection: deps venv  ## realservers that fail, beside keepalived: two hours; RUNS=n of each
+	@echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg), $$(nproc) CPUs"
+	@$(BIN)/python -m compileall -q lvsguard tests  # the guest can keep nothing compiled
+	@$(LAB) --limit 14400 python -m tests.bench.detection --runs $(or $(RUNS),100)
 
 man: venv  ## write the man pages to build/man
 	@$(BIN)/python deploy/man/build.py build/man

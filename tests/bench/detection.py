@@ -1,0 +1,150 @@
+"""How soon a realserver that fails is out of the kernel's table, and what it costs clients.
+
+    tests/lab/run python -m tests.bench.detection [--runs N] [--only WORD]
+
+keepalived (delay_loop 1), lvsguard's check each second alone, and lvsguard as it is, with the same
+events at all phases of the check. From the event to the kernel's table (weight 0, or out of it),
+which is read each 2 ms; a client opens 200 connections a second meanwhile. Beside each table stands
+how long the guest itself stood still: nobody can be quicker than that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tests.bench.detection_plays import Closed, Dead, Hung, Killed, Unwell
+from tests.bench.detection_systems import SYSTEMS
+from tests.support.pace import stillness
+from tests.support.processes import wait_until
+from tests.support.topology import VIP, seed_network
+from tests.support.topology_load import failures, start_load
+from tests.support.topology_web import start_web
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.bench.detection_plays import Play
+    from tests.bench.detection_systems import System
+    from tests.support.pace import Stillness
+    from tests.support.topology import Host, Network
+
+PER_SECOND = 200.0
+OUT_MAX_S = 15.0
+IN_MAX_S = 60.0
+_Number = TypeVar("_Number", int, float)
+RS1 = "0A00002A:0050"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one event did to one system, run by run."""
+
+    out_s: list[float]
+    """From the event to the kernel's table."""
+    failed: list[int]
+    """New connections that got no answer, from the event until it was out."""
+    still_s: float
+    """The longest that the guest stood still between an event and its end."""
+
+    def __str__(self) -> str:
+        times = "/".join(f"{value:.3f}" for value in quantiles(self.out_s))
+        lost = "/".join(str(value) for value in quantiles(self.failed))
+        return f"{times} s, {lost} failed ({self.still_s:.3f} s still)"
+
+
+def quantiles(values: Sequence[_Number]) -> list[_Number]:
+    """p50, p99, max, by nearest rank."""
+    ordered = sorted(values)
+    return [ordered[-(-len(ordered) * percent // 100) - 1] for percent in (50, 99, 100)]
+
+
+def weight(host: Host) -> int:
+    """rs1's in the kernel's table; 0 when it is not there."""
+    with host.entered():
+        table = Path("/proc/thread-self/net/ip_vs").read_text()
+    for line in table.splitlines():
+        if RS1 in line and "->" in line:
+            return int(line.split()[3])
+    return 0
+
+
+def measure(
+    network: Network, system: System, play: Play, still: Stillness, runs: int, chance: random.Random
+) -> Seen:
+    """Play it so often under one system."""
+    director = network.director1
+    director.run("ipvsadm", "-C")
+    process = system.start(director)
+    wait_until(lambda: weight(director) > 0, IN_MAX_S, f"{system.name} serves", every_s=0.05)
+    time.sleep(3)  # what it learns of a server it has learnt
+    load = start_load(network.client, f"{VIP}:80", PER_SECOND)
+    clock = time.monotonic
+    windows, still_s = [], 0.0
+    for _ in range(runs):
+        time.sleep(1 + chance.random())
+        begun = clock()
+        play.happen()
+        while weight(director) and clock() - begun < OUT_MAX_S:
+            time.sleep(0.002)
+        windows.append((begun, clock()))
+        still_s = max(still_s, still.longest_s(begun))
+        play.undo()
+        wait_until(lambda: weight(director) > 0, IN_MAX_S, "rs1 is back", every_s=0.05)
+    requests = failures(load.stop())
+    assert process.running, process.text()[-2000:]
+    process.stop(20)
+    director.run("ip", "address", "del", f"{VIP}/24", "dev", "eth0", check=False)
+    lost = [sum(a - 0.02 <= r.at <= b + 0.02 for r in requests) for a, b in windows]
+    return Seen([b - a for a, b in windows], lost, still_s)
+
+
+def main() -> None:
+    """Play all, print a row as soon as it is known."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=100, help="of each event under each system")
+    parser.add_argument("--only", default="", help="events that have this in their name")
+    options = parser.parse_args()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(os.environ.get("LVSGUARD_ARTIFACTS", folder), "detection")
+        shutil.rmtree(logs, ignore_errors=True)
+        logs.mkdir(parents=True)
+        with seed_network(logs) as network, stillness(logs) as still:
+            show(network, still, options.runs, options.only)
+    print(f"\ntook {time.monotonic() - begun:.0f} s")
+
+
+def show(network: Network, still: Stillness, runs: int, only: str) -> None:
+    """The table."""
+    for realserver in network.realservers:
+        realserver.hold_vip()
+    web, _ = (start_web(realserver) for realserver in network.realservers)
+    closed = Closed(web)
+    plays: list[Play] = [Killed(web), Dead(network), Hung(web), Unwell(web), closed]
+    print(f"{runs} runs each: p50/p99/max from the event to the table; failed connections likewise")
+    print(f"| event | {' | '.join(one.name for one in SYSTEMS)} | promised |")
+    print(f"|---|{'---|' * len(SYSTEMS)}---|")
+    for play in plays:
+        if only not in play.event:
+            continue
+        if play is closed:
+            closed.begin()
+        cells = []
+        for system in SYSTEMS:
+            cells.append(str(measure(network, system, play, still, runs, random.Random(42))))
+            print(f"  {play.event}: {system.name}: {cells[-1]}", flush=True)
+        print(f"| {play.event} | {' | '.join(cells)} | {play.bound} |", flush=True)
+        if play is closed:
+            closed.end()
+
+
+if __name__ == "__main__":
+    main()
