@@ -221,6 +221,8 @@ def test_ten_thousand_realservers_cost_ten_times_what_a_thousand_do(
     assert many.controller_share <= 0.30
     assert many.rss_mib <= 200
     late = next(n for bound, n in many.late[1].items() if bound >= LATE_S * max(slow))
-    assert late <= many.idle_late  # a guest's CPU is not its own
+    # None on a quiet machine (docs/benchmarks.md). A guest's CPU is not its own, and who uses much
+    # of it is kept from it more often than who idles.
+    assert late <= many.idle_late + 0.05 * many.late[0]
     assert many.controller_share <= 15 * max(few.controller_share, 0.01)
     assert many.start_cpu_s <= 15 * few.start_cpu_s
