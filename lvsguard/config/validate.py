@@ -277,7 +277,8 @@ def _cut(values: dict[str, object], detail: ErrorDetails) -> None:
 
 
 def _is_entry(path: KeyPath) -> bool:
-    return len(path) > 1 and path[-2] in _LISTS
+    """Whether it is a table of a list; a user's own name may well be one of those lists' names."""
+    return len(path) > 1 and path[-2] in _LISTS and _names(path) in TABLES
 
 
 def _remove(values: dict[str, object], path: KeyPath) -> None:

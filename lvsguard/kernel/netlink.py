@@ -100,7 +100,11 @@ def messages(buffer: bytes) -> Iterator[Message]:
 
 
 def attributes(buffer: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
-    """Where each attribute's payload begins and ends, by type; of a repeated one the last."""
+    """Where each attribute's payload begins and ends, by type; of a repeated one the first.
+
+    No kernel repeats one in what it dumps. So what was read once stands, whatever follows: a reader
+    that knows the front of an entry by heart need not look for a second opinion behind it.
+    """
     found: dict[int, tuple[int, int]] = {}
     end = min(end, len(buffer))
     while start < end:
@@ -109,7 +113,7 @@ def attributes(buffer: bytes, start: int, end: int) -> dict[int, tuple[int, int]
         length, kind = _ATTRIBUTE.unpack_from(buffer, start)
         if length < _ATTRIBUTE.size or start + length > end:
             raise Malformed(f"attribute {kind & NLA_TYPE_MASK} of {length} bytes in {end - start}")
-        found[kind & NLA_TYPE_MASK] = (start + _ATTRIBUTE.size, start + length)
+        found.setdefault(kind & NLA_TYPE_MASK, (start + _ATTRIBUTE.size, start + length))
         start += (length + 3) & ~3
     return found
 

@@ -193,6 +193,13 @@ def test_findings_of_rules_are_bounded_too() -> None:
     assert len(caught.value.problems) == PROBLEMS + 1
 
 
+def test_a_director_named_like_a_list_of_tables_is_still_a_director() -> None:
+    broken = "[vip.vrrp]\nvrid = 51\npriority = 100\nheartbeat = { vip = [1979-05-27] }\n"
+    with pytest.raises(ConfigError) as caught:
+        loads(PLAIN.replace("[[service]]", f"{broken}[[service]]", 1), director="vip")
+    assert [one.key for one in caught.value.problems] == ["vip[0].vrrp.heartbeat.vip[0]"]
+
+
 def test_the_example_and_its_commented_settings_load() -> None:
     lines = EXAMPLE.read_text().splitlines()
     # "#key" or "#[table]" is a setting that is switched off; "# text" is for people.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from struct import pack
 
 import pytest
 
@@ -18,6 +19,7 @@ from lvsguard.core.model import (
     ServiceKey,
     VirtualService,
 )
+from lvsguard.kernel.ipvs_codec import DEST_FWD_METHOD, DEST_INACT_CONNS, DEST_PERSIST_CONNS
 from lvsguard.kernel.ipvs_dump import TableReader
 from lvsguard.kernel.netlink import Malformed
 from tests.support.golden import GOLDEN
@@ -189,6 +191,21 @@ def test_a_truncated_entry_is_malformed_and_the_next_read_is_good() -> None:
     with pytest.raises(Malformed):
         list(reader.fill(record, [piece[:-8]]))
     assert read(reader, table, writer).services == table
+
+
+@pytest.mark.parametrize("header", [DEST_INACT_CONNS, DEST_PERSIST_CONNS])
+def test_an_attribute_that_became_another_one_is_not_taken_for_a_setting(header: int) -> None:
+    writer = Writer(padded=True, tunnels=True)
+    table = {WEB: web(0)}
+    reader = TableReader()
+    read(reader, table, writer)
+    for one in (reader, TableReader()):
+        (record,) = one.begin(writer.services(table))
+        (piece,) = writer.realservers(WEB, table[WEB], None, record.sequence)
+        spoilt = piece.replace(pack("=HH", 8, header), pack("=HH", 8, DEST_FWD_METHOD), 1)
+        assert spoilt != piece
+        list(one.fill(record, [spoilt]))
+        assert one.finish().services == table
 
 
 def _captured(path: Path) -> tuple[list[bytes], dict[int, list[bytes]]]:

@@ -73,6 +73,11 @@ def test_a_broken_attribute_is_malformed(raw: bytes, why: str) -> None:
         attributes(raw, 0, len(raw))
 
 
+def test_an_attribute_that_comes_twice_counts_once() -> None:
+    raw = attribute(1, b"once") + attribute(2, b"else") + attribute(1, b"more")
+    assert attributes(raw, 0, len(raw)) == {1: (4, 8), 2: (12, 16)}
+
+
 def test_attributes_end_where_the_buffer_does() -> None:
     with pytest.raises(Malformed):
         attributes(attribute(1, bytes(8))[:8], 0, 1000)
