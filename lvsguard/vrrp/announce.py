@@ -95,6 +95,11 @@ class Announcer:
         """Announce nothing more of an instance: the addresses are somebody else's now."""
         self._instances.pop(instance, None)
 
+    def hold(self, instance: str, until: float) -> None:
+        """Announce nothing of an instance before then, unless it is begun anew."""
+        if instance in self._instances:
+            self._instances[instance].held_until = until
+
     def timer(self) -> float | None:
         """When ``take`` has something next; it may be in the past. None: never."""
         due = [at for plan in self._instances.values() if (at := plan.due_at()) is not None]
@@ -108,7 +113,7 @@ class Announcer:
         for plan in self._instances.values():
             plan.start_due(now)
         while len(taken) < self._slice and (
-            ready := [name for name, plan in self._instances.items() if plan.left]
+            ready := [name for name, plan in self._instances.items() if plan.ready(now)]
         ):
             for name in ready[: self._slice - len(taken)]:
                 # Whoever had its turn goes to the end, also for the next slice.
@@ -126,6 +131,7 @@ class _Plan:
     def __init__(self, rhythm: Rhythm) -> None:
         self.left = 0
         """Frames of the present burst that are still to be sent."""
+        self.held_until = float("-inf")
         self._rhythm = rhythm
         self._items: tuple[Announcement, ...] = ()
         self._next = 0
@@ -134,6 +140,7 @@ class _Plan:
         self._refresh_at: float | None = None
 
     def announce(self, items: tuple[Announcement, ...], cause: Cause, now: float) -> None:
+        self.held_until = float("-inf")
         if items != self._items:
             self._items, self._next, self.left = items, 0, 0
         if cause is Cause.REFRESH:
@@ -146,11 +153,17 @@ class _Plan:
 
     def due_at(self) -> float | None:
         if self.left:
-            return self._burst_at
+            return max(self._burst_at, self.held_until)
         due = [at for at in (self._again_at, self._refresh_at) if at is not None]
-        return min(due, default=None)
+        return max(min(due), self.held_until) if due else None
+
+    def ready(self, now: float) -> bool:
+        """Whether there is a frame to send now."""
+        return self.left > 0 and now >= self.held_until
 
     def start_due(self, now: float) -> None:
+        if now < self.held_until:
+            return
         if self._again_at is not None and now >= self._again_at:
             self._again_at = None
             self._burst(self._rhythm.repeat_again, now)

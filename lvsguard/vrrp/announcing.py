@@ -36,6 +36,12 @@ class Announcing:
             self._questions.announce(mine.name, items, Cause.MASTER, now)
         self._note_due()
 
+    def hold(self, name: str, until: float) -> None:
+        """Repeat no announcement of an instance before then."""
+        for announcer in self._announcers.values():
+            announcer.hold(name, until)
+        self._note_due()
+
     def stop(self, name: str) -> None:
         """Say nothing more of an instance: the addresses are somebody else's now."""
         for announcer in self._announcers.values():

@@ -34,7 +34,7 @@ class Objections:
     def due(self, mine: Instance, claim: Claim, now: float) -> bool:
         """Whether to announce now, since this was claimed. What others heard, too, is answered at
         once; an answer to a question of this director's can wait."""
-        if self._awaits_advert(mine, claim, now):
+        if now < self.waits_until(mine, claim, now):
             return False
         pause = ANNOUNCE_EVERY if claim.asked else 0.0
         if now - self._raised.get(mine.name, -inf) < pause:
@@ -42,13 +42,14 @@ class Objections:
         self._raised[mine.name] = now
         return True
 
-    def _awaits_advert(self, mine: Instance, claim: Claim, now: float) -> bool:
+    def waits_until(self, mine: Instance, claim: Claim, now: float) -> float:
+        """Until when the advert of a router that claims is waited for; a stranger says none."""
         vrid = mine.settings.vrid
         router = VirtualMac("", mine.interface, vrid, mine.family)
         if claim.mac != mac_text(router.mac):
-            return False
+            return now
         begun, heard = self._routers.get(mine.name, (now, now))
         if now - heard >= SILENT_AFTER:
             begun = now
         self._routers[mine.name] = (begun, now)
-        return now - begun < PATIENCE * mine.settings.interval
+        return begun + PATIENCE * mine.settings.interval

@@ -16,14 +16,13 @@ from lvsguard.core.model import VipAddress
 from lvsguard.vrrp import packet
 from lvsguard.vrrp.action import Action, AddAddresses, RemoveAddresses
 from lvsguard.vrrp.announce import Cause
-from lvsguard.vrrp.doing import RETRY_S, Doing
+from lvsguard.vrrp.doing import Doing
 from lvsguard.vrrp.hands import Hands
 from lvsguard.vrrp.instance import Instance
 from lvsguard.vrrp.keeper import Keeper
 from lvsguard.vrrp.logbook import Logbook
 from lvsguard.vrrp.message import Put, SyncTarget
-from lvsguard.vrrp.objections import Objections
-from lvsguard.vrrp.overheard import Overheard
+from lvsguard.vrrp.objecting import Objecting
 from lvsguard.vrrp.party import Party
 from lvsguard.vrrp.paths import Paths
 from lvsguard.vrrp.reception import Rejected
@@ -31,7 +30,6 @@ from lvsguard.vrrp.roster import Roster
 from lvsguard.vrrp.tables import Tables
 from lvsguard.vrrp.telling import Telling
 from lvsguard.vrrp.transitions import HOLDING, State
-from lvsguard.vrrp.watch import Claim
 
 
 class Station:
@@ -60,8 +58,7 @@ class Station:
         self.touched: set[str] = set()
         """VIP groups that something happened to; whoever shows them clears it."""
         self._standings: dict[str, tuple[bool, int]] = {}
-        self._overheard = Overheard()
-        self._objections = Objections()
+        self._objecting = Objecting(self.roster, self.doing.announcing, self._telling)
         self._unmapped = False
         """Whether somebody has left whose sockets are still there."""
 
@@ -193,7 +190,7 @@ class Station:
         """When to call ``wake`` at the latest, monotonic."""
         due = [self.doing.announcing.due, *(party.due for party in self.roster.parties.values())]
         due += [at for party in self.roster.parties.values() for at in party.broken.values()]
-        timers = (self.paths.timer(), self.tables.timer(), self._telling.due, self._overheard.due)
+        timers = (self.paths.timer(), self.tables.timer(), self._telling.due, self._objecting.due)
         due += [at for at in timers if at is not None]
         return min(due)
 
@@ -202,10 +199,8 @@ class Station:
         self._look(now)
         expired = [party for party in self.roster.parties.values() if party.due <= now]
         self._hear(now, urgent=bool(expired))
-        for claim in self.paths.claimed():
-            self._overheard.note(claim, now)
-        for claim in self._overheard.take(now):
-            self._claimed(claim, now)
+        self._objecting.note(self.paths.claimed(), now)
+        self._objecting.act(now)
         self._telling.expire(now)
         for party in expired:
             if party.due <= now:
@@ -297,22 +292,6 @@ class Station:
     def _want(self, party: Party, names: list[str], action: Action) -> None:
         if not party.hands.busy:  # else it is under way, or looked after later
             party.hands.take([(name, action) for name in names])
-
-    def _claimed(self, claim: Claim, now: float) -> None:
-        for party in self.roster.parties.values():
-            for name, election in party.group.members.items():
-                mine = self.roster.instances[name]
-                ours = any(one.address == claim.address for one in mine.addresses)
-                if not ours or election.state is not State.MASTER:
-                    continue
-                if now - election.since > RETRY_S:
-                    mine.claims += 1
-                    self._telling.claim(mine.vip, claim, now)
-                    if self._objections.due(mine, claim, now):
-                        self.doing.announcing.begin(mine, Cause.CONTESTED, now)
-                elif not claim.asked:
-                    # The old master's, said before it let go: the neighbours heard it last.
-                    self.doing.announcing.begin(mine, Cause.CONTESTED, now)
 
     # -- what is asked for -----------------------------------------------------------------
 

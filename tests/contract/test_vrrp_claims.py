@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lvsguard.core.frame import gratuitous_arp
 from lvsguard.core.vrrp import Announcing, VrrpConfig
 from lvsguard.kernel.interface_watch import InterfaceWatch
 from lvsguard.vrrp.frame_socket import FrameSocket
@@ -24,6 +26,7 @@ pytestmark = [
     ),
 ]
 OTHER = IPv4Address("10.0.0.40")
+VIRTUAL = bytes.fromhex("00005e000133")
 QUIET = VrrpConfig(51, interval=FAST, announcing=Announcing(5, 60.0, 3600.0))
 """Its second announcements are far away."""
 
@@ -52,6 +55,13 @@ def frames(hosts: Pair) -> Iterator[FrameSocket]:
     made.close()
 
 
+def claim(host: Host, mac: bytes) -> None:
+    """Announce the VIP from a MAC address that no interface of the host has."""
+    with host.entered(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+        sock.bind(("eth0", 0))
+        sock.send(gratuitous_arp(mac, VIP))
+
+
 def frame_socket(host: Host) -> FrameSocket:
     with host.entered():
         watch = InterfaceWatch()
@@ -74,6 +84,25 @@ def test_the_next_master_announces_before_its_advert_and_is_not_contradicted(
         master.listen(0.3)
     assert len(heard[0].announced(str(VIP))) == 1
     assert master.told("conflict") == []
+
+
+def test_a_repetition_waits_for_the_advert_of_a_router_that_claims(
+    hosts: Pair, tmp_path: Path
+) -> None:
+    """FRR announces itself once, an interval before its first advert. Had this master's second
+    announcements come in between, the neighbours would send to it for a minute."""
+    again = VrrpConfig(51, interval=0.5, announcing=Announcing(5, 3.0, 3600.0))
+    with children(tmp_path, hosts.left) as (child,), listening(hosts.right) as heard:
+        child.serve(vip_group("web", f"{VIP}/24", vrrp=again))
+        child.until_role("master")
+        child.listen(2.4)
+        with attacker(hosts.right) as other:
+            claim(hosts.right, VIRTUAL)
+            child.listen(0.9)  # the second announcements would be due by now
+            other.send(advert(priority=200, source=OTHER, vip=VIP), source=OTHER)
+            child.until_role("backup")
+            child.listen(0.3)
+    assert len(heard[0].announced(str(VIP))) == 5 + 1
 
 
 def test_who_claims_and_says_no_more_is_contradicted_soon(

@@ -43,6 +43,30 @@ def test_nobody_is_asked_for_a_vip_before_the_old_master_could_let_go_of_it() ->
     assert [at for at, _ in play(announcer, 103.5)] == [101.0, 102.0, 103.0]
 
 
+def test_what_is_held_waits_and_a_new_beginning_does_not() -> None:
+    announcer = Announcer(QUIET, gap=0.0)
+    announcer.announce("web", items(1), Cause.MASTER, 100.0)
+    announcer.announce("mail", items(1, "eth1"), Cause.MASTER, 100.0)
+    assert len(announcer.take(100.0)) == 10
+    announcer.hold("web", 106.5)
+    announcer.hold("unknown", 106.5)
+    sent = Counter((at, one.interface) for at, slice_ in play(announcer, 1000.0) for one in slice_)
+    assert sent == {(105.0, "eth1"): 5, (106.5, "eth0"): 5}
+    announcer.hold("web", 210.0)
+    announcer.announce("web", items(1), Cause.CONTESTED, 200.0)
+    assert len(announcer.take(200.0)) == 5
+
+
+def test_a_burst_is_held_where_it_stands() -> None:
+    announcer = Announcer(QUIET, slice_size=2, gap=0.0)
+    announcer.announce("web", items(1), Cause.MASTER, 100.0)
+    assert len(announcer.take(100.0)) == 2
+    announcer.hold("web", 101.0)
+    assert announcer.take(100.5) == ()
+    assert announcer.timer() == 101.0
+    assert len(announcer.take(101.0)) == 2
+
+
 def test_a_refresh_goes_on_for_ever() -> None:
     announcer = Announcer(Rhythm(refresh=60.0), gap=0.0)
     announcer.announce("web", items(2), Cause.MASTER, 0.0)
