@@ -212,13 +212,12 @@ class Election:
 
     def set_ready(self, ready: bool, now: float) -> None:
         """Say whether this director can serve; see ``Settings.unready_drop``."""
-        self._rating.ready = ready
+        could, self._rating.ready = self.contends, ready
         changed = self._voice.set_priority(self._rating.priority)
-        if self._state is State.MASTER and changed:
-            if self.contends:
-                self._answer(now)
-            else:
-                self._move(Trigger.NOT_READY, now)
+        if self._state is State.MASTER and could and not self.contends:
+            self._move(Trigger.NOT_READY, now)
+        elif self._state is State.MASTER and changed:
+            self._answer(now)
         if not self._grouped:
             self.take(now)
 

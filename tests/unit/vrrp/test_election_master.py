@@ -296,6 +296,12 @@ def test_a_master_that_is_no_longer_ready_hands_over() -> None:
     assert causes(one.follow(100, 5)) == [Trigger.PREEMPTS]
 
 
+def test_a_master_of_the_lowest_priority_hands_over_too() -> None:
+    one = master(settings(1))
+    one.election.set_ready(False, one.now)
+    assert one.does() == [Handover(Stage.BEGUN, Trigger.NOT_READY), RESIGN]
+
+
 def test_a_master_that_is_not_ready_goes_on_as_the_last_resort_if_nobody_comes() -> None:
     one = master(settings(150))
     one.election.set_ready(False, one.now)
