@@ -51,8 +51,10 @@ class SyncGroup:
     def start(
         self, now: float, *, resumed: bool = False, going_on: bool = False, aside: bool = False
     ) -> None:
-        """Take part, when the start delay is over. For the flags see ``Election.start``; members
-        go on as masters together or not at all."""
+        """Take part, when the start delay is over; not while one still leaves. For the flags see
+        ``Election.start``; members go on as masters together or not at all."""
+        if any(one.state is not State.INIT for one in self.members.values()):
+            return
         going_on = going_on and all(one.contends for one in self.members.values())
         for one in self.members.values():
             one.start(now, resumed=resumed, going_on=going_on, aside=aside)

@@ -180,3 +180,11 @@ def test_a_stop_waits_for_each_members_successor() -> None:
     assert pair.states() == {State.INIT, State.STOPPING}
     pair.hear(OUTSIDE, 50)
     assert pair.states() == {State.INIT}
+
+
+def test_it_does_not_begin_anew_while_a_member_still_leaves() -> None:
+    pair = leading()
+    pair.group.stop(pair.now)
+    pair.hear(INSIDE, 50)
+    pair.group.start(pair.now)
+    assert pair.states() == {State.INIT, State.STOPPING}
