@@ -12,6 +12,7 @@ is master stays it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from lvsguard.controller.factbook import FactBook
@@ -78,13 +79,15 @@ class Standings:
         """Look after what is tracked, until cancelled."""
         await self._tracks.run()
 
-    def look(self, now: float) -> dict[str, Standing]:
-        """How it stands now (monotonic). Without those of which nothing can be said yet."""
+    def look(self, now: float, led: Collection[str] = ()) -> dict[str, Standing]:
+        """How it stands now (monotonic). Without those of which nothing can be said yet.
+
+        ``led``: VIP groups that another director is heard to lead."""
         fit = self._fit(now)
         found: dict[str, Standing] = {}
         self.awaited = {}
         for party in self._parties:
-            if awaited := self._awaited(party, now):
+            if awaited := self._awaited(party, now, led):
                 self.awaited |= {vip.name: awaited for vip in party}
                 continue
             found |= _together({v.name: self._standing(v.vrrp, fit) for v in party if v.vrrp})
@@ -105,7 +108,7 @@ class Standings:
             self._unfit_since = now
         return now - self._unfit_since < UNPROGRAMMED_S
 
-    def _awaited(self, party: tuple[VipConfig, ...], now: float) -> str:
+    def _awaited(self, party: tuple[VipConfig, ...], now: float, led: Collection[str]) -> str:
         """What is missing to say anything of a party; empty if nothing. What a reload adds to a
         party that stands already holds nothing back."""
         if not self._begun:
@@ -117,16 +120,20 @@ class Standings:
             condition = self._tracks.condition(track)
             if condition.well is None:
                 return condition.why or f"{track.kind} {track.subject} was not looked at yet"
-        return self._awaited_verdicts(party, now)
+        return self._awaited_verdicts(party, now, led)
 
-    def _awaited_verdicts(self, party: tuple[VipConfig, ...], now: float) -> str:
-        """The same of its services. Nobody knows by which address marked packets come."""
+    def _awaited_verdicts(
+        self, party: tuple[VipConfig, ...], now: float, led: Collection[str]
+    ) -> str:
+        """The same of its services. Nobody knows by which address marked packets come. For want of
+        verdicts a VIP is left to whoever leads, but not to nobody."""
+        elsewhere = any(vip.name in led for vip in party)
         addresses = {vip.address for group in party for vip in group.addresses}
         for service in self._book.config.services:
             here = service.key.address is None or service.key.address in addresses
             if here and self._book.awaits_verdicts(service):
                 since = self._waiting_since.setdefault(party[0].name, now)
-                if now - since < FIRST_VERDICTS_S:
+                if elsewhere or now - since < FIRST_VERDICTS_S:
                     return f"the first verdicts of service {service.name} are awaited"
         self._waiting_since.pop(party[0].name, None)
         return ""

@@ -14,7 +14,7 @@ from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.config import Config, OnStop
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event, KernelFailed, Repaired
-from lvsguard.core.snapshot import TransferStatus
+from lvsguard.core.snapshot import Role, TransferStatus
 from lvsguard.core.step import AddAddress
 from lvsguard.core.vrrp_event import (
     PriorityChanged,
@@ -110,7 +110,9 @@ class Elections:
 
     async def _stand(self) -> None:
         while True:
-            for name, standing in self._standings.look(time.monotonic()).items():
+            states = self.client.states.values()
+            led = {one.name for one in states if one.role == Role.BACKUP and one.master}
+            for name, standing in self._standings.look(time.monotonic(), led).items():
                 self.client.stand(name, ready=standing.ready, priority=standing.priority)
                 if standing.news:
                     self._emit(

@@ -98,7 +98,9 @@ class Election:
     @property
     def master(self) -> IPAddress | None:
         """Who is master as far as known; its own address if it is."""
-        return self._local if self.role is Role.MASTER else self._ear.master
+        if self.role is Role.MASTER:
+            return self._local
+        return None if self._ear.silent else self._ear.master
 
     @property
     def aside(self) -> bool:

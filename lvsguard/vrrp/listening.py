@@ -56,6 +56,11 @@ class Listening:
         """When to wake it."""
         return min(self.deadline, self._look_up)
 
+    @property
+    def silent(self) -> bool:
+        """Whether the master that was heard last is gone."""
+        return self.wants in (Trigger.MASTER_SILENT, Trigger.MASTER_RESIGNED)
+
     def begin(self, priority: int, interval: float, now: float, *, briefly: bool) -> None:
         """Listen anew, with nobody known."""
         self.interval = interval

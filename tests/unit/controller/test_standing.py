@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -68,9 +68,9 @@ class Bench:
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    def look(self, now: float = 0.0) -> Standing | None:
+    def look(self, now: float = 0.0, led: Collection[str] = ()) -> Standing | None:
         self.book.decide(now)  # the controller's pass
-        return self.standings.look(now).get("web")
+        return self.standings.look(now, led).get("web")
 
     async def until(self, ready: bool, priority: int) -> Standing:
         for _ in range(300):
@@ -182,6 +182,14 @@ def test_the_first_verdicts_are_not_waited_for_once_they_are_there_or_too_late()
     for key in (RS1, RS2):
         verdict(down.book, key, Verdict.DOWN)
     assert down.look(0.0) == Standing(True, 150)
+
+
+def test_for_want_of_verdicts_a_vip_is_left_to_whoever_leads_but_not_to_nobody() -> None:
+    bench = Bench(elected(vip()), fresh=True)
+    assert bench.look(0.0) is None
+    assert bench.look(10 * FIRST_VERDICTS_S, {"web"}) is None
+    assert bench.standings.awaited == {"web": "the first verdicts of service web are awaited"}
+    assert bench.look(10 * FIRST_VERDICTS_S) == Standing(True, 150)
 
 
 def test_services_on_addresses_of_others_are_not_waited_for() -> None:

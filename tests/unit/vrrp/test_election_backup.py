@@ -309,3 +309,15 @@ def test_started_without_a_link_it_is_in_fault() -> None:
     one = Instance(settings(100))
     one.election.link(False, one.now)
     assert one.start().election.state is State.FAULT
+
+
+def test_who_may_not_take_over_knows_that_the_master_is_gone() -> None:
+    one = Instance(settings(100), ready=False).start()
+    one.hear(150, GREATER)
+    one.run(3.0)
+    assert one.election.master == GREATER
+    one.run(2.0)
+    assert one.election.master is None
+    assert one.election.state is State.BACKUP
+    one.hear(150, GREATER)
+    assert one.election.master == GREATER
