@@ -1,0 +1,192 @@
+"""What directors share of operators' overrides, and whose word wins. Pure.
+
+Each change carries a stamp of a hybrid logical clock (Kulkarni and others, "Logical Physical
+Clocks", 2014): wall clock in milliseconds, a counter, the director. The greater stamp wins, so that
+directors which have seen the same changes, in whatever order, hold the same. An override that was
+ended leaves a tombstone, or a director that was away would bring it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from lvsguard.core.override import Override, OverrideKind, Target
+
+SKEW_S = 60.0
+"""A stamp that lies further ahead of this director's clock is refused: one clock that runs ahead
+must not win against everybody for as long."""
+KEPT_S = 30 * 86400.0
+"""How long what has ended is remembered. A director that was away for longer brings back what was
+ended meanwhile."""
+RECORDS_MAX = 10_000
+
+Key = tuple[Target, OverrideKind]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Stamp:
+    """When something was decided, in an order that all directors agree on."""
+
+    wall: int
+    """Milliseconds since the epoch."""
+    counter: int = 0
+    director: str = ""
+
+
+class HybridClock:
+    """Gives stamps that are later than all that this director has given or seen."""
+
+    def __init__(self, director: str) -> None:
+        self._director = director
+        self._last = Stamp(0)
+
+    def tick(self, now: float) -> Stamp:
+        """A stamp for something that is decided at ``now`` (wall clock, seconds)."""
+        wall = max(int(now * 1000), self._last.wall)
+        counter = self._last.counter + 1 if wall == self._last.wall else 0
+        self._last = Stamp(wall, counter, self._director)
+        return self._last
+
+    def observe(self, stamp: Stamp) -> None:
+        """Be later than this from now on."""
+        self._last = max(self._last, stamp)
+
+    def restart(self) -> None:
+        """Forget what was seen: it lay ahead of every clock."""
+        self._last = Stamp(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The latest word on one (target, kind): an override, or that it was ended."""
+
+    key: Key
+    stamp: Stamp
+    override: Override | None
+    """None: a tombstone."""
+    actor: str = ""
+    """Who ended it."""
+
+    def in_force(self, now: float) -> bool:
+        """Whether it is an override whose time is not over at ``now`` (wall clock)."""
+        return self.override is not None and not self.override.expired(now)
+
+    def stale(self, now: float) -> bool:
+        """Whether it has ended so long ago that nobody needs to remember it."""
+        if self.override is None:
+            return now - self.stamp.wall / 1000 > KEPT_S
+        expires = self.override.expires
+        return expires is not None and now - expires > KEPT_S
+
+
+class Outcome(StrEnum):
+    """What became of another director's record."""
+
+    NEWS = "news"
+    """It is the latest word now."""
+    KNOWN = "known"
+    """It, or something later, was here already."""
+    STALE = "stale"
+    """It has ended too long ago to matter."""
+    AHEAD = "ahead"
+    """Its stamp lies too far ahead of this director's clock."""
+    FULL = "full"
+    """There are too many records."""
+
+
+class Ledger:
+    """The latest word on everything that was overridden."""
+
+    def __init__(self, director: str, records: Iterable[Record] = ()) -> None:
+        """``records``: what was kept from an earlier run."""
+        self._clock = HybridClock(director)
+        self._records: dict[Key, Record] = {}
+        self._print: str | None = None
+        for record in records:
+            self._put(record)
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All of them."""
+        return tuple(self._records.values())
+
+    def get(self, key: Key) -> Record | None:
+        """The latest word on one."""
+        return self._records.get(key)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal exactly when two ledgers hold the same words (16 hex digits)."""
+        if self._print is None:
+            total = 0
+            for record in self._records.values():
+                one = hashlib.blake2b(repr(_order(record)).encode(), digest_size=8)
+                total ^= int.from_bytes(one.digest())
+            self._print = f"{total:016x}"
+        return self._print
+
+    def in_force(self, now: float) -> tuple[Override, ...]:
+        """The overrides that hold at ``now``."""
+        return tuple(r.override for r in self.records if r.override and r.in_force(now))
+
+    def write(self, override: Override, now: float) -> Record | None:
+        """An override was set here. None: that is the latest word already."""
+        known = self._records.get(override.key)
+        if known is not None and known.override == override:
+            return None
+        return self._put(Record(override.key, self._clock.tick(now), override))
+
+    def end(self, key: Key, actor: str, now: float) -> Record | None:
+        """An override was ended here. None: nobody knows it, or it had ended already."""
+        known = self._records.get(key)
+        if known is None or known.override is None:
+            return None
+        return self._put(Record(key, self._clock.tick(now), None, actor))
+
+    def merge(self, record: Record, now: float) -> Outcome:
+        """Take another director's word in."""
+        if record.stamp.wall > (now + SKEW_S) * 1000:
+            return Outcome.AHEAD
+        known = self._records.get(record.key)
+        if known is not None and _order(known) >= _order(record):
+            return Outcome.KNOWN
+        if known is None and record.stale(now):
+            return Outcome.STALE
+        if known is None and len(self._records) >= RECORDS_MAX:
+            return Outcome.FULL
+        self._put(record)
+        return Outcome.NEWS
+
+    def prune(self, now: float) -> bool:
+        """Forget what nobody needs; stamp anew what lies so far ahead of the clock that nobody
+        would take it (the clock was wrong then, and was set right). Whether anything changed."""
+        stale = [key for key, record in self._records.items() if record.stale(now)]
+        for key in stale:
+            del self._records[key]
+        limit = (now + SKEW_S) * 1000
+        ahead = sorted((r for r in self.records if r.stamp.wall > limit), key=_order)
+        if ahead:
+            self._clock.restart()
+            for record in self._records.values():
+                if record.stamp.wall <= limit:
+                    self._clock.observe(record.stamp)
+            for record in ahead:
+                self._put(replace(record, stamp=self._clock.tick(now)))
+        if stale or ahead:
+            self._print = None
+        return bool(stale or ahead)
+
+    def _put(self, record: Record) -> Record:
+        self._records[record.key] = record
+        self._clock.observe(record.stamp)
+        self._print = None
+        return record
+
+
+def _order(record: Record) -> tuple[Stamp, bool, str]:
+    """Which word wins. Two that differ under one stamp (a director that lost its memory and whose
+    clock went back) are told apart by what they say, the same way everywhere."""
+    return record.stamp, record.override is None, f"{record.key} {record.override} {record.actor}"
