@@ -9,7 +9,7 @@ LAB := tests/lab/run --out .lab
 OPT := /opt/lvsguard
 
 .PHONY: help venv deps check static test test-lab sim demo lab bench bench-failover bench-detection \
-  man clean \
+  bench-false-alarms man clean \
   install-program install-director install-realserver
 
 help:  ## list the targets
@@ -78,6 +78,10 @@ bench-detection: deps venv  ## realservers that fail, beside keepalived: two hou
 	@echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg), $$(nproc) CPUs"
 	@$(BIN)/python -m compileall -q lvsguard tests  # the guest can keep nothing compiled
 	@$(LAB) --limit 14400 python -m tests.bench.detection --runs $(or $(RUNS),100)
+
+bench-false-alarms: deps venv  ## realservers that are well, in trouble that is none; MINUTES=n each
+	@$(BIN)/python -m compileall -q lvsguard tests  # the guest can keep nothing compiled
+	@$(LAB) --limit 14400 python -m tests.bench.false_alarms --minutes $(or $(MINUTES),5)
 
 man: venv  ## write the man pages to build/man
 	@$(BIN)/python deploy/man/build.py build/man

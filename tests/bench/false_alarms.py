@@ -1,0 +1,53 @@
+"""Realservers that are well, in trouble that is none, for minutes: which verdicts changed.
+
+    tests/lab/run --limit 7200 python -m tests.bench.false_alarms [--minutes M] [--only WORD]
+
+The plays are those of tests/lab/test_false_alarms.py. A bad line is played twice as long as the
+others. Every detector is on; each verdict that changes is a false alarm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.director_seed import seed_under_lvsguard
+from tests.support.false_alarms import PLAYS, changes
+from tests.support.topology import seed_network
+
+if TYPE_CHECKING:
+    from tests.support.director_seed import Seed
+
+LONGER = {"5 % loss, 50 ms": 2.0}
+
+
+def main() -> None:
+    """Play one after the other and print what came of it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--only", default="", help="plays whose name has this word")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(os.environ.get("LVSGUARD_ARTIFACTS", folder), "false-alarms")
+        logs.mkdir(parents=True, exist_ok=True)
+        with seed_network(logs) as network, seed_under_lvsguard(network) as seed:
+            show(seed, wanted.minutes, wanted.only)
+
+
+def show(seed: Seed, minutes: float, only: str) -> None:
+    """Play what is wanted, print a line as soon as it is known."""
+    for name, play in PLAYS.items():
+        if only not in name:
+            continue
+        played = minutes * LONGER.get(name, 1.0)
+        told = changes(seed, play, played * 60.0)
+        print(f"{name}, {played:g} min: {len(told)} false alarms", flush=True)
+        for line in told:
+            print(f"  {line}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
