@@ -46,7 +46,7 @@ from lvsguard.core.config import (
 from lvsguard.core.health import Timing
 from lvsguard.core.model import IPAddress, Protocol, RealserverKey, Tunnel, VipAddress
 
-FAST_INTERVAL: Final = 0.2
+FAST_INTERVAL: Final = 0.05
 T = TypeVar("T")
 
 

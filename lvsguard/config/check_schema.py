@@ -56,7 +56,7 @@ class CheckTable(Table):
     fast_interval: Annotated[float | None, seconds(0.01, 3600)] = Field(
         None,
         description="Time between two probes while the verdict is in doubt: some results say"
-        " otherwise, or there is none yet. Default: 200ms, or interval if that is shorter.",
+        " otherwise, or there is none yet. Default: 50ms, or interval if that is shorter.",
     )
     down_interval: Annotated[float | None, seconds(0.01, 3600)] = Field(
         None,

@@ -47,7 +47,7 @@ class Timing:
 
     interval: float = 1.0
     """While the verdict is settled up."""
-    fast_interval: float = 0.2
+    fast_interval: float = 0.05
     """While in transition: some results contradict the verdict, or there is none yet."""
     down_interval: float = 1.0
     """While settled down."""

@@ -26,7 +26,7 @@ pytestmark = [
 SERVICE = f"{VIP}:80"
 TWO = {"10.0.0.42": 20, "10.0.0.43": 20}
 OUT_S, BACK_S = 2.0, 2.5
-"""Two probes that fail, or succeed, 0.2 s apart after at most 1 s; and a slow guest's slack."""
+"""Two probes that fail or succeed, soon one after the other; and a slow guest's slack."""
 
 
 def under(seed: Seed, rules: str) -> None:

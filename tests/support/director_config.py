@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 
     from tests.support.topology import Host
 
-HTTP_CHECK = (
-    '{ kind = "http", path = "/health", interval = "1s", timeout = "1s",'
-    ' fast_interval = "200ms", rise = 2, fall = 2 }'
-)
+HTTP_CHECK = '{ kind = "http", path = "/health", interval = "1s", timeout = "1s" }'
+"""All else as it comes: rise and fall of 2, 50 ms between two probes while in doubt."""
 NO_CHECK = '{ kind = "none" }'
 LISTEN = ("127.0.0.1", 9852)
 """Where metrics and readiness are served, in the director's namespace."""

@@ -55,7 +55,7 @@ def one(text: str, director: str = "director1") -> ServiceConfig:
 def test_the_example_is_the_seed_network() -> None:
     spec = CheckSpec(
         CheckKind.HTTP,
-        Timing(1.0, 0.2, 1.0, 1.0, 2, 2),
+        Timing(1.0, 0.05, 1.0, 1.0, 2, 2),
         own=ip_address("10.0.0.41"),
         http=HttpSpec(path="/health", expect_status=frozenset({200})),
         canary=CanarySpec(),
@@ -378,9 +378,9 @@ def test_a_check_via_the_vip_knows_the_vip_and_the_forwarding_of_its_realserver(
 @pytest.mark.parametrize(
     ("written", "fast", "down"),
     [
-        ("", 0.2, 1.0),
-        ('interval = "2s"', 0.2, 2.0),
-        ('interval = "100ms", timeout = "100ms"', 0.1, 0.1),
+        ("", 0.05, 1.0),
+        ('interval = "2s"', 0.05, 2.0),
+        ('interval = "40ms", timeout = "40ms"', 0.04, 0.04),
         ('interval = "2s", fast_interval = "1s", down_interval = "500ms"', 1.0, 0.5),
     ],
 )

@@ -86,5 +86,5 @@ def test_the_worst_cause_decides_and_not_the_latest_result(sight: Sight) -> None
 
 
 def test_recovery_grows_with_what_a_check_needs() -> None:
-    assert recovery(Timing()) == pytest.approx(1 + 1 + 2 * 0.2 + 1)
-    assert recovery(Timing(timeout=5, down_interval=30, rise=3)) == pytest.approx(36.6)
+    assert recovery(Timing()) == pytest.approx(1 + 1 + 2 * 0.05 + 1)
+    assert recovery(Timing(timeout=5, down_interval=30, rise=3)) == pytest.approx(36.15)
