@@ -21,6 +21,8 @@ class Play(Protocol):
     event: str
     bound: str
     """What is promised of it."""
+    rescues: bool
+    """Whether clients that wait for rs1 are answered once it is undone."""
 
     def happen(self) -> None:
         """At once: it is timed from here."""
@@ -36,6 +38,7 @@ class Killed:
     web: Web
     event = "process killed"
     bound = "p99 0.1 s, 20 failed"
+    rescues = False
 
     def happen(self) -> None:
         self.web.kill()
@@ -51,6 +54,7 @@ class Dead:
     network: Network
     event = "host dies (its cable is cut)"
     bound = "p99 1 s"
+    rescues = True
 
     def happen(self) -> None:
         self.network.unplug(self.network.rs1)
@@ -66,6 +70,7 @@ class Hung:
     web: Web
     event = "process hangs (SIGSTOP)"
     bound = "interval + timeout, then fast retries"
+    rescues = True
 
     def happen(self) -> None:
         self.web.process.freeze()
@@ -81,6 +86,7 @@ class Unwell:
     web: Web
     event = "answers 503"
     bound = "interval + 0.1 s"
+    rescues = False
 
     def happen(self) -> None:
         self.web.set_health(False)
@@ -97,6 +103,7 @@ class Closed:
     server: Process | None = None
     event = "listener closed, connections kept"
     bound = "p99 1 s"
+    rescues = False
 
     def begin(self) -> None:
         """Put a server that can do so in nginx's place."""
