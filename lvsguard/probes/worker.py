@@ -38,6 +38,9 @@ LAST_LOOK_S: Final = 0.1
 """Seconds to read what it said while this process itself stood still (suspended, starved)."""
 BACKOFF_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Pauses before a start, by how many starts before it went wrong in a row."""
+PATIENCE: Final = 4.0
+"""Times the usual silence for a process to say its first word: a busy host may take seconds to
+start one, and would take no less for the next."""
 STEADY_S: Final = 10.0
 """A prober that has lived this long (seconds) did not go wrong at its start."""
 SLICE: Final = 100
@@ -198,11 +201,11 @@ class Worker:
         greeting = asyncio.create_task(self._greet(channel))
         try:
             while not channel.lost.done():
-                heard = self._heard
-                left = heard + self._silence - time.monotonic()
+                heard, silence = self._heard, self._silence * (1.0 if self.alive else PATIENCE)
+                left = heard + silence - time.monotonic()
                 await asyncio.wait([channel.lost], timeout=left if left > 0 else LAST_LOOK_S)
                 if left <= 0 and heard == self._heard and not channel.lost.done():
-                    return f"killed, it said nothing for {self._silence:g} s"
+                    return f"killed, it said nothing for {silence:g} s"
         finally:
             greeting.cancel()
         error = channel.lost.result()

@@ -287,10 +287,25 @@ async def test_a_prober_that_talks_nonsense_is_replaced(says: bytes, how: str) -
 
 async def test_a_prober_that_hangs_while_it_is_given_its_checks_is_replaced() -> None:
     code = "import time; time.sleep(60)"
-    async with running(command=[sys.executable, "-c", code], silence=1.0) as watched:
+    async with running(command=[sys.executable, "-c", code], silence=0.25) as watched:
         watched.probers.configure([http(9, n) for n in range(1, 20_000)])
         await watched.until(lambda: len(watched.deaths) == 2)
         assert watched.deaths[0][1] == "killed, it said nothing for 1 s"
+
+
+async def test_a_prober_may_take_longer_to_start_than_to_say_its_next_word() -> None:
+    code = (
+        "import os, sys, time; time.sleep(4);"
+        f" os.execv({sys.executable!r}, [*{pool.COMMAND!r}, sys.argv[1]])"
+    )
+    async with (
+        realserver(answers(OK)) as port,
+        running(command=[sys.executable, "-c", code], silence=2.5) as watched,
+    ):
+        check = http(port)
+        watched.probers.configure([check])
+        await watched.until(lambda: watched.verdicts(check) == [Verdict.UP])
+        assert watched.deaths == []
 
 
 async def test_a_hint_is_confirmed_in_tens_of_milliseconds() -> None:
