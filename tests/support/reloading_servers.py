@@ -67,7 +67,6 @@ CADDY = """\
 {{
   admin 127.0.0.1:2019
   auto_https off
-  persist_config off
   storage file_system {folder}
   servers {{
     timeouts {{
