@@ -115,10 +115,14 @@ class Two:
 
     def alone(self, host: Host, within_s: float, what: str) -> None:
         """One director becomes the only holder of everything; the client follows."""
-        self._wait(lambda: self.holders() == {m.name: [host.name] for m in self.modes}, within_s,
-                   what)  # fmt: skip
+        self.held_by(host, within_s, what)
         for mode in self.modes:
             lab.wait_for_neighbour(self.network.client, host, 1, mode.address)
+
+    def held_by(self, host: Host, within_s: float, what: str) -> None:
+        """One director becomes the only holder of everything."""
+        wanted = {mode.name: [host.name] for mode in self.modes}
+        self._wait(lambda: self.holders() == wanted, within_s, what)
 
     def taken(self, host: Host, within_s: float, what: str) -> None:
         """One director becomes a holder of everything, the other one being dead."""
@@ -177,9 +181,10 @@ def test_the_two_take_turns(two: Two) -> None:
     lvsguard.configure(two.setup(*MODES, priority=150))
     lab.start(lvsguard)
     wait_until(lambda: two.roles() == {"master"}, ASK + 1 + SLACK, "master of all", every_s=0.05)
+    two.held_by(ours, 1, "we start")  # asked before, both would answer
     for mode in MODES:
         lab.ask_for(network.client, mode.address)
-    two.alone(ours, 1, "we start")
+    two.alone(ours, 1, "the client asks")
 
     run_keepalived(200)
     two.alone(theirs, down(200) + SLACK, "they preempt")
