@@ -19,7 +19,8 @@ class Command:
     """One command, run again and again, never twice at once.
 
     It leads a session of its own, and what is in its process group is killed with it when its time
-    is over or the caller is cancelled. It inherits the daemon's environment and capabilities.
+    is over or the caller is cancelled. It inherits the daemon's environment and capabilities, not
+    its precedence.
     """
 
     def __init__(self, argv: Sequence[str], timeout: float) -> None:
@@ -41,6 +42,7 @@ class Command:
             return Finding(False, f"command {name} cannot be run ({error.strerror})")
         except ValueError as error:
             return Finding(False, f"command {name} cannot be run ({error})")
+        _as_others(self._process)
         try:
             async with asyncio.timeout(self._timeout):
                 status = await self._process.wait()
@@ -52,6 +54,13 @@ class Command:
             return Finding(True)
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         return Finding(False, f"command {name} ended {how}")
+
+
+def _as_others(process: Process) -> None:
+    """Take the daemon's precedence over other processes from a command."""
+    if os.getpriority(os.PRIO_PROCESS, 0) < 0:
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, 0)
 
 
 async def _end(process: Process) -> None:

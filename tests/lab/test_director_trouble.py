@@ -70,6 +70,12 @@ def test_a_killed_prober_is_replaced_and_its_verdicts_stand(seed: Seed) -> None:
     tell("prober", replaced_s=replaced_s)
 
 
+def test_it_and_its_probers_come_before_ordinary_processes(seed: Seed) -> None:
+    pids = seed.director.pids()
+    assert len(pids) > 1
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids} == {-10}
+
+
 def test_address_events_that_overflowed_are_made_good_at_once(seed: Seed) -> None:
     """The resync is 60 s away: only the overflow itself (ENOBUFS) can bring the VIP back."""
     director = seed.director

@@ -56,6 +56,18 @@ async def test_no_shell_reads_its_words(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="precedence is taken by root only")
+async def test_it_does_not_inherit_precedence(tmp_path: Path) -> None:
+    script = f"sleep 0.2; nice >{tmp_path}/nice"
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, -3)
+    try:
+        assert (await Command(["/bin/sh", "-c", script], 5).look()).well is True
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+    assert (tmp_path / "nice").read_text() == "0\n"
+
+
 async def test_one_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep 60 & echo $$ $! > {pids}; wait"
