@@ -18,6 +18,8 @@ INTERVAL_V3: Final = 4095
 """Hundredths of a second in an advert's 12 bits (RFC 9568 section 5.2.7)."""
 ADDRESSES_MAX: Final = 255
 """Addresses of a family that an advert counts in 8 bits (RFC 9568 section 5.2.5)."""
+INTRODUCTION: Final = 2
+"""Of them, what says on a second path who speaks (``vrrp/speaker``)."""
 
 
 def interface_of(sheet: Review, vip: VipTable) -> str | None:
@@ -39,7 +41,7 @@ def check_vrrp(sheet: Review, index: int, vip: VipTable, vrrp: VrrpTable) -> Non
     here: KeyPath = ("vip", index, "vrrp")
     _check_interval(sheet, here, vrrp)
     _check_version(sheet, here, vip, vrrp)
-    _check_count(sheet, here, vip)
+    _check_count(sheet, here, vip, vrrp)
     _check_preemption(sheet, here, vrrp)
     check_peers(sheet, here, vip, vrrp)
     check_source(sheet, here, vip, vrrp)
@@ -94,13 +96,15 @@ def _check_version(sheet: Review, here: KeyPath, vip: VipTable, vrrp: VrrpTable)
         )
 
 
-def _check_count(sheet: Review, here: KeyPath, vip: VipTable) -> None:
+def _check_count(sheet: Review, here: KeyPath, vip: VipTable, vrrp: VrrpTable) -> None:
+    most = ADDRESSES_MAX - (INTRODUCTION if vrrp.heartbeat else 0)
+    over = " with heartbeat" if vrrp.heartbeat else ""
     for family in families(vip):
         count = sum(prefixed.address.version == family for prefixed in vip.addresses)
-        if count > ADDRESSES_MAX:
+        if count > most:
             sheet.say(
                 ("vip", here[1], "addresses"),
-                f"{count} IPv{family} addresses; an advert has at most {ADDRESSES_MAX} of a"
+                f"{count} IPv{family} addresses; an advert{over} has at most {most} of a"
                 " family: give the others a [[vip]] with a vrid of its own and the same"
                 " sync_group",
                 here,

@@ -244,7 +244,7 @@ class VrrpTable(Table):
     heartbeat: PerDirector[list[Annotated[str, INTERFACE]]] = Field(
         [],
         description="More interfaces that adverts go over, so that one cut cable is no split"
-        " brain.",
+        " brain; by multicast, also where there are peers.",
         examples=[["eth1"]],
     )
     virtual_mac: Annotated[bool, FLAG] = Field(

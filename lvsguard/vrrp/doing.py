@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
+from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.action import (
     Action,
     AddAddresses,
@@ -85,7 +86,7 @@ class Doing:
         now = time.monotonic()
         match action:
             case Send(advert):
-                self._send(mine, advert, now)
+                self._send(mine, party.group.members[mine.name].local, advert, now)
             case AddAddresses():
                 return self._add(party, mine, caller)
             case RemoveAddresses():
@@ -108,9 +109,9 @@ class Doing:
         """Send a slice of what is due."""
         self._telling.trouble("", self.announcing.send(self._paths.frames, now), now)
 
-    def _send(self, mine: Instance, advert: Advert, now: float) -> None:
+    def _send(self, mine: Instance, speaker: IPAddress, advert: Advert, now: float) -> None:
         links = [self._paths.links[path] for path in mine.paths]
-        self._telling.trouble(mine.vip, mine.say(advert, links, time.time()), now)
+        self._telling.trouble(mine.vip, mine.say(advert, speaker, links, time.time()), now)
         self._book.spoke(mine.place, advert, now)
         due = self.late.pop(mine.name, None)
         if due is not None:

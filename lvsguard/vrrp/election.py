@@ -64,7 +64,8 @@ class Election:
         self._rating = Rating(settings, ready=ready)
         self._preemption = Preemption(settings)
         self._link = link
-        self._local = settings.local
+        self.local = settings.local
+        """The address by which it is known to others: what it speaks from where its VIPs stand."""
         self._keep = False
         self._ear = Listening(settings.version, settings.interval)
         self._contest: Contest | None = None
@@ -99,7 +100,7 @@ class Election:
     def master(self) -> IPAddress | None:
         """Who is master as far as known; its own address if it is."""
         if self.role is Role.MASTER:
-            return self._local
+            return self.local
         return None if self._ear.silent else self._ear.master
 
     @property
@@ -223,10 +224,6 @@ class Election:
         if not self._grouped:
             self.take(now)
 
-    def set_local(self, address: IPAddress) -> None:
-        """Change the address that the director speaks from."""
-        self._local = address
-
     def link(self, up: bool, now: float) -> None:
         """Say whether interface and own address are there."""
         self._link = up
@@ -258,15 +255,10 @@ class Election:
 
     # From the network.
 
-    def receive(
-        self, advert: Advert, source: IPAddress, now: float, local: IPAddress | None = None
-    ) -> None:
-        """Hear an advert that the codec believed.
-
-        ``local`` is the director's address on the path that it came by, if not the usual one.
-        """
-        local = local or self._local
-        if source == local or advert.vrid != self.settings.vrid or advert.interval <= 0:
+    def receive(self, advert: Advert, source: IPAddress, now: float) -> None:
+        """Hear an advert that the codec believed. ``source``: who says it, whichever path it came
+        by; the own address if it is an own advert that came back."""
+        if source == self.local or advert.vrid != self.settings.vrid or advert.interval <= 0:
             return
         if self._state is State.MASTER and self._voice.was_late(now):
             self._step_back(now)
@@ -274,7 +266,7 @@ class Election:
             self._wake(now)
             self._hear_as_backup(advert, source, now)
         elif self._state is State.MASTER:
-            self._hear_as_master(advert, source, local, now)
+            self._hear_as_master(advert, source, now)
         elif self._state in _LEAVING and advert.priority != RESIGN:
             self._actions.append(Handover(Stage.HEARD, Trigger.SUCCESSOR_HEARD, source))
             self._move(Trigger.SUCCESSOR_HEARD, now)
@@ -300,12 +292,10 @@ class Election:
         if self._state is State.BACKUP and self._may_preempt(now):
             self._ear.preempt_soon(self.priority, now)
 
-    def _hear_as_master(
-        self, advert: Advert, source: IPAddress, local: IPAddress, now: float
-    ) -> None:
+    def _hear_as_master(self, advert: Advert, source: IPAddress, now: float) -> None:
         if advert.priority > self.priority:
             self._move(Trigger.HIGHER_PRIORITY, now)
-        elif advert.priority == self.priority and source.packed > local.packed:
+        elif advert.priority == self.priority and source.packed > self.local.packed:
             self._move(Trigger.GREATER_ADDRESS, now)
         else:
             if advert.priority != RESIGN:

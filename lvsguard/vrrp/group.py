@@ -98,16 +98,9 @@ class SyncGroup:
             one.link(every, now)
         self._align(now)
 
-    def receive(
-        self,
-        name: str,
-        advert: Advert,
-        source: IPAddress,
-        now: float,
-        local: IPAddress | None = None,
-    ) -> None:
+    def receive(self, name: str, advert: Advert, source: IPAddress, now: float) -> None:
         """Hear an advert for one member."""
-        self.members[name].receive(advert, source, now, local)
+        self.members[name].receive(advert, source, now)
         self._align(now)
 
     def expire(self, now: float) -> None:

@@ -22,6 +22,7 @@ from lvsguard.vrrp.macvlan import VirtualMac, default_name
 from lvsguard.vrrp.message import Put, vip_address
 from lvsguard.vrrp.reception import Received, Rejected
 from lvsguard.vrrp.settings import Settings
+from lvsguard.vrrp.speaker import introduce
 
 Family = Literal[4, 6]
 
@@ -49,6 +50,7 @@ class Instance:
         )
         """Where they stand: on the virtual MAC's interface, if there is one."""
         self.paths = (self.interface, *put.heartbeat)
+        """The first is the main path; by its address there a director is known on all of them."""
         peers = (ip_address(peer) for peer in put.peers)
         self._wire = Wire(
             version=put.version,
@@ -59,11 +61,14 @@ class Instance:
             unicast_ttl=put.unicast_ttl,
             strict=put.strict,
         )
+        # Peers are addresses of the main path; a second one is a network of the directors alone.
+        self._wire_beside = replace(self._wire, peers=frozenset(), unicast_ttl=None)
         group = GROUP_V4 if family == 4 else GROUP_V6
         named = (ip_address(one) for one in (put.source, put.source6) if one)
         self.source = next((one for one in named if one.version == family), None)
-        """The address to speak from that the config names."""
-        self._destinations = tuple(sorted(self._wire.peers, key=int)) or (group,)
+        """The address to speak from that the config names, of the main path."""
+        self._beside = (group,)
+        self._destinations = tuple(sorted(self._wire.peers, key=int)) or self._beside
         plain = tuple(one.address for one in listed)
         self._expected = Advert(put.vrid, put.priority, put.interval, plain, put.version)
         self._replay = auth.ReplayWindow()
@@ -105,15 +110,20 @@ class Instance:
 
     @property
     def destination(self) -> IPAddress:
-        """Where its adverts go, the first if there are more."""
+        """Where its adverts go on the main path, the first if there are more."""
         return self._destinations[0]
 
-    def say(self, advert: Advert, links: Iterable[Link], wall: float) -> list[str]:
-        """Send an advert over every path; why it could not be, path by path."""
+    def say(
+        self, advert: Advert, speaker: IPAddress, links: Iterable[Link], wall: float
+    ) -> list[str]:
+        """Send an advert over every path; why it could not be, path by path. ``speaker``: the own
+        address on the main path."""
         troubles: list[str] = []
         sequence = self._next_sequence(wall)
         for link in links:
-            for destination in self._destinations:
+            main = link.interface == self.interface
+            said = advert if main else introduce(advert, speaker)
+            for destination in self._destinations if main else self._beside:
                 source = link.source_for(destination)
                 if source is None:
                     why = link.problem(self.family) or f"it has no address to {destination}"
@@ -121,7 +131,7 @@ class Instance:
                     continue
                 try:
                     link.send(
-                        self._packet(advert, source, destination, sequence), source, destination
+                        self._packet(said, source, destination, sequence), source, destination
                     )
                     self.sent += 1
                 except KernelError as error:
@@ -150,7 +160,8 @@ class Instance:
 
     def hear(self, datagram: Datagram, wall: float) -> Received | Rejected:
         """Believe an advert or count why not."""
-        found = packet.decode(datagram, self._wire, self._expected, self._replay, wall)
+        wire = self._wire if datagram.interface == self.interface else self._wire_beside
+        found = packet.decode(datagram, wire, self._expected, self._replay, wall)
         if isinstance(found, Rejected):
             self.rejected[str(found.reason)] += 1
             return found

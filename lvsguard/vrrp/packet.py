@@ -33,6 +33,7 @@ from lvsguard.vrrp.layout import (
     ticks,
 )
 from lvsguard.vrrp.reception import Datagram, Heard, Note, Reason, Received, Rejected
+from lvsguard.vrrp.speaker import introduced
 
 _INTERVALS: Final = {
     Version.V2: "version 2 has whole seconds, 1 to 255",
@@ -159,13 +160,13 @@ def decode(
     form = _sum(parts, datagram, wire, notes)
     if isinstance(form, Rejected):
         return form
-    advert = _advert(parts, datagram)
+    advert, speaker = introduced(_advert(parts, datagram))
     rejected = _names(advert, datagram, wire, expected, notes)
     if rejected is not None:
         return rejected
     if parts.padded:
         notes.add(Note.PADDED)
-    return Received(advert, form, frozenset(notes), sequence)
+    return Received(advert, form, frozenset(notes), sequence, speaker)
 
 
 def _for_us(parts: Parts, datagram: Heard, wire: Wire, expected: Advert) -> Rejected | None:

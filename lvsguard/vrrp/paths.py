@@ -173,7 +173,7 @@ def _plans(instances: Iterable[Instance]) -> tuple[dict[str, _Plan], set[str]]:
             plan = plans.setdefault(path, _Plan())
             plan.vrids.setdefault(one.family, set()).add(one.settings.vrid)
             plan.vips.update(a.address for a in one.addresses)
-            if one.source is not None:
+            if one.source is not None and path == one.interface:
                 plan.sources.add(one.source)
         standing.update(a.interface for a in one.addresses)
         if one.virtual is not None:

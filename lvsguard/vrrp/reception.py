@@ -159,3 +159,5 @@ class Received:
     notes: frozenset[Note] = frozenset()
     sequence: int | None = None
     """Of the authentication trailer, verified; fold it into the ``ReplayWindow``."""
+    speaker: IPAddress | None = None
+    """Who says it, on a path where its source does not tell (``speaker``); None: its source."""

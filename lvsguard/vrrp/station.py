@@ -222,7 +222,8 @@ class Station:
             self._links(now)
         for party in self.roster.parties.values() if back else ():
             for name, election in party.group.members.items():
-                # A link came back: the switch has forgotten where the addresses are.
+                # The link was gone so shortly that no election saw it, but the switch did: it has
+                # forgotten where the addresses are.
                 if self.roster.instances[name].interface in back and election.state in HOLDING:
                     self.doing.announcing.begin(self.roster.instances[name], Cause.LINK, now)
 
@@ -237,13 +238,12 @@ class Station:
             if isinstance(heard, Rejected):
                 self._telling.rejected(mine, str(datagram.source), heard, now)
                 continue
-            link = self.paths.links[datagram.interface]
             party = self.roster.party_of(mine)
             election = party.group.members[mine.name]
-            local = link.source_for(mine.destination)
-            party.group.receive(mine.name, heard.advert, datagram.source, now, local)
-            if election.master == datagram.source:
-                link.trust(datagram)
+            speaker = heard.speaker or datagram.source
+            party.group.receive(mine.name, heard.advert, speaker, now)
+            if election.master == speaker:
+                self.paths.links[datagram.interface].trust(datagram)
                 if election.state is State.BACKUP:
                     self.tables.master_heard(mine, datagram.source, datagram.interface, now)
             self._after(party)
@@ -256,7 +256,7 @@ class Station:
                 link = self.paths.links[mine.interface]
                 source = link.source_for(mine.destination)
                 if source is not None:
-                    election.set_local(source)
+                    election.local = source
                 well = not link.problem(mine.family) and name not in party.broken
                 party.group.link(name, well, now)
             self._after(party)

@@ -211,6 +211,24 @@ def test_one_file_serves_all_directors_and_nobody_is_its_own_peer(
     )
 
 
+@pytest.mark.parametrize("heartbeat", ["", 'heartbeat = ["eth1"]'])
+def test_an_advert_on_a_second_path_has_room_for_two_addresses_less(heartbeat: str) -> None:
+    most = 253 if heartbeat else 255
+    for count in (most, most + 1):
+        more = [f'"10.1.{n // 200}.{n % 200 + 1}/16"' for n in range(count - 1)]
+        addresses = ", ".join(['"10.0.0.8/24"', *more])
+        head = SEED.replace('"10.0.0.8/24"', addresses).replace(
+            "[vip.vrrp]", "routed = true\n[vip.vrrp]"
+        )
+        if count == most:
+            assert vrrp(heartbeat, head=head).vrid == 51
+            continue
+        with pytest.raises(
+            ConfigError, match=f"{count} IPv4 addresses; an advert.* at most {most}"
+        ):
+            vrrp(heartbeat, head=head)
+
+
 def test_a_host_that_is_no_director_reads_the_file_as_the_first_one() -> None:
     text = f"{SEED}{SHARED}{SERVICE}"
     with pytest.raises(ConfigError, match='no value for this director, "web1"'):

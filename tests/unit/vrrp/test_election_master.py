@@ -57,11 +57,16 @@ def test_addresses_are_compared_as_unsigned_numbers_in_network_order() -> None:
     assert causes(one.hear(100, type(LOWER)("200.0.0.1"))) == [Trigger.GREATER_ADDRESS]
 
 
-def test_on_another_path_the_addresses_of_that_path_are_compared() -> None:
+def test_its_own_advert_that_comes_back_is_nobody_elses() -> None:
     one = master(settings(100))
-    local = type(LOWER)("192.168.0.9")
-    one.election.receive(advert(100), type(LOWER)("192.168.0.8"), one.now, local)
-    assert causes(one.does()) == []
+    one.run(0.5)
+    assert one.hear(100, one.election.local) == []
+
+
+def test_the_address_that_it_speaks_from_now_is_compared() -> None:
+    one = master(settings(100))
+    one.election.local = GREATER + 1
+    assert causes(one.hear(100, GREATER)) == []
 
 
 def test_it_follows_who_ended_it() -> None:

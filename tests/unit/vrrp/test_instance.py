@@ -15,10 +15,12 @@ from lvsguard.vrrp.auth import next_sequence
 from lvsguard.vrrp.instance import NOWHERE, Instance, families, member, standing_on
 from lvsguard.vrrp.link import Datagram, Link
 from lvsguard.vrrp.reception import Reason, Received, Rejected
+from lvsguard.vrrp.speaker import introduce
 from tests.unit.vrrp.group_message import INTERFACE, SECOND, VIP, VIP6, VRRP, put
 
 PEER = ip_address("10.0.0.41")
 OTHER = ip_address("10.0.0.42")
+BESIDE, PEER_BESIDE = "lvsg-beside", ip_address("192.168.7.1")
 KEYS = HmacAuth({1: b"x" * 32}, 1)
 WALL = 1_700_000_000.0
 
@@ -77,8 +79,8 @@ def test_with_peers_of_its_family_it_speaks_to_them_and_not_to_the_group() -> No
 
 
 def test_a_heartbeat_is_another_path_of_the_same_instance() -> None:
-    mine = Instance(put(VIP, vrrp=replace(VRRP, heartbeat=("lvsg-beside",))), 4)
-    assert mine.paths == (INTERFACE, "lvsg-beside")
+    mine = Instance(put(VIP, vrrp=replace(VRRP, heartbeat=(BESIDE,))), 4)
+    assert mine.paths == (INTERFACE, BESIDE)
     assert mine.interface == INTERFACE
 
 
@@ -94,6 +96,32 @@ def test_a_virtual_mac_has_the_addresses_on_an_interface_of_its_own() -> None:
 
 
 # What it hears.
+
+
+@pytest.fixture
+def beside() -> Instance:
+    """An instance with a second path, and peers on its main one."""
+    more = replace(VRRP, heartbeat=(BESIDE,), peers=(PEER,), unicast_ttl=254)
+    return Instance(put(VIP, vrrp=more), 4)
+
+
+def test_over_a_second_path_it_hears_who_speaks_and_not_where_from(beside: Instance) -> None:
+    advert = Advert(51, 150, 1.0, (VIP.address,))
+    octets = packet.encode(introduce(advert, PEER), Wire(), PEER_BESIDE, GROUP_V4)
+    heard = beside.hear(Datagram(BESIDE, PEER_BESIDE, GROUP_V4, TTL, octets), WALL)
+    assert isinstance(heard, Received)
+    assert (heard.advert, heard.speaker, heard.notes) == (advert, PEER, frozenset())
+
+
+def test_peers_are_those_of_the_main_path_and_the_second_one_is_multicast(beside: Instance) -> None:
+    on_main = said(beside)
+    assert isinstance(beside.hear(on_main, WALL), Received)
+    stray = beside.hear(replace(on_main, interface=BESIDE), WALL)
+    assert isinstance(stray, Rejected)
+    assert stray.reason is Reason.CAST
+    routed = beside.hear(replace(on_main, interface=BESIDE, ttl=254), WALL)
+    assert isinstance(routed, Rejected)
+    assert routed.reason is Reason.TTL
 
 
 @pytest.mark.parametrize("version", [Version.V2, Version.V3])
@@ -152,16 +180,16 @@ def test_under_a_new_config_it_goes_on_counting_and_guarding_against_replays() -
 
 
 def test_where_no_advert_can_go_out_it_says_why_for_each_path_and_counts_none() -> None:
-    mine = Instance(put(VIP, vrrp=replace(VRRP, heartbeat=("lvsg-beside",))), 4)
+    mine = Instance(put(VIP, vrrp=replace(VRRP, heartbeat=(BESIDE,))), 4)
     links = [Link(name, {4: {51}}) for name in mine.paths]
     try:
-        troubles = mine.say(Advert(51, 100, 1.0, (VIP.address,)), links, WALL)
+        troubles = mine.say(Advert(51, 100, 1.0, (VIP.address,)), PEER, links, WALL)
     finally:
         for link in links:
             link.close()
     assert [one.split(":")[0] for one in troubles] == [
         f"no advert goes out of {INTERFACE}",
-        "no advert goes out of lvsg-beside",
+        f"no advert goes out of {BESIDE}",
     ]
     assert all("there is no interface" in one for one in troubles)
     assert mine.sent == 0
