@@ -42,7 +42,7 @@ from lvsguard.kernel.rtnetlink import (
 
 # include/uapi/linux/if.h, if_link.h, if_addr.h
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x1_0000
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU = 1, 3, 4
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_CARRIER_CHANGES = 1, 3, 4, 35
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_SECONDARY, _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED = 0x01, 0x04, 0x08
 _IFA_F_DEPRECATED, _IFA_F_TENTATIVE = 0x20, 0x40
@@ -74,7 +74,9 @@ class HeldAddress:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceState:
-    """An interface. ``up``: administratively up with carrier. ``mac``: empty when it has none."""
+    """An interface. ``up``: administratively up with carrier. ``mac``: empty when it has none.
+    ``turns``: times that the carrier came or went, by which a loss shows that was over before
+    anybody looked."""
 
     index: int
     name: str
@@ -82,6 +84,7 @@ class InterfaceState:
     mtu: int
     mac: bytes
     addresses: tuple[HeldAddress, ...] = ()
+    turns: int = 0
 
 
 class InterfaceWatch:
@@ -202,9 +205,10 @@ class InterfaceWatch:
             index,
             text(raw, found[_IFLA_IFNAME]),
             flags & both == both,
-            number(raw, found[_IFLA_MTU], _NUMBER) if _IFLA_MTU in found else 0,
+            _optional(raw, found.get(_IFLA_MTU)),
             raw[mac[0] : mac[1]],
             before.addresses if before else (),
+            _optional(raw, found.get(_IFLA_CARRIER_CHANGES)),
         )
 
     def _take_address(self, raw: bytes, message: Message) -> None:
@@ -228,6 +232,10 @@ class InterfaceWatch:
         self._states[index] = replace(
             state, addresses=_with(state.addresses, held, gone=message.type == RTM_DELADDR)
         )
+
+
+def _optional(raw: bytes, where: tuple[int, int] | None) -> int:
+    return number(raw, where, _NUMBER) if where is not None else 0
 
 
 def _held(address: IPAddress, prefix: int, flags: int) -> HeldAddress:

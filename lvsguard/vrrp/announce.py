@@ -28,7 +28,8 @@ class Cause(StrEnum):
     MASTER = "master"
     """This director became master."""
     LINK = "link"
-    """The interface or its carrier came back: a switch has forgotten everything."""
+    """The interface or its carrier was gone for a moment, too short for a change of role: a switch
+    has forgotten everything."""
     CONTESTED = "contested"
     """Another master was heard and gave way: neighbours may have learnt its MAC address."""
     REFRESH = "refresh"

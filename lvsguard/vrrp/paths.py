@@ -32,7 +32,8 @@ class Paths:
         """By the interface that VIPs stand on."""
         self.claims: dict[str, ClaimWatch] = {}
         self._macs: dict[str, set[bytes]] = {}
-        self._up: dict[str, bool] = {}
+        self._carriers: dict[str, tuple[int, int]] = {}
+        """Of the interfaces that are up: which one it is, and the turns of its carrier."""
         self._plans: dict[str, _Plan] = {}
         self._discarded: Counter[str] = Counter()
         """By links that are closed."""
@@ -80,16 +81,17 @@ class Paths:
 
     def look(self, now: float) -> tuple[bool, frozenset[str], list[str]]:
         """Take in what became of the interfaces. Returns whether one can be used or no longer, or
-        from another address; the interfaces whose link came back; and what went wrong."""
+        from another address; the interfaces whose link went and came back since the last look; and
+        what went wrong."""
         try:
             changed = self._watch.read()
         except KernelError as error:
             return False, frozenset(), [str(error)]
         if not changed:
             return False, frozenset(), []
-        before = self._up
+        before = self._carriers
         usable, troubles = self.update(now)
-        back = {name for name, up in self._up.items() if up and before.get(name) is False}
+        back = {n for n, one in self._carriers.items() if before.get(n, one) != one}
         return usable, frozenset(back), troubles
 
     def update(self, now: float) -> tuple[bool, list[str]]:
@@ -97,9 +99,11 @@ class Paths:
         used, and what went wrong."""
         usable = False
         troubles: list[str] = []
-        self._up = {name: self.up(name) for name in self.links}
+        self._carriers = {}
         for name, link in self.links.items():
             state = self._watch.state(name)
+            if state is not None and state.up:
+                self._carriers[name] = state.index, state.turns
             usable = link.update(state, state, now) or usable
         for name, frame in self.frames.items():
             try:
@@ -112,11 +116,6 @@ class Paths:
             except KernelError as error:
                 troubles.append(str(error))
         return usable, troubles
-
-    def up(self, interface: str) -> bool:
-        """Whether an interface is there, up, and has carrier."""
-        state = self._watch.state(interface)
-        return state is not None and state.up
 
     def read(self, now: float, *, urgent: bool = False) -> list[Datagram]:
         """What came over all links."""
