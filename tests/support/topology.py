@@ -181,6 +181,21 @@ class Network:
         """Put the host's cable back."""
         _ip(SWITCH, f"link set {host.name} up")
 
+    def part(self, *hosts: Host) -> None:
+        """Let these reach everybody but each other; their cables are well."""
+        _ip(SWITCH, *(f"link set {host.name} type bridge_slave isolated on" for host in hosts))
+
+    def rejoin(self, *hosts: Host) -> None:
+        """Let these reach each other again."""
+        _ip(SWITCH, *(f"link set {host.name} type bridge_slave isolated off" for host in hosts))
+
+    def add_cable(self, *ends: Host) -> None:
+        """Put a cable from one host straight to another: eth1, 192.168.7.1 and 192.168.7.2."""
+        one, other = ends
+        _ip(one.name, f"link add eth1 type veth peer name eth1 netns {other.name}")
+        for number, host in enumerate(ends, 1):
+            _ip(host.name, f"address add 192.168.7.{number}/24 dev eth1", "link set eth1 up")
+
     def save_tables(self) -> None:
         """Write what every host's kernel holds to the artifacts."""
         for host in self.hosts:

@@ -2,6 +2,10 @@
 
     left 10.0.0.41, fd00::41, fe80::41          right 10.0.0.40, fd00::40, fe80::40
 
+A second cable is eth1, where the addresses are in the other order:
+
+    left 192.168.7.1, fe80::7:1                 right 192.168.7.2, fe80::7:2
+
 Needs root and veth, no ip_vs; nothing of the host's own network is touched.
 """
 
@@ -61,6 +65,16 @@ class Pair:
         """Put it back."""
         self.right.run("ip", "link", "set", "eth0", "up")
 
+    def cut(self, *links: str) -> None:
+        """Let nothing pass these, though both ends keep their carrier: a cut behind a switch."""
+        for host, link in itertools.product((self.left, self.right), links):
+            host.run("tc", "qdisc", "replace", "dev", link, "root", "blackhole")
+
+    def heal(self, *links: str) -> None:
+        """Let everything pass again."""
+        for host, link in itertools.product((self.left, self.right), links):
+            host.run("tc", "qdisc", "del", "dev", link, "root")
+
 
 @contextlib.contextmanager
 def pair(logs: Path) -> Iterator[Pair]:
@@ -91,6 +105,14 @@ def connect(left: Host, right: Host) -> None:
         host.run("ip", "link", "set", "lo", "up")
         host.run("ip", "link", "set", "eth0", "addrgenmode", "none", "up")
         address(host, f"{host.address}/24", f"{host.address6}/64", f"fe80::{host.octet}/64")
+
+
+def second_cable(left: Host, right: Host) -> None:
+    """Put another cable between them."""
+    left.run(*f"ip link add eth1 type veth peer name eth1 netns {right.name}".split())
+    for number, host in enumerate((left, right), 1):
+        host.run("ip", "link", "set", "eth1", "addrgenmode", "none", "up")
+        address(host, f"192.168.7.{number}/24", f"fe80::7:{number}/64", link="eth1")
 
 
 def address(host: Host, *addresses: str, link: str = "eth0") -> None:
