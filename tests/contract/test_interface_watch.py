@@ -57,6 +57,22 @@ def test_it_knows_everything_from_the_start(hosts: Pair, watch: InterfaceWatch) 
     assert watch.state("eth9") is None
 
 
+def test_a_carrier_that_went_and_came_has_turned_twice(hosts: Pair, watch: InterfaceWatch) -> None:
+    wait(watch, lambda: (state := watch.state("eth0")) is not None and state.up)
+    before = watch.state("eth0")
+    assert before is not None
+    hosts.unplug()
+    hosts.plug()
+    wait(
+        watch,
+        lambda: (
+            (state := watch.state("eth0")) is not None
+            and state.up
+            and state.turns == before.turns + 2
+        ),
+    )
+
+
 def test_addresses_come_and_go(hosts: Pair, watch: InterfaceWatch) -> None:
     address(hosts.left, "10.0.0.8/24", "192.0.2.1/32")
     assert wait(watch, lambda: len(held(watch)) == 5) >= {"eth0"}

@@ -25,6 +25,7 @@ from lvsguard.vrrp.advert import (
 from lvsguard.vrrp.auth import ReplayWindow, next_sequence
 from lvsguard.vrrp.packet import decode, encode, open_ipv4, problem
 from lvsguard.vrrp.reception import Datagram, Note, Reason, Received, Rejected
+from lvsguard.vrrp.speaker import introduce
 from tests.support.vrrp_messages import ADVERT, ADVERT2, ADVERT6, KEY, kept
 
 V4: SearchStrategy[IPAddress] = st.integers(0, 2**32 - 1).map(IPv4Address)
@@ -74,6 +75,19 @@ def said(draw: DrawFn) -> tuple[Advert, Wire, Datagram, int]:
     sequence = draw(st.integers(0, 2**64 - 1))
     payload = encode(advert, wire, source, destination, sequence)
     return advert, wire, Datagram(payload, source, destination, 255), sequence
+
+
+@given(said(), st.data())
+def test_who_is_introduced_on_a_second_path_is_heard_to_speak(
+    case: tuple[Advert, Wire, Datagram, int], data: st.DataObject
+) -> None:
+    advert, wire, datagram, sequence = case
+    source, destination = datagram.source, datagram.destination
+    speaker = data.draw(V4 if source.version == 4 else V6)
+    payload = encode(introduce(advert, speaker), wire, source, destination, sequence)
+    heard = decode(replace(datagram, payload=payload), wire, advert, clock=float(sequence >> 32))
+    assert isinstance(heard, Received)
+    assert (heard.advert, heard.speaker) == (advert, speaker)
 
 
 @given(said())
