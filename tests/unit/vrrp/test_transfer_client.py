@@ -59,8 +59,12 @@ class Desk:
 
 
 def processes() -> list[int]:
-    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    while True:
+        tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
+        try:
+            return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread has just ended; its children are another one's now
 
 
 @contextmanager
