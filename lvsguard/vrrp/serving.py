@@ -1,7 +1,9 @@
 """A master that is asked for its connection table: who waits for it, and when it is sent.
 
-Whoever asks is told at once that the table comes, and again when it was sent. However many ask, it
-is sent at most once in ``SERVE_S`` seconds; whoever asks while it is being sent waits for the next.
+Whoever asks is told at once that the table comes, and again when it was sent; who asks again
+meanwhile hears again that it comes, and waits on. To whom a transfer failed it is promised no more:
+it is tried again, and whoever asks may give up. However many ask, the table is sent at most once in
+``SERVE_S`` seconds; whoever asks while it is being sent waits for the next.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ class Serving:
         self._served: dict[Request, Asker] = {}
         """Part of the transfer that is under way."""
         self._done: dict[Request, int] = {}
+        self._failed_once: dict[Request, None] = {}
+        """To these nothing is promised; the latest last."""
         self._next = float("-inf")
 
     def timer(self) -> float | None:
@@ -65,7 +69,8 @@ class Serving:
             if request not in self._waiting and len(self._waiting) >= WAITING_MAX:
                 return  # it asks again
             self._waiting[request] = asker
-        self._reply(asker, Answer(request, entries))
+        if entries is not None or request not in self._failed_once:
+            self._reply(asker, Answer(request, entries))
         self.expire(now)
 
     def expire(self, now: float) -> None:
@@ -102,11 +107,13 @@ class Serving:
             if isinstance(outcome, Failed):
                 if not number:
                     self._failed(asker.member, outcome)
+                self._failed_once[request] = None
                 continue  # it asks again
             self._done[request] = outcome.entries
             self._reply(asker, Answer(request, outcome.entries))
             if not number:
                 self._sent(asker, outcome)
-        while len(self._done) > WAITING_MAX:
-            del self._done[next(iter(self._done))]
+        for known in (self._done, self._failed_once):
+            while len(known) > WAITING_MAX:
+                del known[next(iter(known))]
         self.expire(now)

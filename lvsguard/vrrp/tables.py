@@ -24,7 +24,7 @@ from lvsguard.vrrp.errands import Errands
 from lvsguard.vrrp.giving import Giving
 from lvsguard.vrrp.holding import Holding
 from lvsguard.vrrp.instance import Instance
-from lvsguard.vrrp.joining import JOIN_MAX_S, Asking, Joining, Member, Voice
+from lvsguard.vrrp.joining import Asking, Joining, Member, Voice
 from lvsguard.vrrp.message import SyncTarget
 from lvsguard.vrrp.refusals import Refusals
 from lvsguard.vrrp.sending import Sending
@@ -59,9 +59,7 @@ class Tables:
         self._transfer = TransferClient(self._errands, command)
         self._sending = Sending(self._transfer.ask)
         self._holding = Holding(self._errands, lambda text: self._tell("all", text))
-        self._joining = Joining(
-            ask=self._ask, joined=lambda vip: self._want_hold(vip, 0.0), chance=os.urandom
-        )
+        self._joining = Joining(ask=self._ask, wait=self._want_hold, chance=os.urandom)
         self._serving = Serving(
             self._sending,
             begin=self._begin,
@@ -199,7 +197,7 @@ class Tables:
             self._giving.lost(mine.name, mine.vip, now)
         joins = after is Role.BACKUP and before in (Role.INIT, Role.FAULT)
         if joins and cause is not Trigger.RESUMED:
-            self._join(mine.vip)
+            self._joining.begins(mine.vip)
         self._look(now)
 
     def handover(self, mine: Instance, stage: Stage, now: float) -> None:
@@ -211,13 +209,9 @@ class Tables:
         else:
             self._giving.ends(mine.name)
 
-    def _join(self, vip: str) -> None:
-        self._joining.begins(vip)
-        if self._target is not None:
-            self._want_hold(vip, JOIN_MAX_S)
-
     def _want_hold(self, vip: str, seconds: float) -> None:
-        self._holds[vip] = seconds
+        if self._target is not None or not seconds:
+            self._holds[vip] = seconds
 
     # -- holding back ----------------------------------------------------------------------
 
@@ -320,7 +314,7 @@ class Tables:
             return
 
     def _answered(self, answer: Answer, now: float) -> None:
-        asking = self._joining.answered(answer)
+        asking = self._joining.answered(answer, now)
         if asking is not None and answer.entries is not None:
             seconds = now - asking.begun
             master = str(asking.voice.address)

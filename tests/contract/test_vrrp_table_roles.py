@@ -22,7 +22,7 @@ from lvsguard.core.vrrp import HmacAuth, VrrpConfig
 from lvsguard.core.vrrp_event import TableFailed, TableReceived, TableSent, VrrpTold
 from lvsguard.vrrp.action import Stage
 from lvsguard.vrrp.instance import Family, Instance
-from lvsguard.vrrp.joining import JOIN_MAX_S
+from lvsguard.vrrp.joining import WORD_S
 from lvsguard.vrrp.message import SyncTarget
 from lvsguard.vrrp.refusals import HOLD_MAX_S
 from lvsguard.vrrp.tables import Tables
@@ -134,13 +134,13 @@ def run(seconds: float, *desks: Desk) -> None:
 
 
 @contextmanager
-def desk(host: Host, log: Path) -> Iterator[Desk]:
+def desk(host: Host, log: Path, how: str = "well") -> Iterator[Desk]:
     events: list[Event] = []
     holds: list[tuple[str, float]] = []
     tables = Tables(
         emit=events.append,
         hold=lambda vip, s: holds.append((vip, s)),
-        command=(*DOUBLE, "well", str(log)),
+        command=(*DOUBLE, how, str(log)),
     )
     one = Desk(host, tables, log, events, holds)
     try:
@@ -189,7 +189,7 @@ def test_a_director_that_joins_waits_for_the_masters_table(
     right.configure(mine)
     right.start(mine)
     run(0.02, right)
-    assert right.holds == [("web", JOIN_MAX_S)]
+    assert right.holds == [("web", WORD_S)]
     right.hear(mine, voice)
     until(lambda: ("web", 0.0) in right.holds, left, right)
     until(lambda: bool(left.told(TableSent)), left)
@@ -225,8 +225,30 @@ def test_a_master_that_is_no_lvsguard_is_given_up_after_three_seconds(right: Des
         right.ahead += 1.01
         right.turn()
     right.turn()
-    assert right.holds == [("web", JOIN_MAX_S), ("web", 0.0)]
+    assert right.holds == [("web", WORD_S), ("web", 0.0)]
     assert "no lvsguard" in str(right.told(TableFailed)[-1])
+
+
+def test_a_master_that_reads_for_long_is_waited_for_while_it_says_so(
+    hosts: Pair, right: Desk, tmp_path: Path
+) -> None:
+    with desk(hosts.left, tmp_path / "slow.log", "mute") as left:
+        left.configure(WEB)
+        left.lead(WEB)
+        right.configure(WEB)
+        right.start(WEB)
+        right.hear(WEB)
+        for seconds in range(1, 25):
+            right.ahead = left.ahead = 1.01 * seconds
+            run(0.05, left, right)
+        assert right.events == []
+    assert right.holds == [("web", WORD_S)] * len(right.holds)
+    assert len(right.holds) > 20, "each promise is as long"
+    for seconds in range(25, 37):  # the master says no more
+        right.ahead = 1.01 * seconds
+        run(0.02, right)
+    assert right.holds[-1] == ("web", 0.0)
+    assert "in time" in str(right.told(TableFailed)[-1])
 
 
 def test_without_sync_nobody_asks_waits_or_holds_back(right: Desk) -> None:

@@ -231,10 +231,27 @@ def test_a_transfer_that_failed_is_not_called_done_and_may_be_asked_for_again() 
     assert master.told == [BROKEN]
     master.run(1)
     master.hear()
+    assert master.replies == [("10.0.0.40", None)], "it is promised once"
+    master.hear(42)
+    assert master.replies[1:] == [("10.0.0.42", None)], "to others it did not fail"
     master.run(1)
     master.answer()
     master.answer()
-    assert master.replies[-1] == ("10.0.0.40", 50)
+    assert master.replies[2:] == [("10.0.0.40", 50), ("10.0.0.42", 50)]
+
+
+def test_requests_whose_transfer_failed_are_remembered_a_few_at_a_time() -> None:
+    master = Master()
+    for number in range(2 * WAITING_MAX):
+        master.hear(nonce=number)
+        master.answer(BROKEN)
+        master.run(SERVE_S)
+    master.hear(nonce=0)
+    assert master.replies == [("10.0.0.40", None)] * (2 * WAITING_MAX + 1)
+    master.answer(BROKEN)
+    master.run(SERVE_S)
+    master.hear(nonce=2 * WAITING_MAX - 1)
+    assert len(master.replies) == 2 * WAITING_MAX + 1
 
 
 def test_who_is_no_longer_master_sends_nothing() -> None:
