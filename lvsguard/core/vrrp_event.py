@@ -186,7 +186,7 @@ class TableReceived(Event):
     vip: str
     entries: int
     seconds: float
-    """From the request to the answer."""
+    """From the first question to the answer."""
     peer: str
 
     def __str__(self) -> str:

@@ -110,6 +110,11 @@ class Joining:
         """A VIP group knows no connections of before."""
         self._done.discard(vip)
         self._since.pop(vip, None)
+        # What was asked before may be answered with what was sent before.
+        for voice, one in list(self._asking.items()):
+            one.vips.discard(vip)
+            if not one.vips:
+                del self._asking[voice]
         self._wait(vip, WORD_S)
 
     def is_master(self, vip: str) -> None:

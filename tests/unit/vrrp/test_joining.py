@@ -269,6 +269,21 @@ def test_a_link_that_was_gone_makes_it_ask_again() -> None:
     assert desk.asked[0][1].request.nonce != desk.asked[1][1].request.nonce
 
 
+def test_what_was_asked_before_a_link_was_gone_answers_nothing_after() -> None:
+    desk = Desk()
+    desk.joining.begins("web")
+    desk.hear()
+    before = desk.asked[0][1].request
+    desk.promise(30)
+    desk.joining.begins("web")
+    assert desk.joining.answered(Answer(before, 50), desk.now) is None
+    desk.hear()
+    assert desk.promise(JOIN_MAX_S - 1) == []
+    assert desk.held(), "the wait begins anew as well"
+    desk.answer()
+    assert desk.joined == ["web"]
+
+
 def test_what_the_config_no_longer_has_is_forgotten() -> None:
     desk = Desk()
     desk.hear(WEB4)
