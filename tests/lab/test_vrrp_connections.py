@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsguard.vrrp.joining import WORD_S
 from tests.lab.test_vrrp_failover import SERVICE, pair, wait_for_role
 from tests.support.director import tell
 from tests.support.pace import slowness
+from tests.support.sync_traffic import SYNCID, fill
+from tests.support.sync_traffic import connections as in_the_table
 from tests.support.topology_load import failures, start_load
 from tests.support.topology_pings import start_pings
 
 if TYPE_CHECKING:
+    from tests.support.director import Director
     from tests.support.pace import Stillness
     from tests.support.topology import Network
     from tests.support.topology_pings import Connection
@@ -24,6 +32,8 @@ COUNT = 50
 STALL_S = 0.5
 """One TCP retransmission (0.2 s), and what a guest with one CPU adds."""
 MASTER_DOWN_S = 3.609
+LARGE = 20_000
+"""Connections that nobody holds, besides."""
 
 
 def broken(connections: list[Connection]) -> list[str]:
@@ -82,6 +92,60 @@ def test_a_director_that_was_away_takes_over_connections_that_it_never_saw(
     received = one.metric("sync_transferred_connections_total", direction="received")
     assert COUNT <= received <= two.metric("sync_transferred_connections_total", direction="sent")
     assert {one.metric("sync_daemon_running", role=role) for role in ("master", "backup")} == {1}
+
+
+def transfer_process(director: Director) -> int:
+    """The process that reads and sends a director's connection table."""
+    there = Path("/run/netns", director.host.name).stat().st_ino
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            ours = (process / "ns/net").stat().st_ino == there
+            if ours and b"lvsguard.vrrp.transfer" in command:
+                return int(process.name)
+    raise AssertionError("there is no transfer process")
+
+
+def test_a_director_that_joins_waits_for_a_table_that_takes_long_to_read(
+    network: Network, still: Stillness
+) -> None:
+    """The process that reads it is held up, for as long as 100,000 connections would do it before
+    Linux 6.14."""
+    slow = slowness()
+    one, two = pair(network)
+    one.running.stop()
+    wait_for_role(two, "master")
+    one.host.run("ipvsadm", "-C")
+    fill(network, two.host, range(LARGE), SYNCID)
+    pings = start_pings(network.client, SERVICE, COUNT, every_s=2)
+    time.sleep(2.5)
+    begun, reader = time.monotonic(), transfer_process(two)
+    os.kill(reader, signal.SIGSTOP)
+    one.start()
+    wait_for_role(one, "backup", 30)
+    end = time.monotonic() + WORD_S + 2
+    while time.monotonic() < end:
+        assert [vip.role for vip in one.status().vips] == ["backup"]
+        time.sleep(0.2)
+    assert in_the_table(one.host) == 0
+    os.kill(reader, signal.SIGCONT)
+    took = wait_for_role(one, "master", 30)
+    known = in_the_table(one.host)
+    time.sleep(2.5)
+    held = pings.stop()
+    stall_s = max(c.worst_s for c in held)
+    tell(
+        "large table",
+        connections=known,
+        joined_s=took,
+        broken=broken(held),
+        stall_s=stall_s,
+        guest_still_s=still.longest_s(begun),
+    )
+    assert known >= LARGE + COUNT
+    assert broken(held) == []
+    assert stall_s <= STALL_S * slow + still.longest_s(begun)
+    assert one.events("table-failed") == []
 
 
 def test_a_crash_breaks_no_connection(network: Network, still: Stillness) -> None:
