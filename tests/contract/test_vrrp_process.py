@@ -33,6 +33,7 @@ from lvsguard.vrrp.message import (
     Resume,
     Standing,
 )
+from lvsguard.vrrp.transitions import Trigger
 from tests.support.processes import wait_until
 from tests.support.topology import Host
 from tests.support.vrrp_child import (
@@ -708,6 +709,79 @@ async def test_a_process_that_hangs_is_killed_though_it_never_said_a_word(
         assert other.died[0].startswith("killed, it said nothing for 10 s")
         await other.client.leave(keep=True)
     assert held(hosts.left) == {VIP}
+
+
+# -- a process that did not run ------------------------------------------------------------
+
+
+def test_a_master_that_was_stopped_steps_back_before_it_speaks_again(
+    hosts: Pair, left: Child, right: Child
+) -> None:
+    """It could speak at once, and would be heard: it has the higher priority. It must not, for
+    another has taken over meanwhile."""
+    left.serve(vip_group(vrrp=VrrpConfig(51, 200, FAST, preempt=False)))
+    left.until_role("master")
+    right.serve(vip_group(vrrp=VrrpConfig(51, 100, FAST)))
+    right.until_role("backup")
+    with listening(hosts.right) as heard:
+        left.signal(signal.SIGSTOP)
+        right.until_role("master")
+        right.listen(3 * FAST)
+        left.signal(signal.SIGCONT)
+        gone_on = time.time()
+        left.until(lambda: left.role() == "backup", "it steps back", 1)
+        left.until_role("backup")
+        left.listen(5 * FAST)
+        assert held(hosts.left) == set()
+        right.listen(0.1)
+    spoke = [at for at in heard[0].adverts("10.0.0.41") if at > gone_on]
+    assert spoke == []
+    assert max(gaps(heard[0].adverts("10.0.0.40", 100))) < 2 * FAST
+    (change,) = [one for one in left.told("role") if one.fields["before"] == "master"]
+    assert change.fields["cause"] == str(Trigger.WAS_LATE)
+    (stalled,) = left.told("stalled")
+    assert stalled.fields["seconds"] > 3 * FAST
+    assert right.role() == "master"
+    assert held(hosts.right) == {VIP}
+
+
+def test_a_master_that_was_stopped_for_a_moment_goes_on(
+    hosts: Pair, left: Child, right: Child
+) -> None:
+    left.serve(STRONG)
+    left.until_role("master")
+    right.serve(WEAK)
+    right.until_role("backup")
+    left.signal(signal.SIGSTOP)
+    right.listen(1.5 * FAST)
+    left.signal(signal.SIGCONT)
+    left.listen(5 * FAST)
+    right.listen(0.1)
+    assert (left.role(), right.role()) == ("master", "backup")
+    assert [one.fields["after"] for one in right.told("role")].count("master") == 0
+    assert held(hosts.left) == {VIP}
+
+
+def test_a_backup_that_was_stopped_hears_its_master_before_it_acts(
+    hosts: Pair, left: Child, right: Child
+) -> None:
+    """Ten intervals are long past its master-down timer; what came meanwhile waits in its
+    socket."""
+    left.serve(STRONG)
+    left.until_role("master")
+    right.serve(WEAK)
+    right.until_role("backup")
+    with listening(hosts.left) as heard:
+        for _ in range(3):
+            right.signal(signal.SIGSTOP)
+            left.listen(10 * FAST)
+            right.signal(signal.SIGCONT)
+            right.listen(5 * FAST)
+    assert (left.role(), right.role()) == ("master", "backup")
+    assert heard[0].adverts("10.0.0.40") == []
+    assert [one for one in right.told("role") if one.fields["after"] == "master"] == []
+    assert len(right.told("stalled")) == 3
+    assert held(hosts.right) == set()
 
 
 # -- the virtual MAC address ----------------------------------------------------------------
