@@ -1,7 +1,14 @@
 """The controller is stopped, killed or busy: the VRRP process speaks on, in time.
 
-Adverts are timed by tcpdump on the other director. In a guest with one CPU all timers are late by
-some milliseconds, so what is measured under load stands beside what is measured without.
+Adverts are timed by tcpdump on the other director: none comes 20 ms later than due. In a guest with
+one CPU, whose kernel cannot be preempted, all timers are late by some milliseconds, so an idle
+real-time process beside the test (`still`) tells what the guest itself adds, and what is measured
+under load stands beside what is measured without.
+
+The busy controller reloads 1,000 services, answers scrapes of more than 10,000 series without a
+pause, and has 100 checks that ask twenty times a second each. The 2,000 probes a second that this
+makes do not fit one CPU on which the probers, both realservers, the controller and whoever scrapes
+run: the test asserts what does, `PROBES` a second.
 """
 
 from __future__ import annotations
@@ -26,6 +33,7 @@ from tests.support.topology_web import start_web
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.director import Director
     from tests.support.pace import Stillness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
@@ -40,6 +48,10 @@ LATE_MS = 20.0
 LOAD = 50.0
 """Requests a second."""
 BUSY_S = 8.0
+SERVICES = 1000
+SERIES = 10_000
+PROBES = 100.0
+"""A second, at the least, while all the rest goes on."""
 
 
 def setup(priority: int, *services: Service, interval: float = INTERVAL) -> Setup:
@@ -103,17 +115,27 @@ def at(late: list[float], part: float) -> float:
     return late[min(int(part * len(late)), len(late) - 1)]
 
 
-def test_a_controller_that_is_held_up_for_five_seconds_holds_nothing_else_up(pair: Pair) -> None:
+def test_a_controller_that_is_held_up_for_five_seconds_holds_nothing_else_up(
+    pair: Pair, still: Stillness
+) -> None:
     since, load = wall(), start_load(pair.network.client, f"{VIP}:80", LOAD)
+    begun = time.monotonic()
     adverts = Adverts(pair.network, "held")
     os.kill(pair.one.running.pid, signal.SIGSTOP)
     time.sleep(5)
     os.kill(pair.one.running.pid, signal.SIGCONT)
     time.sleep(0.5)
     late, requests = adverts.late_ms(), load.stop()
-    tell("controller stopped", adverts=len(late), worst_ms=late[-1], requests=len(requests))
+    still_ms = still.longest_s(begun) * 1000
+    tell(
+        "controller stopped",
+        adverts=len(late),
+        worst_ms=late[-1],
+        guest_still_ms=still_ms,
+        requests=len(requests),
+    )
     assert len(late) >= 4
-    assert late[-1] < (DOWN2 - INTERVAL) * 1000 / 2
+    assert late[-1] <= still_ms + LATE_MS
     assert failures(requests) == []
     assert pair.roles_since(since) == []
     # What they said meanwhile is read before they are taken for dead.
@@ -122,9 +144,10 @@ def test_a_controller_that_is_held_up_for_five_seconds_holds_nothing_else_up(pai
 
 
 def test_a_controller_that_is_killed_is_followed_by_one_that_finds_all_as_it_was(
-    pair: Pair,
+    pair: Pair, still: Stillness
 ) -> None:
     since, load = wall(), start_load(pair.network.client, f"{VIP}:80", LOAD)
+    begun = time.monotonic()
     adverts, child = Adverts(pair.network, "killed"), lab.child(pair.one)
     os.kill(pair.one.running.pid, signal.SIGKILL)
     pair.one.running.wait()
@@ -133,8 +156,15 @@ def test_a_controller_that_is_killed_is_followed_by_one_that_finds_all_as_it_was
     lab.start(pair.one)
     pair.one.wait_for_weights(rs1=1, rs2=1)
     late, requests = adverts.late_ms(), load.stop()
-    tell("controller killed", adverts=len(late), worst_ms=late[-1], requests=len(requests))
-    assert late[-1] < (DOWN2 - INTERVAL) * 1000 / 2
+    still_ms = still.longest_s(begun) * 1000
+    tell(
+        "controller killed",
+        adverts=len(late),
+        worst_ms=late[-1],
+        guest_still_ms=still_ms,
+        requests=len(requests),
+    )
+    assert late[-1] <= still_ms + LATE_MS
     assert lab.child(pair.one) == child
     assert lab.role(pair.one) == "master"
     assert failures(requests) == []
@@ -166,8 +196,8 @@ def test_a_vrrp_process_that_is_killed_leaves_the_vip_served(pair: Pair) -> None
 
 
 def many_services() -> list[Service]:
-    """1,000 of them; fifty ask both realservers twenty times a second each, each in a way of its
-    own: what is asked alike is asked once."""
+    """Fifty of them ask both realservers twenty times a second each, each in a way of its own: what
+    is asked alike is asked once."""
     often = (
         '{{ kind = "http", port = 80, host = "s{}", interval = "50ms", timeout = "50ms",'
         " fall = 20, canary = false }}"
@@ -178,52 +208,91 @@ def many_services() -> list[Service]:
             address=f"{VIP}:{10000 + number}",
             check=often.format(number) if number < 50 else NO_CHECK,
         )
-        for number in range(999)
+        for number in range(SERVICES - 1)
     ]
 
 
+class Scraper:
+    """Asks a director for its metrics, again at once, in a thread."""
+
+    def __init__(self, director: Director) -> None:
+        self._director = director
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+        self.series: list[int] = []
+        """Of each scrape."""
+
+    def _work(self) -> None:
+        while not self._end.is_set():
+            self.series.append(sum(map(len, self._director.metrics().values())))
+
+    def __enter__(self) -> Scraper:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+
+def probes(director: Director) -> float:
+    """How many there were."""
+    return sum(director.metrics()["lvsguard_probe_results_total"].values())
+
+
 def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair, still: Stillness) -> None:
-    network = pair.network
-    pair.one.configure(setup(150, interval=OFTEN))
-    pair.one.client.reload()
+    network, one = pair.network, pair.one
+    one.configure(setup(150, interval=OFTEN))
+    one.client.reload()
     time.sleep(1)
-    idle = Adverts(network, "idle")
+    quiet, idle = time.monotonic(), Adverts(network, "idle")
     time.sleep(BUSY_S)
     idle_ms = idle.late_ms(OFTEN)
+    idle_still_ms = still.longest_s(quiet) * 1000
 
     since, busy = wall(), Adverts(network, "busy")
     begun = time.monotonic()
-    pair.one.configure(setup(150, *many_services(), interval=OFTEN))
-    end, scrapes = time.monotonic() + BUSY_S, [0]
-
-    def scrape() -> None:
-        while time.monotonic() < end:
-            pair.one.metrics()
-            scrapes[0] += 1
-
-    scraper = threading.Thread(target=scrape)
-    scraper.start()
-    pair.one.client.reload()
-    reloaded_s = time.monotonic() - (end - BUSY_S)
-    scraper.join()
-    probes = sum(pair.one.metrics()["lvsguard_probe_results_total"].values())
+    one.configure(setup(150, *many_services(), interval=OFTEN))
+    with Scraper(one) as scraper:
+        one.client.reload()
+        reloaded_s = time.monotonic() - begun
+        asked, counted = probes(one), time.monotonic()
+        time.sleep(BUSY_S)
+        per_second = (probes(one) - asked) / (time.monotonic() - counted)
+    lasted = time.monotonic() - begun
     busy_ms = busy.late_ms(OFTEN)
-    still_ms = still.longest_s(begun) * 1000
+    busy_still_ms = still.longest_s(begun) * 1000
+    large = [count for count in scraper.series if count >= SERIES]
+    services = len(one.status().services)
+    tell("adverts beside an idle controller", **shown(idle_ms), guest_still_ms=idle_still_ms)
+    tell("adverts beside a busy controller", **shown(busy_ms), guest_still_ms=busy_still_ms)
     tell(
-        "adverts beside a busy controller",
-        reload_of_1000_s=reloaded_s,
-        scrapes=scrapes[0],
-        probes=int(probes),
-        idle_p50_ms=at(idle_ms, 0.5),
-        idle_max_ms=idle_ms[-1],
-        busy_p50_ms=at(busy_ms, 0.5),
-        busy_max_ms=busy_ms[-1],
-        guest_still_ms=still_ms,
+        "busy with",
+        seconds=lasted,
+        services=services,
+        reloaded_s=reloaded_s,
+        scrapes=len(large),
+        series=max(scraper.series),
+        probes_per_second=per_second,
     )
-    pair.one.configure(setup(150))
-    pair.one.client.reload()
-    assert len(busy_ms) >= 0.9 * BUSY_S / OFTEN
+    one.configure(setup(150))
+    one.client.reload()
+    assert services == SERVICES
+    assert len(large) >= 2
+    assert per_second >= PROBES
+    assert len(busy_ms) >= 0.9 * lasted / OFTEN
     # What holds up the whole guest (its kernel cannot be preempted) holds up an idle real-time
     # process beside it as well.
-    assert busy_ms[-1] <= still_ms + LATE_MS
+    assert idle_ms[-1] <= idle_still_ms + LATE_MS
+    assert busy_ms[-1] <= busy_still_ms + LATE_MS
     assert pair.roles_since(since) == []
+
+
+def shown(late_ms: list[float]) -> dict[str, float]:
+    """Of the adverts of one time."""
+    return {
+        "adverts": len(late_ms) + 1,
+        "p50_ms": at(late_ms, 0.5),
+        "p99_ms": at(late_ms, 0.99),
+        "max_ms": late_ms[-1],
+    }
