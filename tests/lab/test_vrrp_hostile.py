@@ -5,7 +5,12 @@ that do not: unicast from named peers, a password (version 2), and a key. An adv
 that is well-formed and not to be told from a director's wins the first: VRRP without
 authentication has no defence on its own network (RFC 9568 section 9). The other three keep their
 role. A sender that forges the address of a peer and knows the password is past those two as well:
-only the key helps.
+only the key helps, also against a resignation in the master's name.
+
+A guest with one CPU cannot send 100,000 packets a second and receive them: what it reaches is
+asserted (`FLOODED`), and `tests/bench/vrrp_flood.py` does the rest on a host. How late the master's
+adverts are is held against an idle real-time process beside the test, for the guest's kernel cannot
+be preempted while it sends a packet through.
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ from tests.support.vrrp_attack import Attacker, advert, attacker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.pace import Stillness
     from tests.support.topology import Host, Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
@@ -41,6 +47,10 @@ VIPS = {
 }
 VRIDS = {name: 51 + 10 * n for n, name in enumerate(VIPS)}
 FLOOD_S = 3.0
+FLOODED = 5000
+"""Packets a second, at the least."""
+LATE_S = 0.02
+"""How much later than due an advert may be."""
 SAMPLED = 4000
 """Enough packets for one of them to be the one in 256 that the kernel lets through to be named."""
 
@@ -165,24 +175,36 @@ def test_priority_255_wins_only_where_anybody_is_believed(pair: Pair, villain: A
     assert pair.two.events("role", since) == []  # the higher priority takes it back
 
 
-def test_a_forged_resignation_lasts_until_the_master_speaks(pair: Pair, villain: Attacker) -> None:
+def test_a_forged_resignation_counts_where_anybody_is_believed_until_the_master_speaks(
+    pair: Pair, villain: Attacker
+) -> None:
     """A priority 0 in the master's name: the backup may take over, and the master answers at once.
-    (Its kernel keeps from the master what comes from its own address.)"""
+    (Its kernel keeps from the master what comes from its own address.) Without the password, from
+    no peer's side of the cast, or without the key it is nothing."""
     since, master = wall(), pair.network.director1.address
-    gone = advert(VRIDS["open"], vip=VIPS["open"], priority=0, source=master)
+    gone = [
+        advert(VRIDS["open"], vip=VIPS["open"], priority=0, source=master),
+        advert(VRIDS["peer"], vip=VIPS["peer"], priority=0, source=master),
+        advert(VRIDS["word"], vip=VIPS["word"], priority=0, source=master, version=Version.V2),
+        advert(VRIDS["key"], vip=VIPS["key"], priority=0, source=master),
+    ]
     for _ in range(3):
-        villain.send(gone, source=master)
+        for one in gone:
+            villain.send(one, source=master)
         time.sleep(0.5)
     time.sleep(1)
-    taken = [e for e in pair.two.events("role", since) if e.data["after"] == "master"]
+    moved = pair.two.events("role", since)
+    taken = [e for e in moved if e.data["after"] == "master"]
     tell("forged resignation", takeovers=len(taken))
+    assert {str(e.data["vip"]) for e in moved} <= {"open"}
     assert pair.one.events("role", since) == []
     pair.settle()
-    assert lab.holders(pair.network, f"{VIPS['open']}/24") == ["director1"]
+    for vip in VIPS.values():
+        assert lab.holders(pair.network, f"{vip}/24") == ["director1"]
 
 
 @pytest.mark.parametrize("kind", ["noise", "vrid", "forged", "spoofed"])
-def test_a_flood_costs_little_and_changes_nothing(pair: Pair, kind: str) -> None:
+def test_a_flood_costs_little_and_changes_nothing(pair: Pair, kind: str, still: Stillness) -> None:
     network, since = pair.network, wall()
     pid = lab.child(pair.one)
     number = f"flood.{kind}"
@@ -190,24 +212,27 @@ def test_a_flood_costs_little_and_changes_nothing(pair: Pair, kind: str) -> None
     capture = network.director1.capture(number, ours)
     quiet = _cpu(pid)
     time.sleep(FLOOD_S)
-    before = _cpu(pid)
+    before, begun = _cpu(pid), time.monotonic()
     flood = network.rs1.start(
         number, sys.executable, "-m", "tests.support.flood", str(FLOOD_S), kind
     )
     flood.wait(FLOOD_S + 10)
     share = (_cpu(pid) - before) / FLOOD_S
     sent, took = flood.text().split()
+    per_second = int(sent) / float(took)
     heard = [one.at for one in lab.adverts(capture) if one.vrid == VRIDS["open"]]
     gaps = [after - first for first, after in pairwise(heard)]
     tell(
         f"flood of {kind}",
-        per_second=round(int(sent) / float(took)),
+        per_second=round(per_second),
         cpu=share,
         idle_cpu=(before - quiet) / FLOOD_S,
         longest_gap_s=max(gaps),
+        guest_still_s=still.longest_s(begun),
     )
+    assert per_second >= FLOODED
     assert share < 0.5
-    assert max(gaps) < 2
+    assert max(gaps) <= 1 + still.longest_s(begun) + LATE_S
     assert pair.one.events("role", since) == []
     time.sleep(1.2)
     counted = pair.one.metrics()
