@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsguard.controller.standing import UNPROGRAMMED, UNPROGRAMMED_S
 from tests.lab.test_vrrp_failover import SERVICE, holders, wait_for_role
 from tests.support.director import Director, make_director, tell, wall
 from tests.support.director_config import NO_CHECK, Service, Setup
@@ -25,6 +27,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
 SWITCH = "/run/lvsguard-test.@"
 """Path of a file; @ is the director's name. Hosts of the lab share their files."""
+LINK = "uplink0"
 VRRP = """vrid = 51
 priority = {{ director1 = 150, director2 = 100 }}
 interval = "1s"
@@ -34,8 +37,8 @@ QUORUM = '{{ service = "{0}", interval = "200ms", rise = 2, fall = 2 }}'
 SPARE = Service(name="spare", address=f"{VIP}:81", check=NO_CHECK)
 
 
-def pair(network: Network, track: str = "") -> tuple[Director, Director]:
-    """Both directors, serving, director1 master."""
+def pair(network: Network, track: str = "", only: str = "") -> tuple[Director, Director]:
+    """Both directors, serving, director1 master; the track is of both, or of the one named."""
     for realserver in network.realservers:
         realserver.hold_vip()
         start_web(realserver)
@@ -44,7 +47,9 @@ def pair(network: Network, track: str = "") -> tuple[Director, Director]:
             host,
             Setup(
                 services=(Service(), SPARE),
-                vrrp=VRRP.format(track=track.replace("@", host.name)),
+                vrrp=VRRP.format(
+                    track=track.replace("@", host.name) if only in ("", host.name) else ""
+                ),
             ),
         )
         for host in (network.director1, network.director2)
@@ -159,6 +164,57 @@ def test_a_file_lowers_the_priority_until_it_is_gone(network: Network, still: St
     assert outage_s(requests) < 0.3 + still.longest_s()
 
 
+def test_an_interface_that_goes_down_has_the_master_hand_over_and_lose_nothing(
+    network: Network,
+) -> None:
+    network.director1.run("ip", "link", "add", LINK, "type", "dummy")
+    network.director1.run("ip", "link", "set", LINK, "up")
+    one, two = pair(network, f'{{ interface = "{LINK}" }}', only="director1")
+    load = start_load(network.client, SERVICE, per_second=50)
+    time.sleep(1)
+    network.director1.run("ip", "link", "set", LINK, "down")
+    took = wait_for_role(two, "master")
+    wait_for_role(one, "backup")
+    assert vip(one).ready is False
+    assert [why for why in vip(one).why if LINK in why] == vip(one).why != []
+    assert holders(one, two) == ["director2"]
+    network.director1.run("ip", "link", "set", LINK, "up")
+    back = wait_for_role(one, "master")
+    wait_for_role(two, "backup")
+    time.sleep(1)
+    requests = load.stop()
+    tell("interface", gone_s=took, back_s=back, requests=len(requests),
+         failed=len(failures(requests)))  # fmt: skip
+    assert vip(one).why == []
+    assert failures(requests) == []
+
+
+def test_a_table_that_the_kernel_refuses_has_the_master_hand_over_and_lose_nothing(
+    network: Network,
+) -> None:
+    """A realserver whose address is the network's broadcast (ip_vs_new_dest wants a host's)."""
+    one, two = pair(network)
+    load = start_load(network.client, SERVICE, per_second=50)
+    time.sleep(1)
+    as_it_was = one.config.read_text()
+    refused = replace(SPARE, realservers={"10.0.0.255": 1})
+    one.configure(Setup(services=(Service(), refused), vrrp=VRRP.format(track="")))
+    one.client.reload()
+    took = wait_for_role(two, "master")
+    wait_for_role(one, "backup")
+    assert took >= UNPROGRAMMED_S - 0.5, "it may be over soon"
+    assert (vip(one).ready, vip(one).why) == (False, [UNPROGRAMMED])
+    one.config.write_text(as_it_was)
+    one.client.reload()
+    back = wait_for_role(one, "master")
+    wait_for_role(two, "backup")
+    time.sleep(1)
+    requests = load.stop()
+    tell("refused", gone_s=took, back_s=back, requests=len(requests),
+         failed=len(failures(requests)))  # fmt: skip
+    assert failures(requests) == []
+
+
 def test_failover_hands_over_and_resume_takes_back(network: Network) -> None:
     one, two = pair(network)
     load = start_load(network.client, SERVICE, per_second=50)
@@ -194,6 +250,7 @@ def test_failover_hands_over_and_resume_takes_back(network: Network) -> None:
     requests = load.stop()
     tell("failover", seconds=seconds, back_s=took, requests=len(requests),
          failed=len(failures(requests)))  # fmt: skip
+    assert failures(requests) == []
     assert holders(one, two) == ["director1"]
 
 
