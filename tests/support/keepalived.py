@@ -27,6 +27,8 @@ class Instance:
     interval: str = "1"
     version: int = 3
     vips: tuple[str, ...] = (f"{VIP}/24",)
+    source: str = ""
+    """Of unicast adverts; the host's address if it is empty."""
     peers: tuple[str, ...] = ()
     password: str = ""
     more: str = ""
@@ -43,7 +45,8 @@ class Instance:
             f"advert_int {self.interval}",
         ]
         if self.peers:
-            lines += [f"unicast_src_ip {host.address}", "unicast_peer {", *self.peers, "}"]
+            source = self.source or host.address
+            lines += [f"unicast_src_ip {source}", "unicast_peer {", *self.peers, "}"]
         if self.password:
             lines += ["authentication {", "auth_type PASS", f"auth_pass {self.password}", "}"]
         addresses = [f"{vip} dev eth0" for vip in self.vips]

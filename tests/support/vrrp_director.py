@@ -144,9 +144,10 @@ def addresses(host: Host) -> set[str]:
     return {f"{a['local']}/{a['prefixlen']}" for item in shown for a in item["addr_info"]}
 
 
-def sources(host: Host) -> tuple[str, str]:
-    """What a host's adverts come from: its IPv4 and its link-local address (of its MAC)."""
-    return str(host.address), f"fe80::ff:fe00:{host.octet:x}"
+def sources(host: Host) -> tuple[str, ...]:
+    """What a host's adverts come from: its IPv4 and its link-local address (of its MAC), and by
+    unicast its global one."""
+    return str(host.address), f"fe80::ff:fe00:{host.octet:x}", str(host.address6)
 
 
 def ask_for(host: Host, address: IPv4Address | IPv6Address = VIP) -> None:
