@@ -7,7 +7,9 @@ Anywhere: reading the text of such a table and writing its messages, that is, al
 Python. On a kernel with IPVS also a transfer from one director to another, twice: from a file with
 the text of the table, which is what a kernel costs that finds its place in it again (Linux 6.14),
 and as the transfer process does it, from /proc, where earlier kernels search from the start for
-each page. Of each it says what arrived.
+each page. Of each it says what arrived. At the end a director of higher priority joins: when it
+preempts, what it knows by then, and how late the master's adverts (one each 100 ms) were meanwhile,
+beside a time in which nothing happens and beside a real-time process that only sleeps.
 """
 
 from __future__ import annotations
@@ -18,22 +20,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from itertools import pairwise
+from math import inf
+from operator import sub
 from pathlib import Path
 
+from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.vrrp.conntable import ConnectionTable, Tally
 from lvsguard.vrrp.flow_facts import FlowFacts
+from lvsguard.vrrp.joining import JOIN_MAX_S
+from lvsguard.vrrp.message import LATENESS, Put, SyncTarget
 from lvsguard.vrrp.sync_codec import Packer, encode
 from lvsguard.vrrp.sync_sender import SyncSender
 from lvsguard.vrrp.transfer_message import RATE, Again, Begin, Prepare, Sent, Target
 from tests.support.ipvs_table import from_ipvsadm
-from tests.support.sync_traffic import SYNCID, backup, balance, connections, fill
-from tests.support.topology import Network, seed_network
+from tests.support.pace import Stillness, stillness
+from tests.support.sync_traffic import GROUP, PORT, SYNCID, backup, balance, connections, fill
+from tests.support.topology import VIP, Network, seed_network
 from tests.support.transfer_child import transfer_child
+from tests.support.vrrp_child import FAST, Child, children, listening, vip_group
 
 CONNECTIONS = 100_000
 SIZE_MAX = 1472
 RUNS = 5
+IDLE_S = 10.0
 OTHER_SYNCID = SYNCID - 1
 SERVICES = """\
 -A -t 10.0.0.8:80 -s rr
@@ -131,13 +142,60 @@ def report(name: str, seconds: float, entries: int, network: Network, count: int
     print(f"{name}: {entries} sent in {seconds:.2f} s, {connections(network.director2)} of {count}")
 
 
+def joining(network: Network, folder: Path, count: int) -> None:
+    """director2 joins while director1 is master: from its first word until it has taken over."""
+    sync = SyncTarget(interface="eth0", sync_id=SYNCID, group=GROUP, port=PORT)
+    directors = (network.director1, network.director2)
+    with stillness(folder) as still, children(folder, *directors) as (master, joins):
+        master.serve(_group(100), sync=sync)
+        master.until_role("master")
+        master.listen(1)
+        with watched("nothing happens", network, master, still):
+            master.listen(IDLE_S)
+        with watched("a director joins", network, master, still):
+            joins.serve(_group(200), sync=sync)
+            begun = time.monotonic()
+            joins.until_role("backup")
+            while joins.role() == "backup" and time.monotonic() < begun + JOIN_MAX_S + 10:
+                joins.listen(0.1)
+                master.listen(0.1)
+            took, known = time.monotonic() - begun, connections(network.director2)
+        for told in joins.told("table-received") + joins.told("table-failed"):
+            print(f"  {told.kind}: {told.fields}")
+        print(f"  {joins.role()} after {took:.2f} s, with {known} of {count} connections")
+
+
+def _group(priority: int) -> Put:
+    return vip_group("web", f"{VIP}/24", vrrp=VrrpConfig(51, priority, FAST))
+
+
+@contextmanager
+def watched(what: str, network: Network, master: Child, still: Stillness) -> Iterator[None]:
+    """Print how late director1's adverts were meanwhile: on the wire, and by its own count."""
+    before, begun = master.fresh_counts().lateness, time.monotonic()
+    with listening(network.director2, what.replace(" ", "-")) as heard:
+        yield
+    late = sorted(
+        (after - first - FAST) * 1000
+        for first, after in pairwise(heard[0].adverts(str(network.director1.address), 100))
+    )
+    after = master.fresh_counts().lateness
+    counted = [
+        f"{n} within {bound * 1000:g} ms"
+        for n, bound in zip(map(sub, after, before), (*LATENESS, inf), strict=True)
+        if n
+    ]
+    print(
+        f"{what}, {time.monotonic() - begun:.1f} s: {len(late) + 1} adverts, on the wire late by"
+        f" {late[len(late) // 2]:.1f} ms at the median, {late[-1]:.1f} ms at most;"
+        f" by its own count {', '.join(counted)};"
+        f" an idle real-time timer: {still.longest_s(begun) * 1000:.1f} ms at most"
+    )
+
+
 def between_directors(folder: Path, count: int) -> None:
     """A table on director1, sent to director2."""
-    with seed_network(folder) as network:
-        for director, syncid in ((network.director1, OTHER_SYNCID), (network.director2, SYNCID)):
-            balance(director, network.realservers)
-            backup(director, syncid)
-        fill(network, director=network.director1, numbers=range(count), syncid=OTHER_SYNCID)
+    with filled(folder, count) as network:
         begun = time.monotonic()
         with network.director1.entered():
             Path("/proc/thread-self/net/ip_vs_conn").read_bytes()
@@ -147,6 +205,20 @@ def between_directors(folder: Path, count: int) -> None:
         from_file(network, folder, count)
         from_proc(network, count)
         received(network)
+    with filled(folder, count) as network:
+        joining(network, folder, count)
+        received(network)
+
+
+@contextmanager
+def filled(folder: Path, count: int) -> Iterator[Network]:
+    """The seed network with so many connections on director1, of which director2 knows none."""
+    with seed_network(folder) as network:
+        for director, syncid in ((network.director1, OTHER_SYNCID), (network.director2, SYNCID)):
+            balance(director, network.realservers)
+            backup(director, syncid)
+        fill(network, director=network.director1, numbers=range(count), syncid=OTHER_SYNCID)
+        yield network
 
 
 def received(network: Network) -> None:
