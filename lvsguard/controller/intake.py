@@ -89,6 +89,11 @@ class Intake:
         if changes:
             self._wake()
 
+    @property
+    def flips(self) -> int:
+        """Changes of verdict that are not in the kernel yet."""
+        return len(self._flipped)
+
     def applied(self) -> None:
         """What came in is in the kernel now: say how long each verdict took."""
         now = time.monotonic()

@@ -42,7 +42,9 @@ from lvsguard.vrrp.ownership import AddressOwner
 FLOOR_S = 0.002
 """Wait after a wake, so that the verdicts of one moment make one plan."""
 CROWD_S = 0.1
-"""Longest such wait, while one quick pass follows another."""
+"""Longest such wait, while one quick pass follows another, or while verdicts come in a crowd."""
+CROWDED = 10
+"""So many verdicts within ``FLOOR_S`` are part of a crowd, whose rest is waited for."""
 CROWD, PUT_OFF_S = 50, 4.0
 """So many services decided anew in one quick pass put the next read off, by so many seconds: the
 first verdicts of a large table come before somebody else's changes."""
@@ -162,8 +164,14 @@ class Controller:
             self._read_next |= seconds <= step
             return
         # A crowd of verdicts makes pass follow pass: most of the time must stay free for others.
-        recent = time.monotonic() - self._quick_ended < CROWD_S
+        begun = time.monotonic()
+        recent = begun - self._quick_ended < CROWD_S
         await asyncio.sleep(min(4 * self._quick_seconds, CROWD_S) if recent else FLOOR_S)
+        came = CROWDED if self._intake.flips >= CROWDED else 0
+        while came >= CROWDED and time.monotonic() - begun < CROWD_S:
+            before = self._intake.flips
+            await asyncio.sleep(FLOOR_S)
+            came = self._intake.flips - before
 
     async def turn(self) -> float:
         """One pass; the seconds until the next reading one is due, however many quick ones come."""

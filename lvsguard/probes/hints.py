@@ -1,7 +1,9 @@
 """Turns hints into probes, at a bounded pace: a storm of hints must not become one of probes.
 
 A single hint makes its burst at once. Beyond ``BURSTS`` a second each check gets one probe instead,
-in turn, unless one of its usual times was first.
+in turn, unless one of its usual times was first: a thousand within a fifth of a second, for if they
+are dead they must be out, and then ``STEADY`` a second. What a storm finds out is told together
+(``rest``), so that it makes one plan, and nobody is taken out before it shows that all are.
 """
 
 from __future__ import annotations
@@ -14,10 +16,18 @@ from lvsguard.probes.engine import Engine
 
 BURSTS: Final = 50
 """Bursts at once; as many come back each second."""
-PACE_S: Final = 0.01
+PACE_S: Final = 0.005
 """Pause between two parts of a storm."""
-PART: Final = 4
-"""Probes of one part of a storm: 400 a second."""
+PART: Final = 25
+"""Probes of one part of a storm: 5,000 a second."""
+CROWD: Final = 1000
+"""Probes of a storm at that pace."""
+STEADY: Final = 400
+"""So many of them come back each second: what a storm that does not end may cost."""
+ANSWER_S: Final = 0.02
+"""Seconds that a storm's last probes have to be refused."""
+GATHER_S: Final = 0.5
+"""Seconds that news wait at most for the end of a storm."""
 
 
 class Hinted(Protocol):
@@ -44,18 +54,19 @@ class Hints:
         """Hints since the last look."""
         self._engine = engine
         self._burst = tuple(burst)
-        self._left = float(BURSTS)
-        self._since = engine.now
+        self._bursts = Bucket(BURSTS, BURSTS, engine.now)
+        self._probes = Bucket(CROWD, STEADY, engine.now)
         self._waiting: dict[Hinted, Hint] = {}
+        self._released = -ANSWER_S
+        """When the last probe of a storm was."""
+        self._short = False
+        """Whether more wait than may be probed at the pace of a storm."""
 
     def give(self, check: Hinted, hint: Hint) -> None:
         """Have a check probed for this hint."""
         now = self._engine.now
         self.given += 1
-        self._left = min(BURSTS, self._left + (now - self._since) * BURSTS)
-        self._since = now
-        if self._left >= 1 and check not in self._waiting:
-            self._left -= 1
+        if check not in self._waiting and self._bursts.take(now):
             check.hint(self._burst, hint)
             return
         # The kernel refuses connections a moment after a process has died: so does a later probe.
@@ -65,15 +76,32 @@ class Hints:
 
     def ring(self, _due: float) -> None:
         """Release a part of a storm (see ``engine.Sleeper``)."""
-        released = 0
+        now, released, ripe = self._engine.now, 0, self._burst[-1]
+        self._short = False
         while self._waiting and released < PART:
-            check = next(iter(self._waiting))
-            hint = self._waiting.pop(check)
-            if not check.ended and check.started < hint.at + self._burst[-1]:
+            check, hint = next(iter(self._waiting.items()))
+            if not check.ended and check.started < hint.at + ripe:
+                if now < hint.at + ripe:
+                    break
+                self._short = not self._probes.take(now)
+                if self._short:
+                    break
                 check.hint((0.0,), hint)
                 released += 1
+            del self._waiting[check]
+        if released:
+            self._released = now
         if self._waiting:
-            self._engine.wake(self._engine.now + PACE_S, self)
+            self._engine.wake(now + PACE_S, self)
+
+    def rest(self, now: float) -> float:
+        """Seconds until what a storm has found out is likely to be complete; 0 without one, and
+        for one that is too large to wait for."""
+        if self._short:
+            return 0.0
+        if self._waiting:
+            return self._burst[-1] + len(self._waiting) / PART * PACE_S
+        return max(self._released + ANSWER_S - now, 0.0)
 
     @property
     def waiting(self) -> int:
@@ -84,3 +112,22 @@ class Hints:
         """Forget all hints."""
         self._waiting.clear()
         self._engine.sleep(self)
+
+
+class Bucket:
+    """So many at once, and so many more each second."""
+
+    __slots__ = ("_a_second", "_left", "_most", "_since")
+
+    def __init__(self, most: int, a_second: int, now: float) -> None:
+        self._most, self._a_second = most, a_second
+        self._left, self._since = float(most), now
+
+    def take(self, now: float) -> bool:
+        """Take one, if one is left."""
+        self._left = min(self._most, self._left + (now - self._since) * self._a_second)
+        self._since = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

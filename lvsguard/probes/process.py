@@ -22,6 +22,7 @@ from lvsguard.core.model import IPAddress
 from lvsguard.probes import message
 from lvsguard.probes.channel import Channel
 from lvsguard.probes.engine import Engine, Loop
+from lvsguard.probes.hints import GATHER_S
 from lvsguard.probes.message import (
     Configure,
     Counted,
@@ -49,11 +50,13 @@ class Child:
 
     def __init__(self, engine: Engine) -> None:
         limit = raise_file_limit() - SPARE_FDS
+        self._engine = engine
         self._prober = Prober(engine, self._report, say=self._say, limit=limit, met=self._meet)
         self._channel: Channel | None = None
         self._greeted = False
         self._news: dict[int, Health] = {}
         """The latest of each check only, so that it stays small while nobody listens."""
+        self._news_since = 0.0
         self._words: dict[int, Standing] = {}
         self._met: dict[IPAddress, bytes] = {}
 
@@ -98,7 +101,8 @@ class Child:
         gc.freeze()
 
     def _report(self, number: int, health: Health) -> None:
-        if not self._news and not self._met:
+        if not self._news:
+            self._news_since = self._engine.now
             asyncio.get_running_loop().call_soon(self._send_news)
         self._news[number] = health
 
@@ -108,7 +112,7 @@ class Child:
         self._words[number] = standing
 
     def _meet(self, address: IPAddress, mac: bytes) -> None:
-        if not self._news and not self._met:
+        if not self._met:
             asyncio.get_running_loop().call_soon(self._send_news)
         self._met[address] = mac
 
@@ -119,12 +123,20 @@ class Child:
         hosts, self._met = [(str(a), mac) for a, mac in self._met.items()], {}
         for hosts_part in message.chunks(hosts):
             channel.send(Met(list(hosts_part)))
-        news, self._news = list(self._news.items()), {}
-        for part in message.chunks(news):
-            channel.send(Verdicts(list(part)))
         words, self._words = list(self._words.items()), {}
         for said in message.chunks(words):
             channel.send(Words(list(said)))
+        if self._news and (rest := self._rest()) > 0:
+            asyncio.get_running_loop().call_later(rest, self._send_news)
+            return
+        news, self._news = list(self._news.items()), {}
+        for part in message.chunks(news):
+            channel.send(Verdicts(list(part)))
+
+    def _rest(self) -> float:
+        """Seconds that news wait, so that what a storm of hints finds out makes one plan."""
+        now = self._engine.now
+        return min(self._prober.hints.rest(now), self._news_since + GATHER_S - now)
 
     async def _beat(self, channel: Channel) -> None:
         prober = self._prober

@@ -389,6 +389,26 @@ async def test_many_verdicts_and_steps_are_told_as_sums(tmp_path: Path) -> None:
     assert [e.up for e in rig.events if isinstance(e, HealthChangedMany)] == [50]
 
 
+async def test_a_crowd_of_bad_verdicts_makes_one_plan(tmp_path: Path) -> None:
+    keys = [RealserverKey(ip_address("10.1.0.0") + n, 80) for n in range(400)]
+    crowded = replace(service(*(realserver(k) for k in keys)), panic_below=0.5)
+    rig = Rig(config(crowded), tmp_path)
+    await rig.settled(*keys)
+    writes = rig.ipvs.writes
+    running = asyncio.create_task(rig.controller.run())
+    await asyncio.sleep(0.2)  # no quick pass was just now
+    for first in range(0, len(keys), 50):
+        for key in keys[first : first + 50]:
+            rig.verdict(key, Verdict.DOWN, REFUSED)
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.3)
+    running.cancel()
+    assert "panic" in {event.kind for event in rig.events}
+    # Whoever had planned with the first of them would have taken those out, and back in again.
+    assert rig.ipvs.writes == writes
+    assert set(rig.weights().values()) == {1}
+
+
 async def test_an_override_that_a_reload_leaves_without_a_subject_is_told(rig: Rig) -> None:
     await rig.settled()
     rig.controller.override(drain(RS1))

@@ -8,7 +8,7 @@ import pytest
 
 from lvsguard.core.health import Hint
 from lvsguard.probes.engine import Engine
-from lvsguard.probes.hints import BURSTS, PACE_S, PART, Hints
+from lvsguard.probes.hints import ANSWER_S, BURSTS, CROWD, PACE_S, PART, STEADY, Hints
 from lvsguard.probes.prober import BURST_S
 from tests.unit.probes.test_engine import Clock
 
@@ -27,11 +27,11 @@ class Noted:
 
 
 class Storm:
-    def __init__(self) -> None:
+    def __init__(self, checks: int = 1000) -> None:
         self.clock = Clock()
         self.engine = Engine(self.clock)
         self.hints = Hints(self.engine, BURST_S)
-        self.checks = [Noted(self.clock) for _ in range(1000)]
+        self.checks = [Noted(self.clock) for _ in range(checks)]
 
     def blow(self) -> None:
         for check in self.checks:
@@ -60,7 +60,7 @@ def test_a_hint_makes_its_burst_at_once(storm: Storm) -> None:
     assert storm.checks[0].hints == [(storm.clock.now, BURST_S)]
 
 
-def test_a_thousand_hints_at_once_make_no_more_probes_than_the_bound(storm: Storm) -> None:
+def test_a_thousand_hints_at_once_make_one_probe_each_soon_and_no_more(storm: Storm) -> None:
     began = storm.clock.now
     storm.blow()
     storm.blow()
@@ -68,10 +68,65 @@ def test_a_thousand_hints_at_once_make_no_more_probes_than_the_bound(storm: Stor
     probes = storm.probes()
     assert len(probes) == BURSTS * len(BURST_S) + len(storm.checks)
     assert all(check.hints for check in storm.checks)
-    spread = [at for at in probes if at > began + BURST_S[-1] + 0.001]
-    for start in range(int(spread[-1] - began) + 1):
-        window = [at for at in spread if began + start <= at < began + start + 1]
-        assert len(window) <= PART / PACE_S + PART
+    assert probes[-1] - began <= BURST_S[-1] + 1000 / PART * PACE_S + 0.05
+    alone = [at for at in probes if at > began + BURST_S[-1] + 0.001]
+    for at in alone:
+        assert sum(at <= other < at + PACE_S - 1e-6 for other in alone) <= PART
+
+
+def test_a_storm_that_does_not_end_makes_a_bounded_number_of_probes() -> None:
+    storm = Storm(5000)
+    try:
+        began = storm.clock.now
+        for _ in range(40):
+            storm.blow()
+            storm.pass_time(0.1)
+        passed = storm.clock.now - began
+        bursts = BURSTS * (1 + passed) * len(BURST_S)
+        assert len(storm.probes()) <= bursts + CROWD + STEADY * passed
+        assert len(storm.probes()) > CROWD + STEADY * (passed - 1)
+    finally:
+        storm.hints.close()
+        storm.engine.close()
+
+
+def test_the_kernel_gets_its_time_to_refuse_however_late_in_a_storm_a_hint_is(storm: Storm) -> None:
+    storm.blow()
+    storm.pass_time(0.045)
+    given = storm.clock.now
+    late = [Noted(storm.clock) for _ in range(10)]  # some of which get the bursts that came back
+    for check in late:
+        storm.hints.give(check, Hint("canary", "closed", given))
+    storm.pass_time(1.0)
+    ((at, delays),) = late[-1].hints
+    assert at >= given + BURST_S[-1]
+    assert delays == (0.0,)
+
+
+def test_news_rest_until_a_storm_is_over(storm: Storm) -> None:
+    storm.hints.give(storm.checks[0], Hint("canary", "closed", storm.clock.now))
+    assert storm.hints.rest(storm.clock.now) == 0, "one hint is no storm"
+    began = storm.clock.now
+    storm.blow()
+    promised = storm.hints.rest(began)
+    while storm.hints.rest(storm.clock.now):
+        storm.pass_time(0.001)
+    over = storm.clock.now - began
+    assert storm.probes()[-1] < storm.clock.now - ANSWER_S / 2
+    assert 0.25 <= over <= 0.35
+    assert promised == pytest.approx(over, abs=0.08)
+
+
+def test_news_do_not_rest_for_a_storm_too_large_to_wait_for() -> None:
+    storm = Storm(5000)
+    try:
+        storm.blow()
+        storm.pass_time(BURST_S[-1] + CROWD / PART * PACE_S + 0.1)
+        assert storm.hints.waiting
+        assert storm.hints.rest(storm.clock.now) == 0
+    finally:
+        storm.hints.close()
+        storm.engine.close()
 
 
 def test_who_was_probed_meanwhile_is_not_probed_for_the_hint(storm: Storm) -> None:
@@ -80,7 +135,7 @@ def test_who_was_probed_meanwhile_is_not_probed_for_the_hint(storm: Storm) -> No
     for check in storm.checks:
         check.started = storm.clock.now
     storm.pass_time(2.0)
-    assert len(storm.probes()) < BURSTS * len(BURST_S) + 2 * PART
+    assert len(storm.probes()) <= BURSTS * len(BURST_S) + 3 * PART
     assert storm.hints.waiting == 0
 
 
