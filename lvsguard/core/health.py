@@ -37,6 +37,10 @@ class FailureClass(StrEnum):
 DEFINITE = frozenset({FailureClass.REFUSED})
 """Failures that need no second probe."""
 
+AT_FIRST = frozenset({"L4CON", "L4TOUT"})
+"""Codes of ``VIP_PATH`` that need no second probe while nothing is known: no connection on the VIP,
+however often it was asked for, and the own address is a witness already."""
+
 CUT = frozenset({FailureClass.REFUSED, FailureClass.HOST_DEAD})
 """Failures after which nobody is left to serve the established connections."""
 
@@ -130,8 +134,8 @@ def step(
 
     The first success makes an unknown realserver up (a safe start must be quick too); otherwise
     ``rise`` successes or ``fall`` failures in a row change the verdict. A definite failure needs
-    no second, nor has one of a host that is silent on its link. A probe that failed on the
-    director's own side changes nothing.
+    no second, nor has one of a host that is silent on its link, nor has an unknown realserver that
+    is well but for the VIP. A probe that failed on the director's own side changes nothing.
     """
     if result.failure is FailureClass.LOCAL:
         return health
@@ -140,7 +144,7 @@ def step(
     verdict = health.verdict
     if result.ok and (verdict is Verdict.UNKNOWN or successes >= timing.rise):
         verdict = Verdict.UP
-    elif not result.ok and (failures >= timing.fall or _definite(result, hint)):
+    elif not result.ok and (failures >= timing.fall or _definite(health, result, hint)):
         verdict = Verdict.DOWN
     if verdict is health.verdict:
         since, hint = health.since, health.hint
@@ -154,7 +158,9 @@ def step(
     return Health(verdict, since, successes, failures, result, cause, hint, health.note, doubted)
 
 
-def _definite(result: Result, hint: Hint | None) -> bool:
+def _definite(health: Health, result: Result, hint: Hint | None) -> bool:
+    if health.verdict is Verdict.UNKNOWN and result.failure is FailureClass.VIP_PATH:
+        return result.code in AT_FIRST
     if result.failure is FailureClass.HOST_DEAD and hint is not None and hint.silent:
         return True
     return result.failure in DEFINITE

@@ -31,10 +31,12 @@ from lvsguard.probes.stream import News, Stream
 from lvsguard.probes.wire import Wire, WireKey, Wires
 
 AGAIN: Final = 0.1
-"""Share of the timeout after which the first segment is sent again; then twice that, and so on."""
+"""Share of the timeout after which a segment is sent again; then twice that, and so on."""
+ASK_AGAIN: Final = 0.05
+"""Share of the timeout between two segments that ask for the connection."""
 CONNECT: Final = 0.4
-"""Share of the timeout in which the connection must stand: three segments that ask for it, and
-time to compare with the own address."""
+"""Share of the timeout in which the connection must stand: eight segments that ask for it, so that
+their silence on a bad line is none of the line's, and time to compare with the own address."""
 LOOK_S: Final = 0.002
 """Seconds after which a MAC address that was asked for is looked up; then twice that, and so on."""
 _HOLD: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -85,7 +87,7 @@ class VipConnection:
         self._replies = replies
         self._connect_by = self._engine.now + aim.timeout * CONNECT
         self._again_at = 0.0
-        self._pause = aim.timeout * AGAIN
+        self._pause = aim.timeout * ASK_AGAIN
         self._look = LOOK_S
         self._hop: NextHop | None = None
         self._own: IPAddress | None = None
@@ -252,7 +254,8 @@ class VipConnection:
         one = stream.again()
         if one is not None:
             self._send(one)
-            self._pause *= 2
+            if stream.connected:
+                self._pause *= 2
             self._wait()
 
     def _wait(self) -> None:

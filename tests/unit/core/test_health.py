@@ -66,6 +66,19 @@ def test_a_refused_connection_needs_no_second_failure(before: Health) -> None:
     assert after(before, REFUSED).verdict is Verdict.DOWN
 
 
+@pytest.mark.parametrize("code", ["L4TOUT", "L4CON"])
+def test_an_unknown_realserver_that_lacks_the_vip_only_needs_no_second_probe(code: str) -> None:
+    lacks = Result(False, code, "answers, the VIP does not", failure=FailureClass.VIP_PATH)
+    assert after(Health(), lacks).verdict is Verdict.DOWN
+    assert after(UP, lacks, lacks).verdict is Verdict.UP
+    assert after(UP, lacks, lacks, lacks).verdict is Verdict.DOWN
+
+
+def test_one_wrong_answer_on_the_vip_is_not_enough_at_the_start_either() -> None:
+    wrong = Result(False, "L7STS", "503 on the VIP", failure=FailureClass.VIP_PATH)
+    assert after(Health(), wrong, wrong).verdict is Verdict.UNKNOWN
+
+
 def test_a_change_of_verdict_keeps_the_hint_that_led_to_it_and_no_later_one() -> None:
     hint, later = Hint("canary", "closed", 4.0), Hint("canary", "reset", 6.0)
     assert step(UP, SLOW, Timing(), 5.0, hint).hint is None
