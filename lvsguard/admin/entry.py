@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from lvsguard.core.crowd_event import Alike
 from lvsguard.core.event import Event, Level
 from lvsguard.core.override import Override, Weight
 
@@ -34,14 +35,14 @@ def entry(number: int, at: float, event: Event) -> Entry:
 
 
 def plain(value: object) -> Plain:
-    """A value as JSON can say it: overrides as objects, everything else by its ``str()``."""
+    """A value as JSON can say it: overrides and sums as objects, all else by its ``str()``."""
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
         return int(value)
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, Override):
+    if isinstance(value, Override | Alike):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Weight):
         return str(value)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from lvsguard.controller.crowd import Crowd
 from lvsguard.controller.settings import Held
+from lvsguard.core.crowd_event import summed
 from lvsguard.core.drift import Drift
 from lvsguard.core.event import (
     Applied,
@@ -16,14 +17,12 @@ from lvsguard.core.event import (
     Event,
     ForeignChanged,
     HealthChanged,
-    HealthChangedMany,
     KernelFailed,
     KernelRecovered,
     MoreAlike,
     Repaired,
     StepRefused,
 )
-from lvsguard.core.health import Verdict
 from lvsguard.core.model import ServiceKey
 from lvsguard.core.step import AddAddress, RemoveAddress, Step
 from lvsguard.kernel.port import KernelError, StepFailure
@@ -55,8 +54,7 @@ class Reporter:
             if more := crowd.sum(now):
                 self._emit(MoreAlike(kind, about, len(more), str(more[0])))
         if changes := self._verdicts.sum(now):
-            up = sum(change.after is Verdict.UP for change in changes)
-            self._emit(HealthChangedMany(up, len(changes) - up))
+            self._emit(summed(changes))
         if commands := self._steps.sum(now):
             self._emit(AppliedMany(len(commands), commands[0], commands[-1]))
 

@@ -122,19 +122,6 @@ class MacChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class HealthChangedMany(Event):
-    """More verdicts changed within a second than are worth a line each."""
-
-    kind: ClassVar[str] = "health-many"
-    up: int
-    """Checks that became up."""
-    down: int
-
-    def __str__(self) -> str:
-        return f"{self.up} more checks became up and {self.down} down (lvsguard status has them)"
-
-
-@dataclass(frozen=True, slots=True)
 class Applied(Event):
     """The kernel was changed to what is wanted."""
 

@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from lvsguard.core.agent_event import AGENT
 from lvsguard.core.config import Config
+from lvsguard.core.crowd_event import HealthChangedMany
 from lvsguard.core.election_status import ElectionStatus
 from lvsguard.core.event import (
     Event,
     HealthChanged,
-    HealthChangedMany,
     KernelFailed,
     MoreAlike,
     ProberDied,

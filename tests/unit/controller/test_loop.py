@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lvsguard.core.config import VipConfig
+from lvsguard.core.crowd_event import HealthChangedMany
 from lvsguard.core.event import (
     Applied,
     AppliedMany,
     ForeignChanged,
     HealthChanged,
-    HealthChangedMany,
     KernelFailed,
     KernelRecovered,
     MoreAlike,
@@ -386,7 +386,9 @@ async def test_many_verdicts_and_steps_are_told_as_sums(tmp_path: Path) -> None:
     assert len(rig.told(Applied)) == 100
     assert [e.count for e in rig.events if isinstance(e, AppliedMany)] == [52]
     assert len(rig.told(HealthChanged)) == 100
-    assert [e.up for e in rig.events if isinstance(e, HealthChangedMany)] == [50]
+    (many,) = [e for e in rig.events if isinstance(e, HealthChangedMany)]
+    assert many.up == 50
+    assert [(one.count, one.detector, one.code) for one in many.alike] == [(50, "check", "L7OK")]
 
 
 async def test_a_crowd_of_bad_verdicts_makes_one_plan(tmp_path: Path) -> None:
