@@ -290,12 +290,20 @@ class Running:
         self._rearm()
 
     def _phase(self, now: float) -> float:
-        """Choose a phase by chance; the time of the first probe in it."""
+        """Choose a phase by chance; the time of the first probe in it, at most the pause after the
+        latest one."""
         self._phased = True
         pause = core.delay(self.health, self._timing)
         slots = max(pause / SLOT_MAX_S, len(self._prober) / BATCH, 1.0)
         slot = pause / 2.0 ** math.ceil(math.log2(slots))
-        return math.ceil((now + random.random() * pause) / slot) * slot
+        span = min(self.started + pause - now, pause)
+        if span < pause / 2:  # there was none, or it took so long that all would come at once
+            span = pause
+        chance = now + random.random() * span
+        first = math.ceil(chance / slot) * slot
+        if first > now + span:
+            first -= slot
+        return first if first > now else chance
 
     def _rearm(self) -> None:
         """Set the alarm for whatever comes next."""

@@ -15,18 +15,21 @@ from tests.support.topology_load import failures, start_load
 
 if TYPE_CHECKING:
     from tests.support.director_seed import Seed
+    from tests.support.pace import Stillness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
 DEATHS = 10
 TIMEOUT_S = 5
 """Of a probe: two of them without ARP's help would take ten seconds."""
-OUT_S = 3.0
-"""From the host's death to the kernel's table, at the median: less than a second where the machine
-is not slow (docs/benchmarks.md)."""
+OUT_S = 1.0
+"""From the host's death to the kernel's table, each time, but for the time in which nobody in the
+guest ran."""
 
 
-def test_a_dead_host_is_out_of_the_kernel_long_before_a_probe_times_out(seed: Seed) -> None:
+def test_a_dead_host_is_out_of_the_kernel_long_before_a_probe_times_out(
+    seed: Seed, still: Stillness
+) -> None:
     director = seed.director
     check = f'{{ kind = "http", path = "/health", interval = "5s", timeout = "{TIMEOUT_S}s" }}'
     director.configure(Setup(services=(Service(check=check),)))
@@ -52,17 +55,19 @@ def test_a_dead_host_is_out_of_the_kernel_long_before_a_probe_times_out(seed: Se
     each = sorted(sum(a - 3.5 < r.at < b + 0.05 for r in failed) for a, b in deaths)
     downs = [e for e in director.events("health", since) if e.data["after"] == "down"]
     by_arp = [e for e in downs if e.data["detector"] == "arp"]
+    own = sorted(t - still.within_s(a, b) for t, (a, b) in zip(took, deaths, strict=True))
     took.sort()
     tell(
         "host dead",
         p50_s=took[len(took) // 2],
         max_s=took[-1],
+        own_max_s=own[-1],
         by_arp=len(by_arp),
         failed_p50=each[len(each) // 2],
         failed_max=each[-1],
         requests=len(requests),
     )
-    assert took[len(took) // 2] <= OUT_S, took
+    assert own[-1] <= OUT_S, own
     assert len(downs) == DEATHS
     assert len(by_arp) >= DEATHS - 2
     assert {e.data["failure"] for e in by_arp} == {"host-dead"}

@@ -150,6 +150,21 @@ def test_after_the_first_probes_checks_are_spread_over_the_interval(bench: Bench
     assert min(by_quarter) > 50
 
 
+@pytest.mark.parametrize("interval", [0.05, 0.3, 1.0, 7.0])
+@pytest.mark.parametrize("after", [0.0, 0.02])
+def test_no_pause_is_longer_than_the_interval(bench: Bench, interval: float, after: float) -> None:
+    bench.asked.answer = lambda _: Later(OK, after)
+    timing = Timing(interval=interval, fast_interval=interval, timeout=interval)
+    checks = [check_of(number, timing) for number in range(200)]
+    for number, check in enumerate(checks):
+        bench.prober.add(number, check)
+    bench.pass_time(4 * interval, step=0.001)
+    for check in checks:
+        pauses = [later - one for one, later in itertools.pairwise(bench.starts(check))]
+        assert len(pauses) >= 2
+        assert max(pauses) <= interval + 0.0021
+
+
 def test_a_check_stays_on_its_phase_without_drift(bench: Bench) -> None:
     check = check_of(1)
     bench.prober.add(1, check)
