@@ -63,6 +63,7 @@ lab: deps venv  ## a shell in the seed network, to try docs/tutorial.md in
 bench: deps venv  ## what probes, table reads and expositions cost beside their peers: some minutes
 	@echo "== exposition, on this host"; $(BIN)/python -m tests.bench.exposition
 	@echo "== probe_cost, on this host"; $(BIN)/python -m tests.bench.probe_cost
+	@echo "== detector_cost, on this host (as root)"; $(BIN)/python -m tests.bench.detector_cost
 	@echo "== ipvs_dump, on a kernel with IPVS"; $(LAB) python -m tests.bench.ipvs_dump
 	@echo "== probe_cost, on a kernel with IPVS"; $(LAB) python -m tests.bench.probe_cost --rates 500
 

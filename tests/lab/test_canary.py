@@ -37,7 +37,7 @@ FAILED = 20
 CLOSINGS = 20
 CLOSED_S = 1.0
 """From the close of a listener to the kernel's table, at p99, with a check each second: its next
-probe is never later. Beside it, as to each bound here, the time in which nobody in the guest ran."""
+probe is never later. The time in which nobody in the guest ran is added, as to each bound here."""
 SLACK_S = 0.05
 """For that probe and the way to the kernel."""
 HASTY = """\

@@ -24,6 +24,7 @@ from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TlsSpec
 from lvsguard.core.health import FailureClass, Health, Hint, Timing, Verdict
 from lvsguard.core.tally import Tally
 from lvsguard.probes import pool
+from lvsguard.probes.hints import GATHER_S
 from lvsguard.probes.message import VERSION
 from lvsguard.probes.pool import Probers
 from tests.unit.probes.realserver import answers, realserver
@@ -43,6 +44,8 @@ class Watched:
         self, count: int, command: Sequence[str] = pool.COMMAND, silence: float = 20.0
     ) -> None:
         self.records: list[tuple[Check, Health]] = []
+        self.recorded: list[float] = []
+        """When (monotonic)."""
         self.deaths: list[tuple[int, str, int]] = []
         self.words: list[tuple[Agent, Standing]] = []
         self.probes: Counter[Check] = Counter()
@@ -60,6 +63,7 @@ class Watched:
 
     def _record(self, check: Check, health: Health) -> None:
         self.records.append((check, health))
+        self.recorded.append(time.monotonic())
         self._changed.set()
 
     def _tally(self, tallies: Sequence[Tally]) -> None:
@@ -321,6 +325,25 @@ async def test_a_hint_is_confirmed_in_tens_of_milliseconds() -> None:
         await watched.until(lambda: len(watched.records) == 2)
         assert watched.records[-1][1].verdict is Verdict.DOWN
         assert time.monotonic() - started < 1
+
+
+async def test_what_a_storm_of_hints_finds_out_is_told_together() -> None:
+    checks: list[Check] = []
+    async with running() as watched:
+        async with realserver(answers(OK), "0.0.0.0") as port:
+            checks += [http(port, number, Timing(interval=60.0)) for number in range(1, 301)]
+            watched.probers.configure(checks)
+            await watched.until(lambda: len(watched.records) == len(checks))
+        watched.records.clear()
+        watched.recorded.clear()
+        watched.probers.hint(checks, Hint("link", "eth0 is up again", time.monotonic()))
+        await watched.until(lambda: len(watched.records) == len(checks))
+        found = sorted(health.since for _, health in watched.records)
+        assert {health.verdict for _, health in watched.records} == {Verdict.DOWN}
+        # The first were refused at once, the others some twentieths of a second later.
+        assert found[-1] - found[0] > 0.05
+        assert watched.recorded[0] >= found[-1]
+        assert watched.recorded[-1] - found[0] < 2 * GATHER_S
 
 
 async def test_https_checks_run_in_a_prober(tmp_path: Path) -> None:
