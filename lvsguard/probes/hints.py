@@ -100,7 +100,8 @@ class Hints:
         if self._short:
             return 0.0
         if self._waiting:
-            return self._burst[-1] + len(self._waiting) / PART * PACE_S
+            first = max(next(iter(self._waiting.values())).at + self._burst[-1] - now, 0.0)
+            return first + len(self._waiting) / PART * PACE_S + ANSWER_S
         return max(self._released + ANSWER_S - now, 0.0)
 
     @property

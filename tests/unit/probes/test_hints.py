@@ -114,7 +114,7 @@ def test_news_rest_until_a_storm_is_over(storm: Storm) -> None:
     over = storm.clock.now - began
     assert storm.probes()[-1] < storm.clock.now - ANSWER_S / 2
     assert 0.25 <= over <= 0.35
-    assert promised == pytest.approx(over, abs=0.08)
+    assert promised == pytest.approx(over, abs=0.045)
 
 
 def test_news_do_not_rest_for_a_storm_too_large_to_wait_for() -> None:
