@@ -40,6 +40,8 @@ EVERY_S = 5.0
 CHECK = f'{{ kind = "http", path = "/health", interval = "{EVERY_S:g}s", timeout = "2s" }}'
 BURSTS, PROBES = 50, 3
 """What a hint makes alone: so many hints at once have three probes each, the others one."""
+FILES = 4096
+"""That an nginx may have open: more than canaries and probes together."""
 OVER_S = 2.0
 """After so many seconds a storm is over on a slow machine, too."""
 ADVERT_S = 0.2
@@ -111,7 +113,8 @@ def start_nginx(host: Host, number: int) -> Process:
     text = text.replace("backlog=4096", "backlog=4096 reuseport")
     text = text.replace("keepalive_timeout 1h;", "keepalive_timeout 1h; client_header_timeout 1h;")
     (folder / "nginx.conf").write_text(text)
-    process = host.start("nginx", "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"))
+    command = ("nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"))
+    process = host.start("nginx", "prlimit", f"--nofile={FILES}", *command)
 
     def answers() -> bool:
         try:
