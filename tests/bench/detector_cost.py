@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -23,7 +24,6 @@ from lvsguard.core.config import ArpSpec, CanarySpec, Check, CheckKind, CheckSpe
 from lvsguard.core.health import Timing
 from lvsguard.core.tally import Tally
 from lvsguard.probes.pool import Probers
-from tests.bench.canary_cost import standing
 from tests.bench.probe_cost import _until, cpu_of, resident
 from tests.support.topology_web import start_web
 from tests.support.wire_pair import Pair, pair
@@ -50,6 +50,15 @@ class Cost:
     sockets: int
     checks: float
     """A second."""
+
+
+def standing(pid: int) -> int:
+    """Sockets that the process has open; probes come and go meanwhile."""
+    count = 0
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            count += str(fd.readlink()).startswith("socket:")
+    return count
 
 
 def prepare(hosts: Pair, count: int) -> list[IPv4Address]:
