@@ -37,7 +37,9 @@ pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(240)]
 SERVICES, MEMBERS = 10, 100
 COUNT = SERVICES * MEMBERS
 EVERY_S = 5.0
-CHECK = f'{{ kind = "http", path = "/health", interval = "{EVERY_S:g}s", timeout = "2s" }}'
+CHECK = (
+    f'{{ kind = "http", port = 80, path = "/health", interval = "{EVERY_S:g}s", timeout = "2s" }}'
+)
 BURSTS, PROBES = 50, 3
 """What a hint makes alone: so many hints at once have three probes each, the others one."""
 FILES = 4096
@@ -56,9 +58,9 @@ def setup() -> Setup:
         services.append(
             Service(
                 name=f"s{service}",
-                address=f"{VIP}:{80 + service}",
+                address=f"{VIP}:{8000 + service}",
                 check=CHECK,
-                realservers={f"10.1.{n >> 8}.{n & 255}:80": 1 for n in numbers},
+                realservers={f"10.1.{n >> 8}.{n & 255}": 1 for n in numbers},
                 more="panic_below = 0.5",
             )
         )
