@@ -76,8 +76,10 @@ class DirectorTable(Table):
     )
     resync: PerDirector[Annotated[float, seconds(0.1, 3600)]] = Field(
         1.0,
-        description="Time between two reads of the kernel when nothing happens. Drift in the IPVS"
-        " table is found this often.",
+        description="Time from one read of the kernel to the next when nothing happens. Drift in"
+        " the IPVS table is found this often. Two things put a read off: a table so large that"
+        " reads would take more than a third of a core, and, by 4 s at most, the first verdicts of"
+        " 50 services or more that come in at once.",
     )
     removal_grace: PerDirector[Annotated[float, seconds(0, 86400)]] = Field(
         60.0,

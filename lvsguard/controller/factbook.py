@@ -59,6 +59,7 @@ class FactBook:
                     if not users or users[-1] is not service:
                         users.append(service)
         self._dirty = set(self._by_key)
+        self._checks = len(self.checks)
 
     @property
     def checks(self) -> frozenset[Check]:
@@ -239,6 +240,11 @@ class FactBook:
             or any(not self.heard.get(a, NOT_ASKED).tried for a in _agent(realserver))
             for realserver in service.realservers
         )
+
+    @property
+    def awaits_first_verdicts(self) -> bool:
+        """Whether there is a check of which no verdict has come, or none that was believed."""
+        return len(self.health) < self._checks
 
     def settle(self, found: KernelState) -> None:
         """The kernel holds what is wanted: hold the same objects, so that the next comparison of

@@ -15,9 +15,11 @@ from lvsguard import __version__
 from lvsguard.controller.apply import apply, begin
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.intake import Intake
+from lvsguard.controller.metered import Metered
 from lvsguard.controller.passive import GiveHint, Passive
 from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.report import Reporter
+from lvsguard.controller.rhythm import FLOOR_S, Rhythm, more_come
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.agent import Agent, Standing
@@ -39,15 +41,6 @@ from lvsguard.core.step import Step
 from lvsguard.kernel.port import Ipvs, KernelError
 from lvsguard.vrrp.ownership import AddressOwner
 
-FLOOR_S = 0.002
-"""Wait after a wake, so that the verdicts of one moment make one plan."""
-CROWD_S = 0.1
-"""Longest such wait, while one quick pass follows another, or while verdicts come in a crowd."""
-CROWDED = 10
-"""So many verdicts within ``FLOOR_S`` are part of a crowd, whose rest is waited for."""
-CROWD, PUT_OFF_S = 50, 4.0
-"""So many services decided anew in one quick pass put the next read off, by so many seconds: the
-first verdicts of a large table come before somebody else's changes."""
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Before the pass after the first, second, ... pass that could not ask the kernel."""
 
@@ -101,8 +94,7 @@ class Controller:
         self._left: KernelState | None = None
         self._recorded = frozenset(recorded_addresses) - _elected(config)
         self._uncertain = False  # a pass broke off: what it left behind is not known
-        self._quick_seconds = self._quick_ended = self._read_due = 0.0
-        self._crowded = False
+        self._rhythm = Rhythm()
         owner.watch(_interfaces(config))
 
     @property
@@ -163,12 +155,10 @@ class Controller:
         except TimeoutError:
             self._read_next |= seconds <= step
             return
-        # A crowd of verdicts makes pass follow pass: most of the time must stay free for others.
         begun = time.monotonic()
-        recent = begun - self._quick_ended < CROWD_S
-        await asyncio.sleep(min(4 * self._quick_seconds, CROWD_S) if recent else FLOOR_S)
-        came = CROWDED if self._intake.flips >= CROWDED else 0
-        while came >= CROWDED and time.monotonic() - begun < CROWD_S:
+        await asyncio.sleep(self._rhythm.gather(begun))
+        came = self._intake.flips
+        while more_come(came, time.monotonic() - begun):
             before = self._intake.flips
             await asyncio.sleep(FLOOR_S)
             came = self._intake.flips - before
@@ -187,8 +177,7 @@ class Controller:
             return 0.0
         self.report.recovered(self.pulse.failed_passes)
         self.pulse.failed_passes = 0
-        put_off = PUT_OFF_S if self._crowded else 0.0
-        return max(self._read_due + put_off - time.monotonic(), 0.0)
+        return self._rhythm.until_read(time.monotonic())
 
     def _kernel_failed(self, error: KernelError) -> None:
         self.pulse.failed_passes += 1
@@ -211,17 +200,12 @@ class Controller:
 
     async def _full(self) -> None:
         ipvs = await self._ready_ipvs()
-        self._read_next = self._crowded = False
+        self._read_next = False
         begun = time.monotonic()
         self.report.tick(begun)
-        self.observation = await ipvs.read()
-        addresses = await self._owner.read(a.interface for a in self._recorded)
+        addresses = await self._read(ipvs, begun)
         self._owner.adopt(addresses & self._recorded)
         self._recorded = frozenset()
-        self.pulse.read_seconds = time.monotonic() - begun
-        # A table so large that reading it takes long is read less often: a fifth of the time.
-        pause = max(self.book.config.resync, 4 * self.pulse.read_seconds)
-        self._read_due = begun + self.pulse.read_seconds + pause
         self._intake.look_out(addresses, begun)
         self.report.services(self.passive.look(self.book.config, self.observation, begun))
         self.report.settings(await self._settings.hold(ipvs))
@@ -247,20 +231,31 @@ class Controller:
         if first:
             self._emit(Started(__version__, adopted, ipvs.writes))
 
+    async def _read(self, ipvs: Ipvs, begun: float) -> frozenset[VipAddress]:
+        """Read the table and the addresses; when to do so again follows from what it took."""
+        table = Metered(ipvs.read())
+        self.observation = await table
+        addresses = Metered(self._owner.read({a.interface for a in self._recorded}))
+        found = await addresses
+        ended, cpu = time.monotonic(), table.seconds + addresses.seconds
+        self.pulse.read(ended - begun, cpu)
+        self._rhythm.read(begun, ended, cpu, self.book.config.resync)
+        return found
+
     async def _quick(self) -> None:
         ipvs = await self._ready_ipvs()
         self._intake.expire(time.time())
         begun = time.monotonic()
         wanted, anew = self._decide()
-        self._crowded = len(anew) >= CROWD
         left = self._left
         if left is None or not anew:
+            self._rhythm.quick(begun, begun, 0, first=False)
             return
         part = KernelState({k: wanted.services[k] for k in anew if k in wanted.services})
         have = KernelState({k: left.services[k] for k in part.services if k in left.services})
         await self._converge(ipvs, plan(part, have), whole=False)
-        self._quick_ended = time.monotonic()
-        self._quick_seconds = self._quick_ended - begun
+        first = self.book.awaits_first_verdicts
+        self._rhythm.quick(begun, time.monotonic(), len(anew), first=first)
 
     def _decide(self) -> tuple[KernelState, frozenset[ServiceKey]]:
         decided = self.book.decide(time.monotonic())

@@ -91,6 +91,8 @@ class LiveView:
             pulse.last_pass,
             pulse.pass_seconds,
             pulse.read_seconds,
+            pulse.reads,
+            pulse.read_cpu_seconds,
             pulse.programmed,
             (*self._controller.report.trouble(), *links, *self._troubles()),
             alive,

@@ -202,7 +202,11 @@ class Loop:
     """Wall clock of the last complete pass; 0: none yet."""
     pass_seconds: float
     read_seconds: float
-    """Part of the last pass that was spent reading the kernel."""
+    """How long the last read of the kernel took."""
+    reads: int
+    """Reads of the kernel so far."""
+    read_cpu_seconds: float
+    """CPU time of all of them."""
     programmed: bool
     """Whether the last pass left the kernel as wanted."""
     trouble: tuple[str, ...]

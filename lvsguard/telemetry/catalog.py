@@ -64,9 +64,9 @@ TROUBLES = _gauge("troubles", "Things that are wrong now, as lvsguard status tel
 PASSES = _counter("passes", "Passes: read, decide, plan, apply.")
 PASS_TIME = _gauge("last_pass_timestamp_seconds", "When the last pass ended, since the epoch.")
 PASS_DURATION = _gauge("last_pass_duration_seconds", "How long the last pass took.")
-READ_DURATION = _gauge(
-    "last_read_duration_seconds", "How long the last pass took to read the kernel."
-)
+READS = _counter("reads", "Reads of the kernel: the IPVS table and the addresses.")
+READ_DURATION = _gauge("last_read_duration_seconds", "How long the last read of the kernel took.")
+READ_CPU = _counter("read_cpu_seconds", "CPU time that reads of the kernel took.")
 KERNEL_WRITES = _counter("kernel_writes", "Messages sent that change something in the kernel.")
 KERNEL_ERRORS = _counter(
     "kernel_errors",

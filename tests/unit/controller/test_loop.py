@@ -31,6 +31,7 @@ from lvsguard.core.event import (
 from lvsguard.core.health import FailureClass, Health, Hint, Verdict
 from lvsguard.core.model import (
     Counters,
+    Observation,
     Protocol,
     Realserver,
     RealserverKey,
@@ -533,6 +534,45 @@ async def test_verdicts_that_keep_coming_do_not_put_off_the_next_read(tmp_path: 
         await asyncio.sleep(0.005)
     loop.cancel()
     assert rig.ipvs.reads >= reads + 3
+
+
+class SlowIpvs(FakeIpvs):
+    """A table that takes long to read."""
+
+    TOOK_S = 0.1
+
+    async def read(self) -> Observation:
+        await asyncio.sleep(self.TOOK_S)
+        return await super().read()
+
+
+async def test_a_slow_read_does_not_put_off_the_next_one(tmp_path: Path) -> None:
+    rig = Rig(config(), tmp_path, SlowIpvs())
+    resync = rig.config.resync
+    assert await rig.controller.turn() <= resync - SlowIpvs.TOOK_S
+    assert rig.controller.pulse.reads == 1
+    assert rig.controller.pulse.read_seconds >= SlowIpvs.TOOK_S
+    assert 0 < rig.controller.pulse.read_cpu_seconds < SlowIpvs.TOOK_S
+
+
+async def test_a_crowd_puts_the_next_read_off_while_first_verdicts_are_awaited_and_no_longer(
+    tmp_path: Path,
+) -> None:
+    keys = [RealserverKey(ip_address("10.1.0.0") + n, 80) for n in range(60)]
+    services = [
+        service(realserver(key), name=f"s{n}", key=replace(WEB, port=1000 + n))
+        for n, key in enumerate(keys)
+    ]
+    rig = Rig(replace(config(*services), resync=60.0), tmp_path)
+    await rig.turn()
+    rig.up(*keys[1:])
+    assert await rig.controller.turn() > 60
+    rig.up(keys[0])
+    assert await rig.controller.turn() <= 60
+    for key in keys:  # somebody's whole network fails: drift is looked for as ever
+        rig.verdict(key, Verdict.DOWN, WRONG)
+    assert await rig.controller.turn() <= 60
+    assert rig.ipvs.reads == 1
 
 
 async def test_a_change_of_verdict_carries_its_evidence(rig: Rig) -> None:
