@@ -55,6 +55,7 @@ async def status_json(view: View, slices: Slices) -> AsyncGenerator[bytes, None]
                 yield bytes(piece)
                 slices.begin()
                 piece.clear()
+                await slices.rest()  # a caller whose socket takes it does not wait
         piece += b"]}"
         comma = b","
     piece += b'],"foreign":['

@@ -118,6 +118,7 @@ class Checks:
                 slices.end()
                 yield piece
                 slices.begin()
+                await slices.rest()  # a caller whose socket takes it does not wait
             family.lines.clear()
 
 

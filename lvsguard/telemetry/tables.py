@@ -92,6 +92,7 @@ async def pieces(view: View, made: Labels, slices: Slices) -> AsyncGenerator[byt
             slices.end()
             yield piece
             slices.begin()
+            await slices.rest()  # a caller whose socket takes it does not wait
         family.lines.clear()
 
 

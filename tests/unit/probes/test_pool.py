@@ -27,6 +27,7 @@ from lvsguard.probes import pool
 from lvsguard.probes.hints import GATHER_S
 from lvsguard.probes.message import VERSION
 from lvsguard.probes.pool import Probers
+from tests.support.loop_turns import turns
 from tests.unit.probes.realserver import answers, realserver
 from tests.unit.probes.test_https import server_side
 
@@ -211,7 +212,8 @@ async def test_a_killed_prober_is_replaced_and_its_verdicts_stand(
         await watched.until(lambda: watched.verdicts(up) == [Verdict.UP, Verdict.DOWN])
 
 
-async def test_a_prober_is_replaced_within_a_second() -> None:
+async def test_a_dead_prober_is_told_and_replaced_within_three_seconds() -> None:
+    """Of which the start of a Python takes one, where the machine is busy."""
     async with realserver(answers(OK)) as port, running() as watched:
         watched.probers.configure([http(port)])
         await watched.until(lambda: watched.records)
@@ -312,7 +314,7 @@ async def test_a_prober_may_take_longer_to_start_than_to_say_its_next_word() -> 
         assert watched.deaths == []
 
 
-async def test_a_hint_is_confirmed_in_tens_of_milliseconds() -> None:
+async def test_a_hint_is_confirmed_by_a_burst_long_before_the_next_probe() -> None:
     switch = Switch()
     slow = Timing(interval=30.0, fast_interval=10.0, down_interval=30.0)
     async with realserver(switch) as port, running() as watched:
@@ -388,24 +390,14 @@ async def test_a_prober_without_a_free_file_descriptor_says_so_and_verdicts_stan
 
 async def test_ten_thousand_checks_do_not_hold_up_the_controllers_loop() -> None:
     checks = [http(9, n, Timing(interval=60, down_interval=60)) for n in range(1, 10_001)]
-    worst = 0.0
-
-    async def feel() -> None:
-        nonlocal worst
-        while True:  # this thread's own time: what else the machine does is not the pool's doing
-            before = time.thread_time()
-            await asyncio.sleep(0)
-            worst = max(worst, time.thread_time() - before)
-
     async with running() as watched:
         await watched.until(lambda: watched.probers.alive)
         gc.collect()
         gc.freeze()  # as the daemon does: the test's own objects are many
-        feeling = asyncio.create_task(feel())
-        watched.probers.configure(checks)
-        await watched.probers.settled()
-        await watched.until(lambda: len(watched.records) == len(checks), within=60)
-        feeling.cancel()
+        async with turns() as felt:
+            watched.probers.configure(checks)
+            await watched.probers.settled()
+            await watched.until(lambda: len(watched.records) == len(checks), within=60)
         gc.unfreeze()
         rss = int(
             next(
@@ -417,7 +409,7 @@ async def test_ten_thousand_checks_do_not_hold_up_the_controllers_loop() -> None
     assert {health.verdict for _, health in watched.records} == {Verdict.DOWN}
     causes = {h.cause.failure for _, h in watched.records if h.cause is not None}
     assert causes == {FailureClass.REFUSED}
-    assert worst < 0.05, f"{worst * 1000:.1f} ms"  # as late as the loop may ever be
+    assert felt.longest_s < 0.05  # as late as the loop may ever be
     assert rss < 60_000, f"{rss} kB"
 
 

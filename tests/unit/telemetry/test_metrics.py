@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import re
 import shutil
@@ -54,6 +53,7 @@ from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog
 from lvsguard.telemetry.metrics import Metrics
 from tests.support.golden import Golden
+from tests.support.loop_turns import turns
 from tests.support.published import (
     ELECTED,
     ELECTION,
@@ -304,30 +304,20 @@ class TestSlices:
 
     async def test_the_loop_has_a_turn_between_short_slices(self, large: Picture) -> None:
         metrics = Metrics()
-        turns = 0
-        stop = asyncio.Event()
-
-        async def others() -> None:
-            nonlocal turns
-            while not stop.is_set():
-                await asyncio.sleep(0)
-                turns += 1
-
         gc.collect()
         gc.freeze()  # as the daemon does: a collection of all that pytest holds is no slice's fault
         slices = Slices(clock=time.thread_time)
         size = 0
-        task = asyncio.create_task(others())
-        async for piece in metrics.render(large, slices):
-            size += len(piece)
+        async with turns() as felt:
+            async for piece in metrics.render(large, slices):
+                size += len(piece)
         gc.unfreeze()
-        stop.set()
-        await task
         assert size > 5_000_000
-        assert turns >= 5
+        assert felt.count >= 5
         assert slices.count >= 10
-        # This thread's own time: the load of the machine is none of it.
+        # Its own count and somebody else's. The load of the machine is in neither.
         assert slices.longest < 0.02
+        assert felt.longest_s < 0.02
 
     async def test_labels_are_made_once(self, large: Picture) -> None:
         metrics = Metrics()
