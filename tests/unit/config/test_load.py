@@ -162,7 +162,7 @@ def thousand_services() -> str:
     return "".join(parts)
 
 
-def test_a_thousand_services_are_read_within_a_second_and_checked_as_fast() -> None:
+def test_a_thousand_services_are_read_within_two_seconds_or_refused_within_three() -> None:
     text = thousand_services()
 
     def timed(text: str) -> tuple[float, Config | ConfigError]:
@@ -176,7 +176,7 @@ def test_a_thousand_services_are_read_within_a_second_and_checked_as_fast() -> N
     seconds, config = timed(text)
     assert isinstance(config, Config)
     assert sum(len(service.realservers) for service in config.services) == 10_000
-    # Measured 0.5 s; the bound leaves room for a machine that is three times slower.
+    # Measured 0.5 s; the bound leaves room for a machine that is four times slower.
     assert seconds < 2
     seconds, error = timed(text.replace("weight = 1", "weight = -1"))
     assert isinstance(error, ConfigError)
