@@ -14,11 +14,13 @@ import pytest
 from tests.support.director_seed import Seed, seed_under_lvsguard
 from tests.support.pace import Stillness, stillness
 from tests.support.topology import Network, seed_network
+from tests.support.topology_tape import Tape, record
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 _failed = pytest.StashKey[bool]()
+_tape = pytest.StashKey["Tape | None"]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,10 +45,13 @@ def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def network(request: pytest.FixtureRequest, artifacts: Path) -> Iterator[Network]:
     """The seed network with two realservers; another number by indirect parametrization."""
-    with seed_network(artifacts, getattr(request, "param", 2)) as network:
+    with (
+        seed_network(artifacts, getattr(request, "param", 2)) as network,
+        _taped(request.node, network) as tape,
+    ):
         yield network
         if request.node.stash.get(_failed, False):
-            network.save_tables()
+            _save(network, tape, artifacts)
 
 
 @pytest.fixture
@@ -64,10 +69,26 @@ def shared_network(
     with (
         _artifacts(request.node, tmp_path_factory.mktemp("shared")) as folder,
         seed_network(folder, getattr(request, "param", 2)) as network,
+        _taped(request.node, network) as tape,
     ):
+        request.node.stash[_tape] = tape
         yield network
-        if request.node.stash.get(_failed, False):
-            network.save_tables()
+        if request.node.stash.get(_failed, False):  # a fixture of the file may have failed, too
+            _save(network, tape, folder)
+
+
+@pytest.fixture(autouse=True)
+def _evidence(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where a file shares its network, each test that fails leaves what it was then."""
+    if "shared_network" not in request.fixturenames:
+        yield
+        return
+    network: Network = request.getfixturevalue("shared_network")
+    yield
+    if request.node.stash.get(_failed, False):
+        folder = network.artifacts / _name(request.node.name)
+        folder.mkdir(exist_ok=True)
+        _save(network, request.node.getparent(pytest.Module).stash[_tape], folder)
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +106,31 @@ def seed(shared_seed: Seed) -> Seed:
 
 
 @contextlib.contextmanager
+def _taped(node: pytest.Item | pytest.Collector, network: Network) -> Iterator[Tape | None]:
+    """What passes the switch, in the tests of the director. Those of elections and detectors are
+    about milliseconds, which a capture costs, and make their own where they look at packets."""
+    if "director" not in node.nodeid:
+        yield None
+        return
+    tape = record(network)
+    yield tape
+    tape.erase()
+
+
+def _save(network: Network, tape: Tape | None, folder: Path) -> None:
+    network.save_tables(folder)
+    if tape is not None:
+        tape.cut(folder)
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", text)
+
+
+@contextlib.contextmanager
 def _artifacts(node: pytest.Item | pytest.Collector, otherwise: Path) -> Iterator[Path]:
     kept = Path(os.environ.get("LVSGUARD_ARTIFACTS", otherwise)) / "artifacts"
-    folder = kept / re.sub(r"[^\w.-]+", "_", node.nodeid.removeprefix("tests/lab/"))
+    folder = kept / _name(node.nodeid.removeprefix("tests/lab/"))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     yield folder

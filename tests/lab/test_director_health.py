@@ -1,13 +1,17 @@
-"""What becomes of a realserver that fails, at interval 1 s and all else as it comes."""
+"""What becomes of a realserver that fails, at interval 1 s, fall 2 and rise 2: as the director
+comes, and with nothing but probes at their times, 0.2 s apart while in doubt.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.director import tell, wall
+from tests.support.director_config import HTTP_CHECK, Service, Setup
 from tests.support.topology import VIP
 from tests.support.topology_load import answered_by, failures, outage_s, start_load
 from tests.support.topology_pings import start_pings
@@ -25,7 +29,24 @@ BACK_S = 1.7
 """A probe each second while down, then two successes; and a slow guest's slack."""
 
 
-def test_a_killed_realserver_is_out_within_1_5_s_and_back_after_rise(seed: Seed) -> None:
+POLLS = (
+    HTTP_CHECK.removesuffix(" }") + ', fast_interval = "200ms", canary = false, arp = false }'
+)
+
+
+@pytest.fixture(params=["events", "polls"])
+def seed(request: pytest.FixtureRequest, seed: Seed) -> Seed:
+    """The seed's service; without the detectors that hint at a death before its next probe."""
+    if request.param == "polls":
+        seed.director.configure(Setup(services=(replace(Service(), check=POLLS),)))
+        seed.director.client.reload()
+        seed.director.wait_for_verdicts(rs1="up", rs2="up")
+    return seed
+
+
+def test_a_killed_realserver_is_out_within_1_5_s_and_back_after_rise(
+    seed: Seed, request: pytest.FixtureRequest
+) -> None:
     director, since = seed.director, wall()
     load = start_load(seed.client, SERVICE, per_second=50)
     killed_at = time.monotonic()
@@ -47,7 +68,15 @@ def test_a_killed_realserver_is_out_within_1_5_s_and_back_after_rise(seed: Seed)
         ("10.0.0.42:80", "up"),
     ]
     assert "refused" in health[0].text
-    tell("killed", out_s=out_s, failed=len(failed), outage_s=outage_s(requests), back_s=back_s)
+    detector = "canary" if "events" in request.node.name else "check"
+    assert health[0].data["detector"] == detector
+    tell(
+        f"killed, found by {detector}",
+        out_s=out_s,
+        failed=len(failed),
+        outage_s=outage_s(requests),
+        back_s=back_s,
+    )
 
 
 def test_a_503_takes_the_weight_and_leaves_the_connections(seed: Seed) -> None:

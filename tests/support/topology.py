@@ -196,15 +196,19 @@ class Network:
         for number, host in enumerate(ends, 1):
             _ip(host.name, f"address add 192.168.7.{number}/24 dev eth1", "link set eth1 up")
 
-    def save_tables(self) -> None:
-        """Write what every host's kernel holds to the artifacts."""
+    def save_tables(self, folder: Path | None = None) -> None:
+        """Write what every host's kernel holds to a folder, that of the artifacts by default."""
         for host in self.hosts:
             shown = [_ip(host.name, "address show", "route show", "neighbour show")]
             with host.entered():
                 for table in ("ip_vs", "ip_vs_stats", "ip_vs_conn"):
                     file = Path("/proc/thread-self/net", table)
                     shown.append(f"# {file.name}\n{file.read_text() if file.exists() else ''}")
-            (self.artifacts / f"{host.name}.tables.txt").write_text("\n".join(shown))
+                if Path("/proc/thread-self/net/ip_vs").exists():  # ipvsadm would load the module
+                    shown += ["# ipvsadm -Ln", host.run("ipvsadm", "-Ln", check=False).stdout]
+            (folder or self.artifacts).joinpath(f"{host.name}.tables.txt").write_text(
+                "\n".join(shown)
+            )
 
 
 @contextlib.contextmanager
