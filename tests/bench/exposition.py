@@ -2,8 +2,9 @@
 
     python -m tests.bench.exposition [realservers]
 
-Prints the whole time, the longest slice (of this thread's own time), how late a 1 ms timer of the
-same loop was, and the same for prometheus_client's own writer.
+Prints the whole time, the longest slice (of this thread's own time), how long the loop was kept
+from a task that only looks (of that time, too), how late a 1 ms timer of the same loop was, which
+knows what else the machine does; and the same for prometheus_client's own writer.
 """
 
 from __future__ import annotations
@@ -30,12 +31,22 @@ from lvsguard.core.config import (
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.serving import Slices
 from lvsguard.telemetry.metrics import Metrics
+from tests.support.loop_turns import turns
 from tests.support.published import NOON, WEB, Picture, realserver, service
 
 EACH = 10
 """Realservers of a service."""
 SERIES = 12
 """Families that prometheus_client is given for each realserver."""
+
+
+async def kept(work: Callable[[], AsyncGenerator[bytes, None]]) -> float:
+    """Seconds of this thread that the work kept the loop to itself at worst, with a reader who
+    takes all at once."""
+    async with turns() as felt:
+        async for _ in work():
+            pass
+    return felt.longest_s
 
 
 async def lateness(work: Callable[[], AsyncGenerator[bytes, None]]) -> tuple[float, float, int]:
@@ -124,7 +135,7 @@ async def main(count: int) -> None:
     gc.collect()
     gc.freeze()
     print(f"{count} realservers in {count // EACH} services; milliseconds")
-    print(f"{'':34}{'whole':>8}{'slice':>8}{'late':>8}{'MB':>8}")
+    print(f"{'':34}{'whole':>8}{'slice':>8}{'kept':>8}{'late':>8}{'MB':>8}")
     slices = Slices(clock=time.thread_time)
     rounds: list[tuple[str, Callable[[], AsyncGenerator[bytes, None]]]] = [
         ("exposition, first", lambda: metrics.render(view, slices)),
@@ -140,7 +151,8 @@ async def main(count: int) -> None:
         name, work = rounds[number]
         slices.longest = 0.0
         spent, late, size = await lateness(work)
-        numbers = (spent * 1000, slices.longest * 1000, late * 1000, size / 1e6)
+        longest, alone = slices.longest, await kept(work)
+        numbers = (spent * 1000, longest * 1000, alone * 1000, late * 1000, size / 1e6)
         print(f"{name:34}" + "".join(f"{number:8.1f}" for number in numbers))
 
 
