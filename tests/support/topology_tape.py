@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ FILES, MEGABYTES = 3, 4
 """A ring: the oldest file is written over when the last one is full."""
 BYTES = 192
 """Of each packet: its headers and the beginning of a request."""
+BLOCK_S = 1.2
+"""The kernel hands packets over in blocks, each a second after its first one at the latest."""
 
 
 @dataclass(slots=True)
@@ -32,30 +35,32 @@ class Tape:
 
     def cut(self, folder: Path) -> None:
         """Move what is on it to a folder, and go on with an empty one."""
+        time.sleep(BLOCK_S)
         self.process.stop()
-        for file in _files(self.network):
+        for file in _ring(self.network).iterdir():
             shutil.move(file, folder)
         self.process = _tcpdump(self.network)
 
     def erase(self) -> None:
         """End it, and leave nothing."""
         self.process.stop()
-        for file in (*_files(self.network), self.process.log):
-            file.unlink()
+        shutil.rmtree(_ring(self.network))
 
 
 def record(network: Network) -> Tape:
     """Start one, and wait until it listens."""
+    _ring(network).mkdir()
     return Tape(network, _tcpdump(network))
 
 
-def _files(network: Network) -> list[Path]:
-    return sorted(network.artifacts.glob(f"{SWITCH}.pcap*"))
+def _ring(network: Network) -> Path:
+    return network.artifacts / SWITCH
 
 
 def _tcpdump(network: Network) -> Process:
     where = ("ip", "netns", "exec", SWITCH)
-    ring = ("-C", str(MEGABYTES), "-W", str(FILES), "-w", str(network.artifacts / f"{SWITCH}.pcap"))
+    file = _ring(network) / f"{SWITCH}.pcap"
+    ring = ("-C", str(MEGABYTES), "-W", str(FILES), "-w", str(file))
     what = ("-Z", "root", "-n", "-s", str(BYTES), "-i", "br0")
     process = network.processes.start(f"{SWITCH}.tcpdump", [*where, "tcpdump", *what, *ring])
     process.wait_for("listening on")
