@@ -47,7 +47,7 @@ VIPS = {
 }
 VRIDS = {name: 51 + 10 * n for n, name in enumerate(VIPS)}
 FLOOD_S = 3.0
-FLOODED = 5000
+FLOODED = 1000
 """Packets a second, at the least."""
 LATE_S = 0.02
 """How much later than due an advert may be."""
