@@ -1,7 +1,8 @@
 """1,000 services with 10 realservers each: start, steady state, memory, and a tenth of it beside.
 
 The guest has one CPU, which nginx, the prober, the controller and the test share. What is found is
-printed (pytest -s) and lands in docs/benchmarks.md; the bounds are those that are promised.
+printed (pytest -s) and kept (measured.txt), and lands in docs/benchmarks.md; the bounds are those
+that are promised. Those in seconds stretch on a slow guest, by half at most.
 """
 
 from __future__ import annotations
@@ -15,22 +16,32 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.director import Director
+from tests.support.director import Director, tell
+from tests.support.late_loop import LateLoop
 from tests.support.pace import slowness
 from tests.support.processes import wait_until
 from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.pace import Stillness
     from tests.support.topology import Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(240)]
 
 MEMBERS = 10
 WINDOW_S = 15.0
-START_S, LATE_S = 15.0, 0.05
-"""On a slow guest they stretch. What a machine shows without that is in docs/benchmarks.md."""
+START_S = 15.0
+STRETCH = 1.5
+"""By so much at most a slow guest stretches that, and the time between two reads."""
+LATE_S = 0.05
+CONTROLLER_SHARE = 0.30
+RESIDENT_MB = 200
+TEN_TIMES = 12.0
+"""What ten times as many may cost: ten times as much, and a fifth for caches that hold less of it.
+"""
 _TICK = os.sysconf("SC_CLK_TCK")
-_BUCKET = re.compile(r'lvsguard_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)')
 
 # As the systemd unit sets them.
 ENVIRONMENT = {
@@ -62,23 +73,26 @@ class Figures:
     """Of the guest's core, in the steady state."""
     prober_share: float
     checks_per_s: float
+    reads_per_s: float
+    read_share: float
+    """Of the guest's core, for reading the kernel: a part of the controller's."""
     read_s: float
-    late: tuple[int, dict[float, int]]
-    """Timers of the controller's loop in the window, and how many were late by more than that."""
-    idle_late: int
-    """Those of a process that does nothing else, in the same window on the same CPU."""
-    rss_mib: float
+    """How long the last read took, others' turns included."""
+    late: list[float]
+    """How late the controller's loop was each time, without the time for which the guest stood
+    still, the worst first; two scrapes of /metrics included."""
+    resident_mb: float
 
     def __str__(self) -> str:
         return (
             f"{self.realservers} realservers: all in the table after {self.table_s:.1f} s,"
             f" at their weight after {self.start_s:.1f} s"
             f" ({self.start_cpu_s:.1f} s of the controller's CPU); then controller"
-            f" {self.controller_share:.1%}, prober {self.prober_share:.1%} of the core at"
-            f" {self.checks_per_s:.0f} checks/s, the last read {self.read_s * 1000:.0f} ms;"
-            f" {self.late[1][0.05]} of {self.late[0]} timers late by more than 50 ms"
-            f" (of an idle process: {self.idle_late}), {self.late[1][0.1]} by more than 100;"
-            f" RSS {self.rss_mib:.0f} MiB"
+            f" {self.controller_share:.1%} of the core, of which reads {self.read_share:.1%} at"
+            f" {self.reads_per_s:.2f}/s (the last took {self.read_s * 1000:.0f} ms),"
+            f" prober {self.prober_share:.1%} at {self.checks_per_s:.0f} checks/s;"
+            f" the loop late by {1000 * max(self.late, default=0):.0f} ms at most of its own doing;"
+            f" resident {self.resident_mb:.0f} MB"
         )
 
 
@@ -110,19 +124,20 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
-def rss_mib(pid: int) -> float:
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+def resident_mb(pid: int) -> float:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
-    return int(found[1]) / 1024
+    return int(found[1]) * 1024 / 1e6
 
 
-def figures(network: Network, place: Path, services: int) -> Figures:
+def figures(network: Network, place: Path, services: int, still: Stillness) -> Figures:
     """Start a director of this size, let it settle, measure, end it."""
     count = services * MEMBERS
     director = Director(network.director1, place, place / "config.toml")
     director.config.write_text(config(services, place))
     begun = time.monotonic()
-    process = director.launch("--log-format", "json", environment=ENVIRONMENT)
+    loop = LateLoop(place / "late")
+    process = director.launch("--log-format", "json", under=loop.under, environment=ENVIRONMENT)
 
     def complete(entry: str) -> bool:
         assert process.running, process.text()[-2000:]
@@ -136,28 +151,60 @@ def figures(network: Network, place: Path, services: int) -> Figures:
         wait_until(lambda: complete(r"Route +1 "), 90, f"{count} at their weight", every_s=1)
         start = Start(table_s, time.monotonic() - begun, cpu_s(process.pid))
         time.sleep(5)
-        return _steady(director, count, start)
+        return _steady(director, count, start, lambda a, b: loop.unexplained(a, b, still))
     finally:
         director.running.stop()
 
 
-def _steady(director: Director, count: int, start: Start) -> Figures:
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a scrape of /metrics tells, and when."""
+
+    at: float
+    """When it was asked for; what it tells of reads is of then."""
+    ended: float
+    """When it had come; what it tells of probes is of then."""
+    probes: float
+    reads: float
+    read_cpu_s: float
+    read_s: float
+
+
+def sample(director: Director) -> Sample:
+    """Scrape, and pick the figures outside of Python: 15 MB would cost the guest seconds of it."""
+    script = (
+        "curl -s http://127.0.0.1:9852/metrics | awk '/^lvsguard_(reads|read_cpu_seconds)_total /"
+        " || /^lvsguard_last_read_duration_seconds / {print}"
+        " /^lvsguard_probe_results_total/ {n += $NF}"
+        ' END {print "probes", n}\''
+    )
+    at = time.monotonic()
+    text = director.host.run("bash", "-c", script).stdout
+    values = {name: float(value) for name, value in map(str.split, text.splitlines())}
+    return Sample(
+        at,
+        time.monotonic(),
+        values["probes"],
+        values["lvsguard_reads_total"],
+        values["lvsguard_read_cpu_seconds_total"],
+        values["lvsguard_last_read_duration_seconds"],
+    )
+
+
+def _steady(
+    director: Director, count: int, start: Start, late: Callable[[float, float], list[float]]
+) -> Figures:
     main = director.running.pid
     probers = [pid for pid in director.pids() if pid != main]
-    samples(director)
+    sample(director)
     time.sleep(3)
-    lag, checks, _ = samples(director)
+    first = sample(director)
     begun, own, theirs = time.monotonic(), cpu_s(main), sum(map(cpu_s, probers))
-    idle_late = late_timers(WINDOW_S)
+    time.sleep(WINDOW_S)
     passed = time.monotonic() - begun
     own, theirs = cpu_s(main) - own, sum(map(cpu_s, probers)) - theirs
-    rss = sum(map(rss_mib, [main, *probers]))
-    between = time.monotonic()
-    lag_after, checks_after, read_s = samples(director)
-    total = lag_after["+Inf"] - lag["+Inf"]
-    late = {
-        float(bound): total - (lag_after[bound] - lag[bound]) for bound in lag if bound != "+Inf"
-    }
+    resident = sum(map(resident_mb, [main, *probers]))
+    last = sample(director)
     return Figures(
         count,
         start.table_s,
@@ -165,41 +212,17 @@ def _steady(director: Director, count: int, start: Start) -> Figures:
         start.cpu_s,
         own / passed,
         theirs / passed,
-        (checks_after - checks) / (passed + time.monotonic() - between),
-        read_s,
-        (total, late),
-        idle_late,
-        rss,
+        (last.probes - first.probes) / (last.ended - first.ended),
+        (last.reads - first.reads) / (last.at - first.at),
+        (last.read_cpu_s - first.read_cpu_s) / (last.at - first.at),
+        last.read_s,
+        late(first.at, last.ended),
+        resident,
     )
-
-
-def late_timers(seconds: float) -> int:
-    """Sleep in steps as long as the daemon's own; how many ended more than 50 ms late."""
-    late = 0
-    end = time.monotonic() + seconds
-    while (begun := time.monotonic()) < end:
-        time.sleep(0.25)
-        late += time.monotonic() - begun > 0.3
-    return late
-
-
-def samples(director: Director) -> tuple[dict[str, int], float, float]:
-    """Loop lag, probes so far, seconds of the last read: picked from /metrics outside of Python,
-    for 15 MB of it would cost the guest seconds."""
-    script = (
-        "curl -s http://127.0.0.1:9852/metrics | awk '/^lvsguard_loop_lag_seconds_bucket/"
-        " || /^lvsguard_last_read/ {print} /^lvsguard_probe_results_total/ {n += $NF}"
-        ' END {print "probes", n}\''
-    )
-    text = director.host.run("bash", "-c", script).stdout
-    lag = {bound: int(float(value)) for bound, value in _BUCKET.findall(text)}
-    probes = float(re.findall(r"^probes (\S+)", text, re.MULTILINE)[0])
-    read = float(re.findall(r"^lvsguard_last_read_duration_seconds (\S+)", text, re.MULTILINE)[0])
-    return lag, probes, read
 
 
 def test_ten_thousand_realservers_cost_ten_times_what_a_thousand_do(
-    network: Network, tmp_path: Path
+    network: Network, still: Stillness, tmp_path: Path
 ) -> None:
     host = network.rs1
     host.hold_vip()
@@ -210,19 +233,20 @@ def test_ten_thousand_realservers_cost_ten_times_what_a_thousand_do(
     for services in (100, 1000):
         place = tmp_path / str(services)
         place.mkdir()
-        found.append(figures(network, place, services))
+        found.append(figures(network, place, services, still))
         network.director1.run("ipvsadm", "-C")
         slow.append(slowness())
-        print(found[-1])
-    print(f"slowness of the guest: {slow}")
+        tell("scale", found=found[-1])
+    tell("slowness of the guest", found=slow)
     few, many = found
-    assert many.table_s <= START_S * max(slow)
-    assert many.start_s <= START_S * max(slow)
-    assert many.controller_share <= 0.30
-    assert many.rss_mib <= 200
-    late = next(n for bound, n in many.late[1].items() if bound >= LATE_S * max(slow))
-    # None on a quiet machine (docs/benchmarks.md). A guest's CPU is not its own, and who uses much
-    # of it is kept from it more often than who idles.
-    assert late <= many.idle_late + 0.05 * many.late[0]
-    assert many.controller_share <= 15 * max(few.controller_share, 0.01)
-    assert many.start_cpu_s <= 15 * few.start_cpu_s
+    slower = min(max(slow), STRETCH)
+    assert many.table_s <= START_S * slower
+    assert many.start_s <= START_S * slower
+    for one in found:
+        assert one.reads_per_s >= 0.95 / slower
+        assert one.checks_per_s == pytest.approx(one.realservers / 10, rel=0.1)
+        assert [late for late in one.late if late > LATE_S] == []
+    assert many.controller_share <= CONTROLLER_SHARE
+    assert many.resident_mb <= RESIDENT_MB
+    assert many.controller_share <= TEN_TIMES * few.controller_share
+    assert many.start_cpu_s <= TEN_TIMES * few.start_cpu_s
