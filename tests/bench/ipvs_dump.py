@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from lvsguard.core.model import Protocol, Realserver, RealserverKey, ServiceKey, VirtualService
@@ -28,6 +29,7 @@ from lvsguard.kernel.ipvs_codec import GENL_NAME, Command
 from lvsguard.kernel.ipvs_dump import Record, TableReader
 from tests.support.ipvs_table import steps_to
 
+THEIRS = "ipvsadm -Sn"
 SHAPES = ((1000, 10), (10, 1000))
 RUNS = 15
 
@@ -92,33 +94,47 @@ class Bare:
             await self._netlink.dump(Command.GET_DEST, record.request, record.sequence)
 
 
-async def measure(services: int, each: int, runs: int) -> None:
-    """Fill the table, interleave the contenders, print medians and ratios."""
+@dataclass(slots=True)
+class Measured:
+    """One shape: milliseconds of each run by contender, with `ipvsadm -Sn` as THEIRS."""
+
+    services: int
+    each: int
+    filled_s: float
+    times: dict[str, list[float]] = field(default_factory=dict)
+    stretches: list[float] = field(default_factory=list)
+
+    def ratio(self, name: str) -> float:
+        """What a contender took, by medians, where ipvsadm took 1."""
+        return statistics.median(self.times[name]) / statistics.median(self.times[THEIRS])
+
+
+async def measure(services: int, each: int, runs: int) -> Measured:
+    """Fill the table, and let the contenders take turns."""
     subprocess.run(("ipvsadm", "-C"), check=True)
     ipvs = await LinuxIpvs.open()
     wanted = table(services, each)
     begun = time.perf_counter()
     failures = await ipvs.apply(steps_to(wanted))
-    filled = time.perf_counter() - begun
+    found = Measured(services, each, time.perf_counter() - begun)
     assert not failures
     netlink = await GenericNetlink.open(GENL_NAME)
     bare = Bare(netlink, TableReader().begin(await netlink.dump(Command.GET_SERVICE, b"", 0)))
     await ipvs.read()
     key, service = next(iter(wanted.items()))
     realserver, entry = next(iter(service.realservers.items()))
-    times: dict[str, list[float]] = {}
-    stretches = []
+    times = found.times
     weight = 1
     gc.collect()
     gc.freeze()
     for _ in range(runs):
-        times.setdefault("ipvsadm -Sn", []).append(await timed(ipvsadm))
+        times.setdefault(THEIRS, []).append(await timed(ipvsadm))
         # A fork leaves every page of this process to be copied, which the controller's reads,
         # with no fork before each, do not pay for.
         await ipvs.read()
         times.setdefault("unchanged", []).append(await timed(ipvs.read))
         times.setdefault("system calls", []).append(await timed(bare.read))
-        stretches.append(await stretch(ipvs.read))
+        found.stretches.append(await stretch(ipvs.read))
         forgetful = await LinuxIpvs.open()
         times.setdefault("first", []).append(await timed(forgetful.read))
         await forgetful.close()
@@ -133,24 +149,22 @@ async def measure(services: int, each: int, runs: int) -> None:
         assert counted == services * (each + 1)
     netlink.close()
     await ipvs.close()
-    report(services, each, filled, times, stretches)
+    gc.unfreeze()
+    return found
 
 
-def report(
-    services: int,
-    each: int,
-    filled: float,
-    times: dict[str, list[float]],
-    stretches: list[float],
-) -> None:
+def report(found: Measured) -> None:
     """Print one shape."""
+    times, stretches = found.times, found.stretches
     median = {name: statistics.median(values) for name, values in times.items()}
-    theirs = median["ipvsadm -Sn"]
-    print(f"\n{services} services x {each} realservers ({filled:.2f} s to write), ms")
+    print(
+        f"\n{found.services} services x {found.each} realservers"
+        f" ({found.filled_s:.2f} s to write), ms"
+    )
     for name, values in times.items():
         print(
             f"  {name:14} median {median[name]:7.1f}  min {min(values):7.1f}"
-            f"  max {max(values):7.1f}  x ipvsadm {median[name] / theirs:5.2f}"
+            f"  max {max(values):7.1f}  x ipvsadm {found.ratio(name):5.2f}"
         )
     ours = median["unchanged"]
     kernel = min(median["system calls"], ours)
@@ -173,8 +187,7 @@ async def main() -> None:
         time.sleep(0)
     print(f"a system call costs {(time.perf_counter() - begun) / calls * 1e6:.1f} us here")
     for services, each in SHAPES:
-        await measure(services, each, runs)
-        gc.unfreeze()
+        report(await measure(services, each, runs))
 
 
 if __name__ == "__main__":

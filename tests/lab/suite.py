@@ -75,7 +75,7 @@ def found(*patterns: str) -> tuple[str, ...]:
 KERNEL = "(kernel or lab) and not without_ipvs"
 PAGES = found("tests/contract", "tests/lab/test_d[eo]*.py")
 PAIRS = found("tests/interop", "tests/lab/test_vrrp_*.py", "tests/lab/test_sync_*.py")
-MEASURED = found("tests/lab/test_scale.py", "tests/lab/test_hint_storm.py")
+MEASURED = found(*(f"tests/lab/test_{name}.py" for name in ("scale", "dump_cost", "hint_storm")))
 PHASES = (
     Phase("kernel-pairs", KERNEL, PAIRS),
     Phase(
