@@ -15,9 +15,9 @@ from aiohttp import web
 
 from lvsguard.admin.api import Api
 from lvsguard.admin.call import Answer, Call, Refusal, Stream, refuse
+from lvsguard.admin.caller import Callers
 from lvsguard.admin.door import Door
 from lvsguard.admin.operations import Operations
-from lvsguard.admin.peer import Peers
 from lvsguard.admin.protocol import Failure
 from lvsguard.kernel.port import KernelError
 from lvsguard.serving import BoundedServer, Bounds
@@ -47,7 +47,7 @@ class AdminServer:
         self._bounds = bounds
         self._places = followers
         self._api = Api(operations)
-        self._peers = Peers()
+        self._callers = Callers()
         self._followers = 0
         self._closing = False
         self._door: Door | None = None
@@ -127,7 +127,7 @@ class AdminServer:
         )
         if connection is None:
             raise refuse(400, "bad-request", "the connection is gone")
-        return await self._peers.actor(connection)
+        return await self._callers.actor(connection)
 
     async def _send(self, request: web.BaseRequest, stream: Stream) -> web.StreamResponse:
         if not stream.endless:

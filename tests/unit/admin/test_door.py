@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from lvsguard.admin.caller import Callers
 from lvsguard.admin.door import Door, SocketTaken
-from lvsguard.admin.peer import Peers
 
 OWN_GROUP = grp.getgrgid(os.getgid()).gr_name
 
@@ -86,4 +86,4 @@ async def test_the_kernel_tells_who_the_peer_is() -> None:
     here, there = socket.socketpair(socket.AF_UNIX)
     with here, there:
         uid = os.getuid()
-        assert await Peers().actor(here) == f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+        assert await Callers().actor(here) == f"{pwd.getpwuid(uid).pw_name} (uid {uid})"

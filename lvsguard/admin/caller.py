@@ -14,7 +14,7 @@ _CREDENTIALS = struct.Struct("iII")
 """struct ucred: pid, uid, gid."""
 
 
-class Peers:
+class Callers:
     """Names of users; looked up beside the loop, since a name service may be slow."""
 
     def __init__(self) -> None:
