@@ -1,0 +1,290 @@
+"""The channel between directors: one connection to each of the others, made again when it breaks.
+
+Of two directors the one whose name comes first connects. Either tells the other how it does each
+second, and at once what has changed. A director that is down costs a SYN now and then; nobody waits
+for it. What is heard decides nothing here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from lvsguard.admin import peer_message
+from lvsguard.admin.peer_gate import Gate
+from lvsguard.admin.peer_link import Link, LinkError, Refused, dial, listening, welcome
+from lvsguard.admin.peer_message import SERVICES_MAX, VERSION, Beat, Hello, Message, Services
+from lvsguard.core.event import Event
+from lvsguard.core.peer import Account, PeerConfig, ServiceHealth, VipPart
+from lvsguard.core.peer_event import PeerHeard, PeerSilent
+from lvsguard.credential import Credential
+
+BEAT_S: Final = 1.0
+HEARD_S: Final = 5.0
+"""Seconds without a word after which a director is not heard any more. Connections are made anew
+before that, so a short cut is none."""
+AGAIN_S: Final = 0.4
+"""Pause before the next try to connect; with the time that a try takes, about one a second."""
+REFUSED_AGAIN_S: Final = 5.0
+"""The same after the other end was no good: only people mend that."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """Another director, as far as it is known."""
+
+    name: str
+    address: str
+    heard: float | None = None
+    """When (monotonic) it said something last; None: never."""
+    silent: bool = True
+    since: float = field(default_factory=time.time)
+    """Wall clock: it is heard, or silent, since then."""
+    last: float = 0.0
+    """Wall clock of its last word; 0: none."""
+    problem: str = ""
+    """Why there is no connection now."""
+    beat: Beat | None = None
+    services: dict[str, ServiceHealth] = field(default_factory=dict)
+
+    @property
+    def vips(self) -> tuple[VipPart, ...]:
+        """Its part in the VIP groups."""
+        return () if self.beat is None else peer_message.vips(self.beat)
+
+
+class PeerChannel:
+    """All other directors. Without a configuration it does nothing."""
+
+    def __init__(self, director: str, emit: Callable[[Event], None]) -> None:
+        self._director = director
+        self._emit = emit
+        self._config: PeerConfig | None = None
+        self._account: Account | None = None
+        self._peers: dict[str, Peer] = {}
+        self._links: dict[str, Link] = {}
+        self._news: dict[str, asyncio.Event] = {}
+        self._changed = asyncio.Event()
+        self.gate = Gate(emit)
+
+    @property
+    def peers(self) -> Mapping[str, Peer]:
+        """The other directors by name."""
+        return self._peers
+
+    def configure(self, config: PeerConfig | None) -> None:
+        """Talk to exactly these. What is the same goes on."""
+        if config == self._config:
+            return
+        before, self._config = self._peers, config
+        self._peers = {}
+        for name, address in config.others if config is not None else ():
+            known = before.get(name)
+            same = known is not None and known.address == str(address)
+            self._peers[name] = known if known and same else Peer(name, str(address))
+        self._changed.set()
+
+    def tell(self, account: Account) -> None:
+        """Say this of oneself from now on; and take note of who has fallen silent. To be called
+        several times a second."""
+        now = time.monotonic()
+        for peer in self._peers.values():
+            if not peer.silent and peer.heard is not None and now - peer.heard > HEARD_S:
+                peer.silent, peer.since = True, time.time()
+                why = peer.problem or f"no word within {HEARD_S:g} s"
+                self._emit(PeerSilent(peer.name, peer.address, why))
+        if account != self._account:
+            self._account = account
+            for news in self._news.values():
+                news.set()
+
+    async def run(self) -> None:
+        """Keep the connections until cancelled."""
+        while True:
+            self._changed.clear()
+            config = self._config
+            serving = asyncio.create_task(self._serve(config), name="peers")
+            waiting = asyncio.create_task(self._changed.wait(), name="peers-config")
+            try:
+                await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+                if serving.done():
+                    await serving  # a bug: let it be seen
+            finally:
+                for task in (serving, waiting):
+                    task.cancel()
+                await asyncio.gather(serving, waiting, return_exceptions=True)
+
+    async def _serve(self, config: PeerConfig | None) -> None:
+        if config is None:
+            await asyncio.get_running_loop().create_future()
+            return
+        credential = Credential(config.credential)
+        async with asyncio.TaskGroup() as group:
+            for name, _ in config.others:
+                if self._director < name:
+                    dialing = self._dial_on(config, self._peers[name], credential)
+                    group.create_task(dialing, name=f"peer {name}")
+            if any(name < self._director for name, _ in config.others):
+                group.create_task(self._listen_on(config, credential), name="peer-listener")
+
+    # -- connections -----------------------------------------------------------------------
+
+    async def _dial_on(self, config: PeerConfig, peer: Peer, credential: Credential) -> None:
+        address = dict(config.others)[peer.name]
+        while True:
+            pause = AGAIN_S
+            try:
+                link = await dial(address, config.port, config.address, credential)
+                await self._talk(link, lambda name: name == peer.name)
+            except Refused as error:
+                peer.problem = f"{error}: is its credential the same, and its version?"
+                self.gate.refuse(peer.address, str(error), time.monotonic())
+                pause = REFUSED_AGAIN_S
+            except LinkError as error:
+                peer.problem = str(error)
+            await asyncio.sleep(pause)
+
+    async def _listen_on(self, config: PeerConfig, credential: Credential) -> None:
+        dialers = {n: p for n, p in self._peers.items() if n < self._director}
+        while True:
+            try:
+                with listening(config.address, config.port) as sock:
+                    for peer in dialers.values():
+                        peer.problem = "it has not connected"
+                    await self._accept_on(sock, config, credential)
+            except OSError as error:
+                for peer in dialers.values():
+                    peer.problem = (
+                        f"this director cannot listen on {config.address} port {config.port}:"
+                        f" {error.strerror or error}"
+                    )
+            await asyncio.sleep(1.0)
+
+    async def _accept_on(
+        self, sock: socket.socket, config: PeerConfig, credential: Credential
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        known = [address for name, address in config.others if name < self._director]
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    accepted, where = await loop.sock_accept(sock)
+                except OSError:  # it has gone already, or there is no descriptor left
+                    await asyncio.sleep(0.1)
+                    continue
+                address = str(where[0])
+                if not self.gate.admits(address, known, time.monotonic()):
+                    accepted.close()
+                    continue
+                self.gate.pending += 1
+                group.create_task(self._take(accepted, address, credential), name="peer-caller")
+
+    async def _take(self, accepted: socket.socket, address: str, credential: Credential) -> None:
+        waits = True
+
+        def known(name: str) -> bool:
+            nonlocal waits
+            waits = False
+            self.gate.pending -= 1
+            peer = self._peers.get(name)
+            return peer is not None and peer.address == address and name < self._director
+
+        try:
+            await self._talk(await welcome(accepted, address, credential), known)
+        except Refused as error:
+            self.gate.refuse(address, str(error), time.monotonic())
+            self._blame(address, str(error))
+        except LinkError as error:
+            if waits:  # it did not get as far as a hello
+                self.gate.refuse(address, str(error), time.monotonic())
+            self._blame(address, str(error))
+        finally:
+            self.gate.pending -= waits
+
+    def _blame(self, address: str, why: str) -> None:
+        for peer in self._peers.values():
+            if peer.address == address and peer.name not in self._links:
+                peer.problem = why
+
+    # -- what is said ----------------------------------------------------------------------
+
+    async def _talk(self, link: Link, expected: Callable[[str], bool]) -> None:
+        """Say hello and talk until it breaks. Raises LinkError, always."""
+        try:
+            await link.send([Hello(VERSION, self._director)])
+            hello = await link.receive()
+            if not isinstance(hello, Hello):
+                raise Refused("it has not said hello")
+            if not expected(hello.director):
+                raise Refused(f"it says that it is {hello.director}, which it cannot be here")
+            if hello.version != VERSION:
+                raise Refused(
+                    f"it speaks version {hello.version} of the channel, this one {VERSION}:"
+                    " upgrade the older of the two"
+                )
+            await self._converse(link, self._peers[hello.director])
+        finally:
+            await link.close()
+
+    async def _converse(self, link: Link, peer: Peer) -> None:
+        if (old := self._links.get(peer.name)) is not None:
+            await old.close()  # its other end knows nothing of it any more
+        self._links[peer.name] = link
+        news = self._news[peer.name] = asyncio.Event()
+        peer.problem = ""
+        speaking = asyncio.create_task(self._speak(link, news), name=f"speak to {peer.name}")
+        try:
+            while True:
+                self._hear(peer, await link.receive())
+        finally:
+            speaking.cancel()
+            (ended,) = await asyncio.gather(speaking, return_exceptions=True)
+            if self._links.get(peer.name) is link:
+                del self._links[peer.name], self._news[peer.name]
+            if isinstance(ended, Exception) and not isinstance(ended, LinkError):
+                raise ended
+
+    async def _speak(self, link: Link, news: asyncio.Event) -> None:
+        told: Mapping[str, ServiceHealth] | None = None
+        try:
+            while True:
+                if (account := self._account) is not None:
+                    await link.send([peer_message.beat(account)])
+                    await link.send(peer_message.services(account.services, told))
+                    told = account.services
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT_S):
+                        await news.wait()
+                news.clear()
+        finally:
+            await link.close()  # so that who listens on it knows
+
+    def _hear(self, peer: Peer, message: Message) -> None:
+        match message:
+            case Beat():
+                peer.beat = message
+                self._heard(peer, message)
+            case Services(services=services, anew=anew):
+                if anew:
+                    peer.services.clear()
+                for one in services:
+                    peer.services[one.name] = ServiceHealth(
+                        one.healthy, one.unknown, one.total, one.live
+                    )
+                if len(peer.services) > SERVICES_MAX:
+                    raise Refused(f"it tells of more than {SERVICES_MAX} services")
+            case Hello():
+                raise Refused("it has said hello twice")
+
+    def _heard(self, peer: Peer, beat: Beat) -> None:
+        now = time.monotonic()
+        before, peer.heard, peer.last = peer.heard, now, time.time()
+        if peer.silent:
+            peer.silent, peer.since = False, peer.last
+            gap = 0.0 if before is None else now - before
+            self._emit(PeerHeard(peer.name, peer.address, beat.version, gap))

@@ -1,0 +1,76 @@
+"""What happened between this director and the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lvsguard.core.event import Event, Level
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHeard(Event):
+    """Another director is heard (again)."""
+
+    kind: ClassVar[str] = "peer-heard"
+    peer: str
+    address: str
+    version: str
+    silent_s: float
+    """Seconds that it was not heard for; 0: it is heard for the first time."""
+
+    def __str__(self) -> str:
+        after = f", after {self.silent_s:.1f} s" if self.silent_s else ""
+        return f"director {self.peer} ({self.address}, lvsguard {self.version}) is heard{after}"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSilent(Event):
+    """Another director is heard no more. Nothing follows from that but that nothing is known of
+    it: who is master is VRRP's business."""
+
+    kind: ClassVar[str] = "peer-silent"
+    level: ClassVar[Level] = Level.WARNING
+    peer: str
+    address: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"director {self.peer} ({self.address}) is not heard any more: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRefused(Event):
+    """Somebody on the peer channel was cut off; told once a minute at most for each reason."""
+
+    kind: ClassVar[str] = "peer-refused"
+    level: ClassVar[Level] = Level.WARNING
+    address: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"peer channel: {self.address} was cut off: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDiffers(Event):
+    """Another director has another configuration for longer than a rollout takes, or the same
+    again."""
+
+    kind: ClassVar[str] = "peer-config"
+    level: ClassVar[Level] = Level.WARNING
+    peer: str
+    theirs: str
+    mine: str
+
+    def __str__(self) -> str:
+        if self.theirs == self.mine:
+            return f"director {self.peer} has the same configuration ({self.mine})"
+        return (
+            f"director {self.peer} has configuration {self.theirs}, this one {self.mine}: make the"
+            " files the same and reload"
+        )
+
+
+PEER: tuple[type[Event], ...] = (PeerHeard, PeerSilent, PeerRefused, PeerDiffers)
+"""All of them."""

@@ -1,0 +1,321 @@
+"""Attacks on the peer channel: cut off, bounded, told, and the channel of the directors stays."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+import trustme
+
+from lvsguard.admin import peer_link
+from lvsguard.admin.peer_message import Beat, Hello, Message, Service, Services, encode
+from tests.support.peer_pair import (
+    ACCOUNT,
+    Side,
+    credential,
+    foreign,
+    places,
+    raw,
+    secured,
+    seen,
+    sides,
+    until,
+)
+
+pytestmark = pytest.mark.slow
+
+GOOD = (Hello(1, "director1"), Beat(version="0", config="0", programmed=True))
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+async def two() -> AsyncIterator[Side]:
+    """director2, which waits for director1."""
+    one, two = sides("director1", "director2")
+    one_address = one.config.address
+    two.account = replace(ACCOUNT, services=seen(web=2))
+    async with two.running():
+        await until(lambda: "not connected" in two.channel.peers["director1"].problem, "it listens")
+        yield two
+        # Whatever was done to it: it takes the next good connection.
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(10):
+            connection = await _with_patience(two, one_address)
+        try:
+            await say(connection, *GOOD)
+            await until(lambda: not two.channel.peers["director1"].silent, "director1 is heard")
+        finally:
+            await hang_up(connection)
+
+
+async def _with_patience(two: Side, own: object) -> Connection:
+    while True:
+        with contextlib.suppress(OSError):
+            connection = await secured(two, own, credential())
+            head = await connection[0].read(1)
+            if head:
+                return connection
+        await asyncio.sleep(0.2)
+
+
+def one_of(two: Side) -> object:
+    return dict(two.config.others)["director1"]
+
+
+async def say(connection: Connection, *messages: Message) -> None:
+    for message in messages:
+        connection[1].write(encode(message))
+    await connection[1].drain()
+
+
+async def hang_up(connection: Connection) -> None:
+    connection[1].transport.abort()
+    with contextlib.suppress(OSError):
+        await connection[1].wait_closed()
+
+
+async def cut_off(connection: Connection, within_s: float = 8) -> bytes:
+    """What came before the other end cut the connection off."""
+    came = b""
+    async with asyncio.timeout(within_s):
+        with contextlib.suppress(OSError):
+            while piece := await connection[0].read(4096):
+                came += piece
+    await hang_up(connection)
+    return came
+
+
+async def test_an_address_that_is_no_director_s_gets_no_handshake(two: Side) -> None:
+    (stranger,) = places(1)
+    connection = await raw(two, stranger)
+    assert await cut_off(connection) == b""
+    assert two.told("peer-refused") == [
+        f"peer channel: {stranger} was cut off: it is no director of [peer] addresses"
+    ]
+
+
+async def test_another_certificate_reads_nothing(two: Side) -> None:
+    connection = await secured(two, one_of(two), foreign())
+    # TLS 1.3: a client is done before its certificate is judged. No word of ours may come first.
+    with contextlib.suppress(OSError):
+        await say(connection, *GOOD)
+    assert await cut_off(connection) == b""
+    await until(lambda: two.told("peer-refused"), "it is told")
+    assert "TLS: " in two.told("peer-refused")[0]
+    assert two.channel.peers["director1"].silent
+
+
+async def test_a_certificate_that_ours_has_signed_is_not_ours(two: Side) -> None:
+    """Our certificate counts as an authority to OpenSSL; whoever could sign with it has the key
+    anyway, and still must show it itself."""
+    authority = trustme.CA()
+    leaf = authority.issue_cert("director1")
+    pem = leaf.private_key_and_cert_chain_pem.bytes()
+    connection = await secured(two, one_of(two), pem)
+    assert await cut_off(connection) == b""
+
+
+async def test_no_certificate_at_all_reads_nothing(two: Side) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = await asyncio.open_connection(
+        str(two.config.address), 8850, local_addr=(str(one_of(two)), 0), ssl=context
+    )
+    assert await cut_off(connection) == b""
+    assert two.channel.peers["director1"].silent
+
+
+async def test_an_old_tls_is_refused(two: Side) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(OSError):  # noqa: PT011 - which one is up to the moment
+        await asyncio.open_connection(
+            str(two.config.address), 8850, local_addr=(str(one_of(two)), 0), ssl=context
+        )
+    await until(lambda: two.told("peer-refused"), "it is told")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 100_000, encode(Hello(1, "director1"))]
+)
+async def test_plain_text_is_cut_off(two: Side, garbage: bytes) -> None:
+    connection = await raw(two, one_of(two))
+    connection[1].write(garbage)
+    came = await cut_off(connection)
+    assert b"director2" not in came
+    await until(lambda: two.told("peer-refused"), "it is told")
+
+
+async def test_who_connects_and_says_nothing_is_cut_off(
+    two: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_link, "HANDSHAKE_S", 0.3)
+    connection = await raw(two, one_of(two))
+    assert await cut_off(connection, 3) == b""
+    await until(lambda: two.channel.gate.pending == 0, "its place is free")
+
+
+async def test_who_has_the_credential_and_says_nothing_is_cut_off(
+    two: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_link, "SILENCE_S", 0.3)
+    connection = await secured(two, one_of(two), credential())
+    assert b"director2" in await cut_off(connection, 3)  # our own hello, and nothing after it
+    await until(lambda: two.told("peer-refused"), "it is told")
+
+
+async def test_a_slow_sender_is_cut_off_in_the_midst_of_a_message(
+    two: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_link, "SILENCE_S", 0.4)
+    connection = await secured(two, one_of(two), credential())
+    await say(connection, *GOOD)
+    with contextlib.suppress(OSError):
+        for octet in encode(Beat(version="x" * 60, config="slow", programmed=True)):
+            connection[1].write(bytes([octet]))
+            await connection[1].drain()
+            await asyncio.sleep(0.05)
+            if connection[1].transport.is_closing():
+                break
+    beat = two.channel.peers["director1"].beat
+    assert beat is None or beat.config != "slow"
+    await cut_off(connection)
+
+
+async def test_a_reader_that_takes_in_nothing_is_cut_off(
+    two: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_link, "SILENCE_S", 0.5)
+    connection = await secured(two, one_of(two), credential(), buffer=4096)
+    connection[1].transport.pause_reading()  # type: ignore[attr-defined]
+    many = {f"{n:063}": seen(x=1)["x"] for n in range(100_000)}  # more than the kernel buffers
+    two.account = replace(ACCOUNT, services=many)
+    await say(connection, *GOOD)
+    beating = asyncio.create_task(_beat_on(connection))
+    await until(lambda: two.channel.peers["director1"].beat, "it is heard")
+    await until(lambda: not two.channel._links, "it is cut off")
+    beating.cancel()
+    await hang_up(connection)
+
+
+async def _beat_on(connection: Connection) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            await say(connection, GOOD[1])
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("octets", "why"),
+    [
+        (b"\x3b\x9a\xca\x00", "a message of 1000000000 octets; at most 65536"),
+        (b"\0\0\0\0", "a message of 0 octets"),
+        (b"\0\0\0\x04nope", "not a message of version 1"),
+        (encode(GOOD[0]), "it has said hello twice"),
+    ],
+    ids=["huge", "none", "nonsense", "twice"],
+)
+async def test_what_makes_no_sense_ends_the_connection(two: Side, octets: bytes, why: str) -> None:
+    connection = await secured(two, one_of(two), credential())
+    await say(connection, *GOOD)
+    await until(lambda: two.channel.peers["director1"].beat, "it is heard")
+    connection[1].write(octets)
+    await cut_off(connection)
+    await until(lambda: any(why in told for told in two.told("peer-refused")), why)
+
+
+@pytest.mark.parametrize(
+    ("hello", "why"),
+    [
+        (Hello(0, "director1"), "it speaks version 0 of the channel, this one 1: upgrade"),
+        (Hello(1, "director9"), "it says that it is director9, which it cannot be here"),
+        (Hello(1, "director2"), "it says that it is director2, which it cannot be here"),
+        (GOOD[1], "it has not said hello"),
+    ],
+    ids=["version", "stranger", "myself", "rude"],
+)
+async def test_a_wrong_hello_is_refused(two: Side, hello: Message, why: str) -> None:
+    connection = await secured(two, one_of(two), credential())
+    await say(connection, hello, GOOD[1])
+    assert b"Beat" not in await cut_off(connection)
+    await until(lambda: two.told("peer-refused"), "it is told")
+    assert why in two.told("peer-refused")[0]
+    assert two.channel.peers["director1"].beat is None
+
+
+async def test_a_flood_of_messages_is_slowed_down(two: Side) -> None:
+    connection = await secured(two, one_of(two), credential())
+    await say(connection, GOOD[0])
+    flood = b"".join(encode(Services(services=[Service(f"s{n}", 1, 0, 2, 1)])) for n in range(2000))
+    connection[1].write(flood)
+    begun = asyncio.get_running_loop().time()
+    services = two.channel.peers["director1"].services
+    await until(lambda: len(services) > peer_link.RATE + 5, "a second has passed", 5)
+    assert asyncio.get_running_loop().time() - begun > 0.8
+    assert len(services) < 3 * peer_link.RATE
+    await hang_up(connection)
+
+
+async def test_a_storm_of_connections_begins_few_handshakes(two: Side) -> None:
+    connections = []
+    for _ in range(60):
+        with contextlib.suppress(OSError):
+            connections.append(await raw(two, one_of(two)))
+    await asyncio.sleep(0.1)
+    assert two.channel.gate.pending <= 8
+    assert "it opens too many connections" in " ".join(two.told("peer-refused"))
+    assert len(two.told("peer-refused")) <= 3
+    for connection in connections:
+        await hang_up(connection)
+
+
+async def test_a_recorded_connection_cannot_be_played_again() -> None:
+    """TLS 1.3 makes new keys for each connection: the octets of one are noise in another."""
+    one, two = sides("director1", "director2")
+    record: list[bytes] = []
+    (relay_address,) = places(1)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        out_reader, out_writer = await raw(two, one.config.address)
+
+        async def back() -> None:
+            with contextlib.suppress(OSError):
+                while piece := await out_reader.read(65536):
+                    writer.write(piece)
+
+        backwards = asyncio.create_task(back())
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(65536):
+                record.append(piece)
+                out_writer.write(piece)
+        backwards.cancel()
+        out_writer.transport.abort()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(relay, str(relay_address), 8850)
+    one.channel.configure(replace(one.config, others=(("director2", relay_address),)))
+    one.account = replace(ACCOUNT, config="recorded")
+    async with two.running():
+        async with one.running():
+            peer = two.channel.peers["director1"]
+            await until(lambda: peer.beat and peer.beat.config == "recorded", "it is recorded")
+        await until(lambda: two.channel._links == {}, "it is over")
+        peer.beat = None
+        connection = await raw(two, one.config.address)
+        with contextlib.suppress(OSError):
+            for piece in record:
+                connection[1].write(piece)
+                await connection[1].drain()
+                await asyncio.sleep(0.02)
+        await cut_off(connection)
+        assert peer.beat is None
+        assert any("TLS" in told for told in two.told("peer-refused"))
+    server.close()
+    await server.wait_closed()

@@ -1,0 +1,54 @@
+"""How what two directors see compares."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lvsguard.core.peer import Comparison, ServiceHealth, compare, shortened
+
+
+def health(healthy: int, total: int = 2, unknown: int = 0) -> ServiceHealth:
+    return ServiceHealth(healthy, unknown, total, healthy)
+
+
+def test_healthy_realservers_are_counted_on_both_sides() -> None:
+    mine = {"web": health(1), "mail": health(2)}
+    theirs = {"web": health(2), "mail": health(2)}
+    told = ("web: 2 of 2 healthy there, 1 here",)
+    assert compare(mine, theirs) == Comparison(3, 4, told)
+    assert compare(mine, theirs, ["mail"]) == Comparison(2, 2)
+
+
+def test_what_only_one_knows_says_nothing() -> None:
+    assert compare({"web": health(0)}, {}) == Comparison()
+    assert compare({}, {"web": health(2)}) == Comparison()
+    assert compare({}, {"web": health(2)}, ["web"]) == Comparison()
+
+
+def test_a_service_of_another_size_says_nothing() -> None:
+    """Then their configurations differ, as in the midst of a rollout."""
+    assert compare({"web": health(2, 2)}, {"web": health(3, 3)}) == Comparison()
+
+
+def test_lacking_verdicts_are_told() -> None:
+    assert compare({"web": health(0, unknown=2)}, {"web": health(2)}).unknown
+    assert not compare({"web": health(2)}, {"web": health(0, unknown=2)}).unknown
+
+
+PICTURES = st.dictionaries(
+    st.sampled_from("abc"), st.builds(health, st.integers(0, 3), st.integers(2, 3))
+)
+
+
+@given(PICTURES, PICTURES)
+def test_of_two_directors_at_most_one_sees_fewer(
+    one: dict[str, ServiceHealth], other: dict[str, ServiceHealth]
+) -> None:
+    here, there = compare(one, other), compare(other, one)
+    assert (here.mine, here.theirs) == (there.theirs, there.mine)
+
+
+def test_a_long_list_is_cut_short() -> None:
+    assert shortened(["a", "b"]) == "a; b"
+    assert shortened([str(n) for n in range(8)]) == "0; 1; 2; 3; 4; and 3 more"
