@@ -256,6 +256,40 @@ class SyncReply(Reply, frozen=True):
     """None: not since the start."""
 
 
+class PeerVip(Reply, frozen=True):
+    """Another director's part in a VIP group."""
+
+    name: str
+    role: str
+    ready: bool
+    """Whether it may be master."""
+
+
+class PeerReply(Reply, frozen=True):
+    """Another director, as it is known over the peer channel."""
+
+    name: str
+    address: str
+    heard: bool
+    since: str | None
+    """It is heard, or not heard, since then."""
+    last: str | None
+    """Of its last word."""
+    version: str
+    """Of lvsguard; this and what follows is empty or null while it is not heard."""
+    config_hash: str
+    same_config: bool | None
+    same_health: bool | None
+    """Whether it sees as many healthy realservers of each service."""
+    programmed: bool | None
+    """Whether its kernel holds all that it should."""
+    differs: list[str] = []
+    """Services that it sees otherwise."""
+    vips: list[PeerVip] = []
+    problem: str = ""
+    """Why it is not heard."""
+
+
 class StatusHead(Reply, frozen=True, kw_only=True):
     """The director, and its VIPs."""
 
@@ -265,6 +299,8 @@ class StatusHead(Reply, frozen=True, kw_only=True):
     vips: list[VipReply]
     sync: SyncReply | None = None
     """None: there is no election, or the director is of a version that tells nothing of it."""
+    peers: list[PeerReply] = []
+    """The other directors, where there is a channel to them."""
 
 
 class Status(StatusHead, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from lvsguard.core.override import Override
 from lvsguard.core.snapshot import (
     AgentStatus,
     ForeignStatus,
+    PeerStatus,
     RealserverStatus,
     ServiceStatus,
     SyncStatus,
@@ -35,6 +36,7 @@ async def status_json(view: View, slices: Slices) -> AsyncGenerator[bytes, None]
         config_hash=view.config_digest,
         vips=[vip(status) for status in view.vips()],
         sync=sync(view.sync()),
+        peers=[peer(status) for status in view.peers()],
     )
     piece = bytearray(_encode(head)[:-1])
     piece += b',"services":['
@@ -117,6 +119,27 @@ def sync(status: SyncStatus | None) -> protocol.SyncReply | None:
             peer=last.peer,
             received=last.received,
         ),
+    )
+
+
+def peer(status: PeerStatus) -> protocol.PeerReply:
+    """Another director."""
+    return protocol.PeerReply(
+        name=status.name,
+        address=status.address,
+        heard=status.heard,
+        since=moment(status.since),
+        last=moment(status.last),
+        version=status.version,
+        config_hash=status.config,
+        same_config=status.same_config,
+        same_health=not status.differs if status.heard else None,
+        programmed=status.programmed,
+        differs=list(status.differs),
+        vips=[
+            protocol.PeerVip(name=one.name, role=one.role, ready=one.ready) for one in status.vips
+        ],
+        problem=status.problem,
     )
 
 

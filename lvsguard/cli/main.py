@@ -14,6 +14,7 @@ from lvsguard.cli import (
     events,
     failover,
     override,
+    peerkey,
     plan,
     realserver,
     run,
@@ -51,8 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lvsguard {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    groups = (run, config, plan, status, override, failover, events, scaffold, realserver, about)
-    for group in groups:
+    operating = (run, config, plan, status, override, failover, events)
+    for group in (*operating, scaffold, peerkey, realserver, about):
         group.add(commands)
     return parser
 

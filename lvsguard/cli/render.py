@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lvsguard.cli.render_peer import peer
 from lvsguard.cli.text import ago, count, printable
 from lvsguard.core.health import Verdict
 from lvsguard.core.override import Admin
@@ -43,6 +44,7 @@ def table(status: Status, health: HealthReply, now: float) -> RenderableType:
     parts: list[RenderableType] = [_banner(status, health), Text("")]
     parts += [_vip(vip, now) for vip in status.vips]
     parts += [Text(line, style=style) for line, style in _sync(status.sync, now)]
+    parts += [Text(line, style=style) for one in status.peers for line, style in peer(one, now)]
     for service in status.services:
         whys = (Padding(Text(printable(w), style="bold red"), (0, 0, 0, 2)) for w in service.why)
         parts += [Text(""), _service_title(service), *whys, _realservers(service, now)]
@@ -63,6 +65,7 @@ def plain(status: Status, health: HealthReply, now: float) -> Iterator[str]:
         yield f"VIP  {vip.name}  {' '.join(vip.addresses)}  {_role(vip, now)}"
         yield from (f"  {remark}" for remark in _remarks(vip))
     yield from (line for line, _ in _sync(status.sync, now))
+    yield from (line for one in status.peers for line, _ in peer(one, now))
     for service in status.services:
         yield ""
         yield (

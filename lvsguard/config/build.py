@@ -23,7 +23,7 @@ from lvsguard.config.service_key import (
     sorry_server_of,
     tunnel_of,
 )
-from lvsguard.config.vrrp_build import build_sync, build_vrrp
+from lvsguard.config.vrrp_build import build_peer, build_sync, build_vrrp
 from lvsguard.core.agent import Agent, AgentSpec
 from lvsguard.core.config import (
     ArpSpec,
@@ -60,7 +60,7 @@ def build(
     """The config of ``director`` from a document in which nothing is wrong.
 
     ``interfaces``: addresses of this host, of which each check gets the one to ask from.
-    ``keys``: what the key files hold.
+    ``keys``: what the files of keys and of the credential hold.
     """
     vips = {prefixed.address for vip in document.vip for prefixed in vip.addresses}
     return _Builder(director, OwnAddresses(interfaces, vips), keys or {}).config(document, digest)
@@ -97,6 +97,7 @@ class _Builder:
             state_directory=Path(document.state.directory),
             sync=build_sync(document.sync, self._director, interface),
             vrrp_grace=self._pick(own.vrrp_grace),
+            peer=build_peer(document.peer, self._director, self._keys),
         )
 
     def _pick(self, value: T | dict[str, T]) -> T:

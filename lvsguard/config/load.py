@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from lvsguard.config.build import build
+from lvsguard.config.channel_rules import read_credential
 from lvsguard.config.locate import Lines
 from lvsguard.config.problem import ConfigError, Problem, spell
 from lvsguard.config.review import Interfaces
@@ -92,10 +93,14 @@ def loads(
         if ("director", "name") not in validated.doubtful:
             faults += trouble
         faults += review(validated.document, name, interfaces, validated.doubtful)
-        keys, unread = ({}, []) if elsewhere else read_keys(validated.document)
-        faults += unread
+        secrets: dict[Path, bytes] = {}
+        if not elsewhere:
+            for read in (read_keys, read_credential):
+                found, unread = read(validated.document)
+                secrets |= found
+                faults += unread
         if not faults:
-            return build(validated.document, name, _digest(values), interfaces, keys)
+            return build(validated.document, name, _digest(values), interfaces, secrets)
     raise ConfigError(_located(faults, text, file))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lvsguard.config.channel_rules import check_channel
 from lvsguard.config.election_rules import check_elections
 from lvsguard.config.leaf import near, show
 from lvsguard.config.problem import KeyPath, spell
@@ -28,6 +29,7 @@ def review(
     if interfaces is not None:
         _check_interfaces(sheet, interfaces)
     check_elections(sheet)
+    check_channel(sheet)
     check_services(sheet)
     return sheet.faults
 

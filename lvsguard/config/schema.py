@@ -29,6 +29,7 @@ from lvsguard.config.check_schema import PORT_MAX, Checks
 from lvsguard.config.forwarding_schema import FORWARDINGS, SorryServerTable, TunnelTable
 from lvsguard.config.ipvs_schema import TIMEOUT_MAX, IpvsTable
 from lvsguard.config.leaf import FLAG, choice, seconds, share, whole
+from lvsguard.config.peer_schema import PeerTable
 from lvsguard.config.table import ONE, TABLE, PerDirector, Table, table_or_one
 from lvsguard.config.vrrp_schema import SyncTable, VrrpTable
 from lvsguard.core.config import OnConflict, OnFailure, OnStop
@@ -328,6 +329,7 @@ class Document(Table):
     vip: list[VipTable] = Field([], description="Addresses that move together.")
     service: list[ServiceTable] = Field([], description="Virtual services, at least one.")
     sync: SyncTable | None = None
+    peer: PeerTable | None = None
     ipvs: IpvsTable = IpvsTable()
     telemetry: TelemetryTable = TelemetryTable()
     admin: AdminTable = AdminTable()

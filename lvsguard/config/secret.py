@@ -129,15 +129,9 @@ def read_key(path: Path) -> bytes:
     """
     name = show(str(path))
     try:
-        data = _read(path)
+        data = read_file(path, FILE_OCTETS)
     except FileNotFoundError:
         raise ValueError(f"{name} is not there; write it, or correct the path") from None
-    except OSError as error:
-        raise ValueError(
-            f"{name} cannot be read: {error.strerror}; give the lvsguard user read access"
-        ) from None
-    except ValueError as error:
-        raise ValueError(f"{name} {error}") from None
     try:
         return _octets(data.decode("ascii").strip())
     except UnicodeDecodeError:
@@ -146,8 +140,25 @@ def read_key(path: Path) -> bytes:
         raise ValueError(f"the key in {name} {error}") from None
 
 
-def _read(path: Path) -> bytes:
-    """The octets of a file that only its owner can change and others cannot read."""
+def read_file(path: Path, most: int) -> bytes:
+    """The octets of a file that only its owner can change and others cannot read.
+
+    Raises FileNotFoundError, and ValueError that says what else is wrong with it.
+    """
+    name = show(str(path))
+    try:
+        return _read(path, most)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(
+            f"{name} cannot be read: {error.strerror}; give the lvsguard user read access"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+def _read(path: Path, most: int) -> bytes:
     # Non-blocking: a FIFO without a writer would wait for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -159,11 +170,11 @@ def _read(path: Path) -> bytes:
                 f"has mode {stat.S_IMODE(mode):04o}, so others may read or change it;"
                 " chmod 640 (or 600) it, and make a new key if it was read"
             )
-        data = os.read(descriptor, FILE_OCTETS + 1)
+        data = os.read(descriptor, most + 1)
     finally:
         os.close(descriptor)
-    if len(data) > FILE_OCTETS:
-        raise ValueError(f"is longer than {FILE_OCTETS} octets; is it the right file?")
+    if len(data) > most:
+        raise ValueError(f"is longer than {most} octets; is it the right file?")
     return data
 
 

@@ -19,6 +19,7 @@ from lvsguard.config.check_schema import CanaryTable, CheckTable
 from lvsguard.config.forwarding_schema import SorryServerTable, TunnelTable
 from lvsguard.config.ipvs_schema import IpvsTable
 from lvsguard.config.leaf import near, show
+from lvsguard.config.peer_schema import PeerTable
 from lvsguard.config.problem import KeyPath
 from lvsguard.config.schema import (
     AdminTable,
@@ -67,6 +68,7 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     ("service", "realserver", "agent"): AgentTable,
     ("service", "realserver", "tunnel"): TunnelTable,
     ("sync",): SyncTable,
+    ("peer",): PeerTable,
     ("ipvs",): IpvsTable,
     ("telemetry",): TelemetryTable,
     ("admin",): AdminTable,

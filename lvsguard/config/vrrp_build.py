@@ -1,4 +1,7 @@
-"""From the vrrp and sync tables to the values of one director. Defaults that depend are here."""
+"""From the vrrp, sync and peer tables to the values of one director.
+
+Defaults that depend are here.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from lvsguard.config.peer_schema import PeerTable
 from lvsguard.config.vrrp_schema import AuthTable, SyncTable, TrackTable, VrrpTable
 from lvsguard.core.model import IPAddress
+from lvsguard.core.peer import PeerConfig
 from lvsguard.core.vrrp import (
     Announcing,
     ConnectionSync,
@@ -63,6 +68,17 @@ def build_sync(sync: SyncTable | None, director: str, interface: str) -> Connect
         threshold=sync.threshold,
         period=sync.period,
     )
+
+
+def build_peer(
+    peer: PeerTable | None, director: str, files: Mapping[Path, bytes]
+) -> PeerConfig | None:
+    """The channel to the other directors, as seen from ``director``."""
+    if peer is None or not isinstance(peer.addresses, dict):
+        return None
+    others = tuple((name, one) for name, one in peer.addresses.items() if name != director)
+    credential = files.get(Path(peer.credential), b"")
+    return PeerConfig(peer.addresses[director], peer.port, others, credential)
 
 
 def _on(value: T | dict[str, T], director: str) -> T:

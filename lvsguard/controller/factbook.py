@@ -6,6 +6,7 @@ reads or writes the kernel.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from lvsguard.controller.rulebook import RuleBook
@@ -23,7 +24,9 @@ from lvsguard.core.model import (
     VirtualService,
 )
 from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.peer import ServiceHealth
 from lvsguard.core.placement import Facts
+from lvsguard.core.rules import Decision
 
 _NO_WORD = Health()
 
@@ -46,6 +49,7 @@ class FactBook:
         self._wanted: dict[ServiceKey, VirtualService] = {}
         self._dirty: set[ServiceKey] = set()
         self._leaving: dict[tuple[ServiceKey, RealserverKey], tuple[Realserver, float]] = {}
+        self._sights: dict[str, ServiceHealth] = {}
         self._index()
 
     def _index(self) -> None:
@@ -75,6 +79,12 @@ class FactBook:
     def overrides(self) -> tuple[Override, ...]:
         """Overrides in force."""
         return tuple(self._overrides.values())
+
+    @property
+    def sights(self) -> Mapping[str, ServiceHealth]:
+        """How healthy each service was found when it was decided last, by name. The mapping is
+        another one after each change, and is never changed itself."""
+        return self._sights
 
     @property
     def idle(self) -> tuple[Override, ...]:
@@ -186,6 +196,8 @@ class FactBook:
         self.health = {c: h for c, h in self.health.items() if c in self._by_check}
         self.heard = {a: s for a, s in self.heard.items() if a in self._by_check}
         self._wanted = {k: v for k, v in self._wanted.items() if k in self._by_key}
+        names = {service.name for service in config.services}
+        self._sights = {name: sight for name, sight in self._sights.items() if name in names}
         self._leaving = {k: v for k, v in self._leaving.items() if k[0] in self._by_key}
 
     def preview(self, config: Config, now: float) -> FactBook:
@@ -222,12 +234,16 @@ class FactBook:
         self._now = now
         anew = frozenset(self._dirty | self.rules.due(now))
         facts = self.facts
+        sights: dict[str, ServiceHealth] = {}
         for key in anew:
             service = self._by_key.get(key)
             if service is not None:
                 decision = self.rules.follow(service, facts)
                 self._wanted[key] = self._with_leaving(key, programmed(service, decision))
+                sights[service.name] = _sight(decision)
         self._dirty.clear()
+        if any(self._sights.get(name) != sight for name, sight in sights.items()):
+            self._sights = {**self._sights, **sights}
         return KernelState(self._wanted, self.addresses), anew
 
     def awaits_verdicts(self, service: ServiceConfig) -> bool:
@@ -261,6 +277,13 @@ class FactBook:
 
 def _agent(realserver: RealserverConfig) -> tuple[Agent, ...]:
     return () if realserver.agent is None else (realserver.agent,)
+
+
+def _sight(decision: Decision) -> ServiceHealth:
+    verdicts = [placed.verdict for placed in decision.placements]
+    return ServiceHealth(
+        verdicts.count(Verdict.UP), verdicts.count(Verdict.UNKNOWN), len(verdicts), decision.live
+    )
 
 
 def _same(before: Health, after: Health) -> bool:

@@ -25,6 +25,7 @@ from lvsguard.core.snapshot import (
     ConflictStatus,
     ForeignStatus,
     Loop,
+    PeerStatus,
     RealserverStatus,
     Role,
     ServiceStatus,
@@ -53,10 +54,12 @@ class LiveView:
         elections: Callable[[], Mapping[str, Seen]] = dict,
         transfer: Callable[[], TransferStatus | None] = lambda: None,
         conflicts: Callable[[str], tuple[ConflictStatus, ...]] = lambda vip: (),
+        peers: Callable[[], tuple[PeerStatus, ...]] = tuple,
     ) -> None:
         """``probers`` gives (alive, wanted); ``troubles`` what others than the controller know;
         ``elections`` what is known of the election of each VIP group; ``transfer`` the last time
-        that a connection table was sent or received; ``conflicts`` who claims a VIP group."""
+        that a connection table was sent or received; ``conflicts`` who claims a VIP group;
+        ``peers`` the other directors."""
         self.director = controller.book.config.director
         self.version = __version__
         self.config_path = config_path
@@ -71,6 +74,7 @@ class LiveView:
         self._elections = elections
         self._transfer = transfer
         self._conflicts = conflicts
+        self._peers = peers
 
     @property
     def config_digest(self) -> str:
@@ -114,6 +118,10 @@ class LiveView:
     def sync(self) -> SyncStatus | None:
         """How connections are kept in step with the other directors."""
         return self._controller.sync(self._transfer())
+
+    def peers(self) -> tuple[PeerStatus, ...]:
+        """The other directors, where there is a channel to them."""
+        return self._peers()
 
     def _lone(self, vip: VipConfig) -> VipStatus:
         held = self._owner.held

@@ -22,6 +22,7 @@ from lvsguard.core.model import (
     VipAddress,
     endpoint,
 )
+from lvsguard.core.peer import PeerConfig
 from lvsguard.core.vrrp import ConnectionSync, VrrpConfig
 
 
@@ -307,6 +308,8 @@ class Config:
     sync: ConnectionSync | None = None
     vrrp_grace: float = 30.0
     """Seconds that the VRRP process goes on without a controller before it hands over."""
+    peer: PeerConfig | None = None
+    """None: directors meet in VRRP alone."""
 
     @property
     def addresses(self) -> frozenset[VipAddress]:

@@ -23,6 +23,7 @@ from lvsguard.core.model import (
     VipAddress,
 )
 from lvsguard.core.override import Admin, Override
+from lvsguard.core.peer import VipPart
 
 
 class Role(StrEnum):
@@ -184,6 +185,31 @@ class SyncStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """Another director, as it is known over the peer channel."""
+
+    name: str
+    address: str
+    heard: bool
+    since: float
+    """It is heard, or not heard, since then."""
+    last: float
+    """Of its last word; 0: never."""
+    version: str
+    """Of lvsguard; this and what follows is empty or None while it is not heard."""
+    config: str
+    same_config: bool | None
+    programmed: bool | None
+    """Whether its kernel holds all that it should."""
+    differs: tuple[str, ...]
+    """Services that it sees otherwise than this director, one line each."""
+    vips: tuple[VipPart, ...]
+    """Its part in the VIP groups."""
+    problem: str
+    """Why it is not heard; empty while it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignStatus:
     """A service in the kernel that the config does not name. Never touched."""
 
@@ -256,6 +282,9 @@ class View(Protocol):
 
     def sync(self) -> SyncStatus | None:
         """How connections are kept in step; None: they are not."""
+
+    def peers(self) -> tuple[PeerStatus, ...]:
+        """The other directors, where there is a channel to them."""
 
     def services(self) -> Iterator[ServiceStatus]:
         """Configured services, in the order of the config, made one at a time."""

@@ -30,6 +30,7 @@ from lvsguard.core.tally import Tally
 from lvsguard.daemon import log
 from lvsguard.daemon.elections import Elections
 from lvsguard.daemon.operations import DaemonOperations
+from lvsguard.daemon.peers import Peers
 from lvsguard.daemon.systemd import ServiceManager
 from lvsguard.kernel.address import LinuxAddresses
 from lvsguard.kernel.ipvs import LinuxIpvs
@@ -94,6 +95,9 @@ class House:
             clear=self._controller.clear,
         )
         self._elections = Elections(config, standings, emit=self._conflicts.tell)
+        self._peers = Peers(
+            config, self._controller, elections=self._elections.seen, emit=self.emit
+        )
         self._vip_watch = VipWatch(self._conflicts.tell, held=lambda: self._owner.held)
         self._vip_watch.configure(config.vips)
         self._probers = Probers(
@@ -113,6 +117,7 @@ class House:
             elections=self._elections.seen,
             transfer=lambda: self._elections.transfer,
             conflicts=self._conflicts.of,
+            peers=self._peers.status,
         )
         self._operations = DaemonOperations(
             self._controller,
@@ -180,6 +185,7 @@ class House:
         await self._journal.set_addresses(self._controller.owned_addresses | config.lone_addresses)
         steps = await self._controller.reload(config)
         self._elections.configure(config)
+        self._peers.configure(config)
         self._vip_watch.configure(config.vips)
         self._configure_probers()
         checks = self._controller.book.checks
@@ -237,6 +243,7 @@ class House:
             tasks = [
                 group.create_task(self._controller.run(), name="controller"),
                 group.create_task(self._elections.run(), name="elections"),
+                group.create_task(self._peers.run(), name="peers"),
                 group.create_task(self._follow_addresses(), name="addresses"),
                 group.create_task(self._vip_watch.run(), name="vip-watch"),
                 group.create_task(self._probers.run(), name="probers"),

@@ -29,6 +29,7 @@ from lvsguard.core.event import (
     StepRefused,
 )
 from lvsguard.core.health import Verdict
+from lvsguard.core.peer_event import PEER
 from lvsguard.core.service_event import SERVICE
 from lvsguard.core.snapshot import View
 from lvsguard.core.tally import Tally
@@ -73,7 +74,7 @@ class Metrics:
         self._state = Gauge(writable.name, writable.help, registry=registry)
         self._state.set(1)
         ProcessCollector(registry=registry)
-        every: set[type[Event]] = {*Event.__subclasses__(), *SERVICE, *AGENT}
+        every: set[type[Event]] = {*Event.__subclasses__(), *SERVICE, *AGENT, *PEER}
         _prime(self._events, sorted(kind.kind for kind in every))
         _prime(self._reloads, ("accepted", "refused"))
         _prime(self._errors, ("step", "access"))

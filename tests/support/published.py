@@ -34,6 +34,7 @@ from lvsguard.core.snapshot import (
     CheckStatus,
     ForeignStatus,
     Loop,
+    PeerStatus,
     RealserverStatus,
     Role,
     ServiceStatus,
@@ -173,6 +174,7 @@ class Picture:
         VipStatus("web", (VIP,), frozenset({VIP}), Role.MASTER, NOON - 7200, master="director1"),
     )
     in_step: SyncStatus | None = None
+    others: tuple[PeerStatus, ...] = ()
     kept: dict[tuple[Target, OverrideKind], Override] = field(default_factory=dict)
     director: str = "director1"
     version: str = "0.1.0"
@@ -193,6 +195,10 @@ class Picture:
     def sync(self) -> SyncStatus | None:
         """Connections kept in step."""
         return self.in_step
+
+    def peers(self) -> tuple[PeerStatus, ...]:
+        """Other directors."""
+        return self.others
 
     def services(self) -> Iterator[ServiceStatus]:
         """Services, with the overrides applied to what they say."""

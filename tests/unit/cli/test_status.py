@@ -151,6 +151,7 @@ def test_json_is_the_public_document(run: Run, served: Served) -> None:
         "config_hash",
         "vips",
         "sync",
+        "peers",
         "services",
         "foreign",
     }

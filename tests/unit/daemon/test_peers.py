@@ -1,0 +1,111 @@
+"""Two controllers that hear each other: what each makes of the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lvsguard.admin import peer_channel
+from lvsguard.controller.standing import Seen, Standing
+from lvsguard.core.config import Config
+from lvsguard.core.health import Verdict
+from lvsguard.core.peer import VipPart
+from lvsguard.daemon import peers
+from lvsguard.daemon.peers import Peers
+from tests.support.peer_pair import sides, until
+from tests.support.rig import OK, RS1, RS2, WRONG, Rig, config
+
+
+class Director:
+    """A controller over the kernel in memory, and its end of the channel."""
+
+    def __init__(self, given: Config, place: Path) -> None:
+        self.rig = Rig(given, place)
+        self.seen = {"web": Seen(standing=Standing(True, 150))}
+        self.peers = Peers(
+            given, self.rig.controller, elections=lambda: self.seen, emit=self.rig.events.append
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self.rig.up(RS1, RS2)
+        await self.rig.resync()
+        task = asyncio.create_task(self.peers.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    def told(self, kind: str) -> list[str]:
+        return [str(event) for event in self.rig.events if event.kind == kind]
+
+
+@pytest.fixture
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Director, Director]:
+    monkeypatch.setattr(peers, "LOOK_S", 0.02)
+    monkeypatch.setattr(peer_channel, "HEARD_S", 1.5)
+    one, two = sides("director1", "director2")
+    found = [
+        Director(replace(config(), director=side.name, peer=side.config), tmp_path)
+        for side in (one, two)
+    ]
+    return found[0], found[1]
+
+
+async def test_the_status_tells_of_the_other_director(pair: tuple[Director, Director]) -> None:
+    one, two = pair
+    async with one.running(), two.running():
+        await until(lambda: one.peers.status()[0].vips, "it is heard")
+        (status,) = one.peers.status()
+        assert (status.name, status.heard, status.problem) == ("director2", True, "")
+        assert (status.same_config, status.programmed, status.differs) == (True, True, ())
+        assert status.vips == (VipPart("web", "init", True),)
+        two.rig.verdict(RS2, Verdict.DOWN, WRONG)
+        await two.rig.turn()
+        await until(lambda: one.peers.status()[0].differs, "its health is another one")
+        assert one.peers.status()[0].differs == ("web: 1 of 2 healthy there, 2 here",)
+        assert two.peers.status()[0].differs == ("web: 2 of 2 healthy there, 1 here",)
+        two.rig.verdict(RS2, Verdict.UP, OK)
+        await two.rig.turn()
+        await until(lambda: not one.peers.status()[0].differs, "all is the same again")
+
+
+async def test_what_is_not_heard_is_not_told_as_if_it_were(
+    pair: tuple[Director, Director],
+) -> None:
+    one, two = pair
+    async with one.running():
+        async with two.running():
+            await until(lambda: one.peers.status()[0].heard, "it is heard")
+        await until(lambda: not one.peers.status()[0].heard, "it is silent", 10)
+        (status,) = one.peers.status()
+        assert (status.same_config, status.programmed, status.vips) == (None, None, ())
+        assert status.problem == "connection refused"
+        assert status.last > 0
+
+
+async def test_a_config_that_stays_another_one_is_told_once(
+    pair: tuple[Director, Director], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "ROLLOUT_S", 0.2)
+    one, two = pair
+    async with one.running(), two.running():
+        await until(lambda: one.peers.status()[0].same_config, "it is heard")
+        book = two.rig.controller.book
+        book.configure(replace(book.config, digest="fedcba987654"), 0.0)
+        await until(lambda: one.told("peer-config"), "it is told")
+        assert one.peers.status()[0].same_config is False
+        await asyncio.sleep(0.5)
+        assert one.told("peer-config") == [
+            "director director2 has configuration fedcba987654, this one 0123456789ab: make the"
+            " files the same and reload"
+        ]
+        book.configure(replace(book.config, digest="0123456789ab"), 0.0)
+        await until(lambda: len(one.told("peer-config")) == 2, "its end is told, too")
