@@ -108,7 +108,7 @@ class _Builder:
         addresses = tuple(VipAddress(interface, *prefixed) for prefixed in vip.addresses)
         if vip.vrrp is None:
             return VipConfig(vip.name, addresses, on_conflict=vip.on_conflict)
-        vrrp = build_vrrp(vip.vrrp, self._director, self._keys)
+        vrrp = build_vrrp(vip.vrrp, vip.name, self._director, self._keys)
         return VipConfig(vip.name, addresses, vrrp, vip.on_conflict)
 
     def _service(self, service: ServiceTable) -> ServiceConfig:

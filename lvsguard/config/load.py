@@ -157,12 +157,20 @@ def _director(given: str | None, written: str | None) -> tuple[str, list[Fault]]
 def _digest(values: Mapping[str, object]) -> str:
     """What the file means, whatever its comments, its layout and the order of its keys.
 
-    Without its secrets: the digest is shown, and a short password could be guessed from it.
+    Without its secrets: the digest is shown, and a short password could be guessed from it. Without
+    the director's name: two directors whose files differ in that alone have the same.
     """
     canonical = json.dumps(
-        without_secrets(values), sort_keys=True, separators=(",", ":"), default=str
+        without_secrets(_nameless(values)), sort_keys=True, separators=(",", ":"), default=str
     )
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _nameless(values: Mapping[str, object]) -> Mapping[str, object]:
+    director = values.get("director")
+    if not isinstance(director, Mapping):
+        return values
+    return {**values, "director": {k: v for k, v in director.items() if k != "name"}}
 
 
 def _located(faults: Sequence[Fault], text: str, file: str) -> list[Problem]:

@@ -12,7 +12,7 @@ from lvsguard.config.review import Review
 from lvsguard.config.validate import entries
 from lvsguard.config.vrrp_schema import TrackTable, VrrpTable
 
-KINDS: Final = ("service", "interface", "file", "command")
+KINDS: Final = ("service", "interface", "file", "command", "peer")
 
 
 def check_tracks(sheet: Review, here: KeyPath, vrrp: VrrpTable) -> None:
@@ -26,7 +26,7 @@ def check_tracks(sheet: Review, here: KeyPath, vrrp: VrrpTable) -> None:
             found = f"{' and '.join(kinds)} at once" if kinds else "nothing to look at"
             sheet.say(
                 path,
-                f"{found}; one of service, interface, file and command makes an entry",
+                f"{found}; one of service, interface, file, command and peer makes an entry",
                 *every,
             )
         for kind in kinds[:1] if len(kinds) == 1 else ():
@@ -48,6 +48,8 @@ def _check_subject(sheet: Review, path: KeyPath, track: TrackTable) -> None:
                 f"no service {show(track.service)} in this file; name one of its [[service]]{hint}",
                 ("service",),
             )
+    if track.peer is not None:
+        _check_peer(sheet, path, track)
     if sheet.interfaces is None:
         return
     if track.interface is not None:
@@ -59,6 +61,21 @@ def _check_subject(sheet: Review, path: KeyPath, track: TrackTable) -> None:
             )
     if track.command is not None and (wrong := _not_a_program(track.command[0])):
         sheet.say((*path, "command"), f"{show(track.command[0])} {wrong}")
+
+
+def _check_peer(sheet: Review, path: KeyPath, track: TrackTable) -> None:
+    where = (*path, "peer")
+    if track.peer is False:
+        sheet.say(where, "false tracks nothing; leave the entry out")
+    elif sheet.document.peer is None:
+        sheet.say(where, "there is no channel to another director; write a [peer] table", ("peer",))
+    elif track.drop is None:
+        sheet.say(
+            where,
+            "without drop this director would stand back, also where the other one cannot take"
+            " over; write drop, larger than the difference of their priorities",
+            (*path, "drop"),
+        )
 
 
 def _not_a_program(path: str) -> str:

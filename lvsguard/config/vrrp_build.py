@@ -27,9 +27,9 @@ T = TypeVar("T")
 COMMAND_TIMEOUT = 1.0
 
 
-def build_vrrp(vrrp: VrrpTable, director: str, keys: Mapping[Path, bytes]) -> VrrpConfig:
-    """The election of one VIP on ``director``. ``keys``: what the key files hold; a key whose
-    file is not among them is left out."""
+def build_vrrp(vrrp: VrrpTable, vip: str, director: str, keys: Mapping[Path, bytes]) -> VrrpConfig:
+    """The election of the VIP of this name on ``director``. ``keys``: what the key files hold; a
+    key whose file is not among them is left out."""
     sources = _sources(vrrp, director)
     return VrrpConfig(
         vrid=vrrp.vrid,
@@ -51,7 +51,7 @@ def build_vrrp(vrrp: VrrpTable, director: str, keys: Mapping[Path, bytes]) -> Vr
         virtual_mac=vrrp.virtual_mac,
         sync_group=vrrp.sync_group,
         unready_drop=_drop(vrrp.unready_drop, director),
-        track=tuple(_track(track, director) for track in vrrp.track),
+        track=tuple(_track(track, vip, director) for track in vrrp.track),
         announcing=Announcing(vrrp.announce.repeat, vrrp.announce.delay, vrrp.announce.refresh),
     )
 
@@ -120,7 +120,7 @@ def _auth(auth: AuthTable, files: Mapping[Path, bytes]) -> HmacAuth:
     return HmacAuth(keys, send, auth.mode, auth.window)
 
 
-def _track(track: TrackTable, director: str) -> Track:
+def _track(track: TrackTable, vip: str, director: str) -> Track:
     argv = track.command or ()
     if track.service is not None:
         kind, subject = TrackKind.SERVICE, track.service
@@ -128,6 +128,8 @@ def _track(track: TrackTable, director: str) -> Track:
         kind, subject = TrackKind.INTERFACE, _on(track.interface, director)
     elif track.file is not None:
         kind, subject = TrackKind.FILE, track.file
+    elif track.peer is not None:
+        kind, subject = TrackKind.PEER, vip
     else:
         kind, subject = TrackKind.COMMAND, shlex.join(argv)
     timeout = min(track.interval, COMMAND_TIMEOUT) if track.timeout is None else track.timeout

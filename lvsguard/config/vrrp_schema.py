@@ -101,7 +101,7 @@ COMMAND: Final = Leaf(
 
 
 class TrackTable(Table):
-    """Something that the priority depends on: one of service, interface, file and command."""
+    """Something that the priority depends on: one of service, interface, file, command, peer."""
 
     service: Annotated[str | None, label("a service's name")] = Field(
         None, description="A service of this name must have its quorum."
@@ -116,6 +116,11 @@ class TrackTable(Table):
         None,
         description="This command must end with 0 within timeout. It is run without a shell.",
         examples=[["/usr/local/bin/healthy", "web"]],
+    )
+    peer: Annotated[bool | None, FLAG] = Field(
+        None,
+        description="true: no other director that is heard over the peer channel may see more"
+        " healthy realservers of the services on this VIP. Needs drop.",
     )
     drop: PerDirector[Annotated[int, whole(1, 254)]] | None = Field(
         None,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.quorum import asking
-from lvsguard.controller.tracks import FIRST_VERDICTS_S, Tracks
+from lvsguard.controller.tracks import FIRST_VERDICTS_S, AskPeer, Tracks, nobody
 from lvsguard.core.config import Config, VipConfig
 from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.vrrp.message import State
@@ -54,10 +54,13 @@ class Seen:
 class Standings:
     """The standing of every VIP group that has an election."""
 
-    def __init__(self, config: Config, book: FactBook, pulse: Pulse) -> None:
-        """The facts tell of quorums, the pulse whether the kernel holds what is wanted."""
+    def __init__(
+        self, config: Config, book: FactBook, pulse: Pulse, *, peer: AskPeer = nobody
+    ) -> None:
+        """The facts tell of quorums, the pulse whether the kernel holds what is wanted; ``peer``
+        compares a VIP group's services with what other directors see."""
         self._book = book
-        self._tracks = Tracks(asking(book))
+        self._tracks = Tracks(asking(book), peer)
         self._pulse = pulse
         self._unfit_since: float | None = None
         self._begun = False

@@ -26,12 +26,22 @@ FIRST_VERDICTS_S = 10.0
 its realservers). Then what is known decides."""
 
 
+AskPeer = Callable[[str], Awaitable[Finding]]
+
+
+async def nobody(vip: str) -> Finding:
+    """There are no other directors to compare with."""
+    return Finding(True)
+
+
 class Tracks:
     """Everything tracked, and how each stands."""
 
-    def __init__(self, quorum: AskQuorum) -> None:
-        """Nothing is looked at before ``run``."""
+    def __init__(self, quorum: AskQuorum, peer: AskPeer) -> None:
+        """Nothing is looked at before ``run``. ``peer`` compares a VIP group's services with what
+        other directors see."""
         self._quorum = quorum
+        self._peer = peer
         self._wanted: frozenset[Track] = frozenset()
         self._conditions: dict[Track, Condition] = {}
         self._changed = asyncio.Event()
@@ -85,6 +95,8 @@ class Tracks:
                 return partial(_look_at_file, Path(track.subject))
             case TrackKind.COMMAND:
                 return Command(track.argv, track.timeout).look
+            case TrackKind.PEER:
+                return partial(self._peer, track.subject)
 
     async def _look_at_service(self, name: str) -> Finding:
         found = await self._quorum(name)

@@ -82,6 +82,8 @@ class TrackKind(StrEnum):
     """A file exists: a switch for scripts and people."""
     COMMAND = "command"
     """A command fails: no shell; bounded in time."""
+    PEER = "peer"
+    """Another director sees more healthy realservers of the services on this VIP group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ class Track:
 
     kind: TrackKind
     subject: str
-    """Name of the service or interface, or path of the file; of a command its words as one."""
+    """Name of the service or interface, or path of the file; of a command its words as one; of a
+    peer the name of the VIP group."""
     drop: int | None = None
     """How much the priority drops while it is not well; None: the director stands back."""
     argv: tuple[str, ...] = ()

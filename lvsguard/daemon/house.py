@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.server import AdminServer
 from lvsguard.controller import Controller
+from lvsguard.controller.ahead import Ahead, Heard
 from lvsguard.controller.conflicts import Conflicts
 from lvsguard.controller.linksigns import LinkSigns
 from lvsguard.controller.neighbours import Neighbours
@@ -85,7 +86,9 @@ class House:
         for override in journal.overrides():
             if not override.expired(time.time()):
                 self._controller.book.put(override)
-        standings = Standings(config, self._controller.book, self._controller.pulse)
+        book = self._controller.book
+        ahead = Ahead(book, self._heard)
+        standings = Standings(config, book, self._controller.pulse, peer=ahead.look)
         self._neighbours = Neighbours(self.emit)
         self._conflicts = Conflicts(
             self._controller.book,
@@ -152,6 +155,9 @@ class House:
         for override in self._journal.overrides():
             if override.key not in known and not override.expired(time.time()):
                 self._controller.override(override)
+
+    def _heard(self) -> Heard:
+        return self._peers.heard()
 
     def _look(self) -> None:
         self._controller.look()

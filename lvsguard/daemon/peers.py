@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from lvsguard import __version__
 from lvsguard.admin.peer_channel import Peer, PeerChannel
 from lvsguard.controller import Controller
+from lvsguard.controller.ahead import Heard
 from lvsguard.controller.standing import Seen
 from lvsguard.core.config import Config
 from lvsguard.core.event import Event
@@ -87,6 +88,11 @@ class Peers:
                 if name not in self._told:
                     self._emit(PeerDiffers(name, theirs, mine))
                 self._told[name] = theirs
+
+    def heard(self) -> Heard:
+        """How each director that is heard sees the services."""
+        peers = self._channel.peers.values()
+        return {peer.name: peer.services for peer in peers if not peer.silent}
 
     def status(self) -> tuple[PeerStatus, ...]:
         """The other directors, for the status."""

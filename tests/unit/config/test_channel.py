@@ -11,6 +11,7 @@ import pytest
 from lvsguard.config.load import loads
 from lvsguard.config.problem import ConfigError
 from lvsguard.core.peer import PeerConfig
+from lvsguard.core.vrrp import Track, TrackKind
 from tests.support.peer_pair import credential, foreign
 from tests.unit.config.samples import HOST, PLAIN
 
@@ -44,6 +45,14 @@ def test_each_director_has_its_own_address_and_knows_the_others(tmp_path: Path) 
     found = loads(f"{text(file)}", director="director2").peer
     assert found == PeerConfig(two, 8850, (("director1", one),), credential())
     assert loads(PLAIN).peer is None
+
+
+def test_a_priority_may_depend_on_what_the_others_see(tmp_path: Path) -> None:
+    election = "[vip.vrrp]\nvrid = 51\ntrack = [{ peer = true, drop = 60, fall = 3 }]\n"
+    whole = text(pem_file(tmp_path)).replace("\n[[service]]", f"\n{election}\n[[service]]", 1)
+    (vip,) = loads(whole, director="director1").vips
+    assert vip.vrrp is not None
+    assert vip.vrrp.track == (Track(TrackKind.PEER, "web", 60, fall=3),)
 
 
 def test_read_for_another_host_the_credential_is_not_looked_for() -> None:

@@ -74,6 +74,8 @@ BEYOND_SHAPES = {
     "vrrp-sync-group",
     "vrrp-too-many-addresses",
     "vrrp-track",
+    "vrrp-track-peer",
+    "vrrp-track-peer-alone",
     "vrrp-version",
     "vrrp-vrid",
 }

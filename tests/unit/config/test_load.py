@@ -144,6 +144,8 @@ def test_the_digest_is_twelve_hex_digits_of_the_meaning() -> None:
 def test_the_digest_is_the_same_on_every_director() -> None:
     text = f"{SERVICE}{REALSERVERS}weight = {{ director1 = 1, director2 = 2 }}\n"
     assert digest(text, "director1") == digest(text, "director2")
+    named = PLAIN.replace("[director]\n", '[director]\nname = "director2"\n')
+    assert digest(named) == digest(PLAIN)
 
 
 def thousand_services() -> str:

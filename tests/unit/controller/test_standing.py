@@ -25,6 +25,7 @@ from lvsguard.core.model import (
     VirtualService,
 )
 from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.track import Finding
 from lvsguard.core.vrrp import Track, TrackKind, VrrpConfig
 from tests.support.rig import RS1, RS2, VIP, WEB, WRONG, config, realserver, service
 
@@ -295,4 +296,28 @@ async def test_a_quorum_is_counted_no_further_than_it_takes() -> None:
     bench = Bench(given)
     verdict(bench.book, RS1, Verdict.UP)
     async with bench.running():
+        await bench.until(True, 150)
+
+
+async def test_a_peer_that_sees_more_lowers_the_priority_with_hysteresis() -> None:
+    track = Track(TrackKind.PEER, "web", 60, interval=QUICK, rise=3, fall=3)
+    said = [Finding(True)]
+    looks = 0
+
+    async def ask(name: str) -> Finding:
+        nonlocal looks
+        assert name == "web"
+        looks += 1
+        return said[0]
+
+    bench = Bench(elected(vip(track)))
+    bench.standings = Standings(bench.book.config, bench.book, bench.pulse, peer=ask)
+    async with bench.running():
+        await bench.until(True, 150)
+        before = looks
+        said[0] = Finding(False, "director director2 sees more")
+        found = await bench.until(True, 90)
+        assert looks - before >= track.fall
+        assert found.why == ("director director2 sees more: priority -60",)
+        said[0] = Finding(True)
         await bench.until(True, 150)

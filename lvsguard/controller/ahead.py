@@ -1,0 +1,83 @@
+"""Whether another director sees more healthy realservers than this one, for VIP groups whose
+priority depends on that.
+
+Only who sees fewer is held back, so it is never both. A director that is not heard says nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.tracks import FIRST_VERDICTS_S
+from lvsguard.core.config import Config
+from lvsguard.core.peer import ServiceHealth, compare, shortened
+from lvsguard.core.track import Finding
+
+FIRST_WORD_S = 3.0
+"""Longest wait for another director's first word, so that one that comes back does not take over
+only to be told that it sees less. Nothing is heard of one that is down."""
+
+Heard = Mapping[str, Mapping[str, ServiceHealth]]
+"""How each director that is heard now sees the services, by its name."""
+
+
+class Ahead:
+    """Compares what this director sees with what others do."""
+
+    def __init__(self, book: FactBook, heard: Callable[[], Heard]) -> None:
+        self._book = book
+        self._heard = heard
+        self._begun: float | None = None
+        self._unknown_since: float | None = None
+
+    async def look(self, vip: str) -> Finding:
+        """Compare the services on a VIP group, and on those that move with it."""
+        return self.at(vip, time.monotonic())
+
+    def at(self, vip: str, now: float) -> Finding:
+        """The same at a time (monotonic)."""
+        if self._begun is None:
+            self._begun = now
+        others = self._heard()
+        if not others:
+            if now - self._begun < FIRST_WORD_S:
+                return Finding(None, "a word of the other directors is awaited")
+            return Finding(True)
+        self._begun = now - FIRST_WORD_S
+        names = services_on(self._book.config, vip)
+        found = {name: compare(self._book.sights, seen, names) for name, seen in others.items()}
+        if not any(one.unknown for one in found.values()):
+            self._unknown_since = None
+        elif self._awaits(now):
+            return Finding(None, "first verdicts are awaited, to compare them")
+        best, one = max(found.items(), key=lambda item: item[1].theirs - item[1].mine)
+        if one.theirs <= one.mine:
+            return Finding(True)
+        return Finding(
+            False, f"director {best} sees more healthy realservers ({shortened(one.differs)})"
+        )
+
+    def _awaits(self, now: float) -> bool:
+        if self._unknown_since is None:
+            self._unknown_since = now
+        return now - self._unknown_since < FIRST_VERDICTS_S
+
+
+def services_on(config: Config, vip: str) -> tuple[str, ...]:
+    """Names of the services on a VIP group's addresses and on those of its sync group. Nobody knows
+    by which address marked packets come, so marks count everywhere."""
+    own = next((one for one in config.vips if one.name == vip), None)
+    group = None if own is None or own.vrrp is None else own.vrrp.sync_group
+    addresses = {
+        held.address
+        for one in config.vips
+        if one.name == vip or (group and one.vrrp is not None and one.vrrp.sync_group == group)
+        for held in one.addresses
+    }
+    return tuple(
+        service.name
+        for service in config.services
+        if service.key.address is None or service.key.address in addresses
+    )

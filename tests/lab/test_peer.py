@@ -1,0 +1,173 @@
+"""Two directors that tell each other how they do: who leads when one sees less than the other."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lvsguard.credential import create
+from tests.lab.test_vrrp_failover import SERVICE, holders, wait_for_role
+from tests.support.director import Director, make_director, tell, wall
+from tests.support.director_config import Setup
+from tests.support.processes import wait_until
+from tests.support.topology_load import failures, start_load
+from tests.support.topology_web import start_web
+
+if TYPE_CHECKING:
+    from lvsguard.admin.protocol import PeerReply
+    from tests.support.topology import Network
+
+pytestmark = [pytest.mark.kernel, pytest.mark.lab]
+
+VRRP = """vrid = 51
+priority = { director1 = 150, director2 = 100 }
+track = [{ peer = true, drop = 60, interval = "500ms", rise = 2, fall = 2 }]
+"""
+CHANNEL = """[peer]
+addresses = {{ director1 = "10.0.0.41", director2 = "10.0.0.40" }}
+credential = "{0}"
+"""
+
+
+def pair(network: Network) -> tuple[Director, Director]:
+    """Both directors, serving and hearing each other, director1 master."""
+    for realserver in network.realservers:
+        realserver.hold_vip()
+        start_web(realserver)
+    credential = network.artifacts / "peer.pem"
+    credential.touch(mode=0o600)
+    credential.write_bytes(create())
+    setup = Setup(vrrp=VRRP, more=CHANNEL.format(credential))
+    one, two = (make_director(host, setup) for host in (network.director1, network.director2))
+    for director in (one, two):
+        director.start()
+    for director in (one, two):
+        director.wait_for_verdicts(rs1="up", rs2="up")
+        wait_for_word(director)
+    wait_for_role(one, "master")
+    wait_for_role(two, "backup")
+    return one, two
+
+
+def peer(director: Director) -> PeerReply:
+    (found,) = director.status().peers
+    return found
+
+
+def wait_for_word(director: Director, heard: bool = True, within_s: float = 10) -> float:
+    what = f"{director.host.name} {'hears' if heard else 'does not hear'} the other one"
+    return wait_until(lambda: peer(director).heard is heard, within_s, what, every_s=0.05)
+
+
+def cut(director: Director, other: object, undo: bool = False) -> None:
+    """Nothing goes from this director to that host, or comes from there; or it does again."""
+    how = "-D" if undo else "-A"
+    for rule in (f"OUTPUT -d {other} -j DROP", f"INPUT -s {other} -j DROP"):
+        director.host.run("iptables", "-t", "mangle", how, *rule.split())
+
+
+def test_a_director_that_sees_fewer_realservers_leaves_the_vip_to_the_other(
+    network: Network,
+) -> None:
+    one, two = pair(network)
+    assert (peer(one).same_config, peer(one).same_health) == (True, True)
+    assert peer(one).vips[0].role == "backup"
+    rs2 = network.rs2.address
+    load = start_load(network.client, SERVICE, per_second=20)
+    begun, since = time.monotonic(), wall()
+    cut(one, rs2)
+    one.wait_for_verdicts(rs2="down")
+    wait_for_role(two, "master")
+    took = time.monotonic() - begun
+    wait_for_role(one, "backup")
+    (vip,) = one.status().vips
+    assert (vip.priority, vip.ready) == (90, True)
+    why = "director director2 sees more healthy realservers (web: 2 of 2 healthy there, 1 here)"
+    assert vip.why == [f"{why}: priority -60"]
+    assert f"  priority lowered: {why}: priority -60" in one.run("status").stdout
+    assert "  sees another health: web: 2 of 2 healthy there, 1 here" in one.run("status").stdout
+    assert two.status().vips[0].why == []
+    assert holders(one, two) == ["director2"]
+    moved = time.monotonic()
+    time.sleep(6)  # no to and fro
+    assert holders(one, two) == ["director2"]
+    assert [e.text for e in one.events("priority", since)] == [
+        f"VIP web: priority 90: {why}: priority -60"
+    ]
+    assert two.events("priority", since) == []
+
+    cut(one, rs2, undo=True)
+    back = wait_for_role(one, "master", 15)
+    wait_for_role(two, "backup")
+    time.sleep(1)
+    requests = load.stop()
+    late = [r for r in failures(requests) if r.at > moved]
+    tell("sees fewer", moved_s=took, back_s=back, requests=len(requests),
+         failed=len(failures(requests)), failed_after=len(late))  # fmt: skip
+    assert late == []
+    assert one.status().vips[0].why == []
+    assert holders(one, two) == ["director1"]
+
+
+def test_a_realserver_that_is_down_for_both_moves_nothing(network: Network) -> None:
+    one, two = pair(network)
+    since = wall()
+    for director in (one, two):
+        cut(director, network.rs2.address)
+    for director in (one, two):
+        director.wait_for_verdicts(rs2="down")
+    time.sleep(4)
+    assert one.events("priority", since) == []
+    assert two.events("role", since) == []
+    assert peer(one).same_health is True
+
+
+def test_a_director_that_is_gone_is_shown_and_means_nothing(network: Network) -> None:
+    one, two = pair(network)
+    since = wall()
+    cut(one, network.rs2.address)
+    wait_for_role(two, "master", 15)
+    two.running.stop()
+    silent = wait_for_word(one, heard=False)
+    wait_for_role(one, "master")
+    wait_until(lambda: one.status().vips[0].priority == 150, 10, "nobody is there to compare with")
+    shown = one.run("status").stdout
+    assert "PEER  director2  10.0.0.40  NOT HEARD for " in shown
+    (event,) = one.events("peer-silent", since)
+    assert event.text.startswith("director director2 (10.0.0.40) is not heard any more: ")
+    two.start()
+    heard = wait_for_word(one)
+    tell("gone", silent_s=silent, heard_s=heard)
+
+
+def test_after_a_cut_between_directors_they_hear_each_other_at_once(network: Network) -> None:
+    one, two = pair(network)
+    cut(one, network.director2.address)
+    for director in (one, two):
+        wait_for_word(director, heard=False)
+    time.sleep(20)
+    began = time.monotonic()
+    cut(one, network.director2.address, undo=True)
+    for director in (one, two):
+        wait_for_word(director)
+    took = time.monotonic() - began
+    tell("healed", heard_s=took)
+    assert took < 2.5
+
+
+def test_a_wrong_credential_is_refused_and_disturbs_nothing(network: Network) -> None:
+    one, two = pair(network)
+    since = wall()
+    other = Path(network.artifacts, "other.pem")
+    other.touch(mode=0o600)
+    other.write_bytes(create())
+    two.configure(Setup(vrrp=VRRP, more=CHANNEL.format(other)))
+    two.run("reload")
+    wait_for_word(one, heard=False)
+    wait_until(lambda: bool(one.events("peer-refused", since)), 10, "it is told")
+    assert "is its credential the same" in one.run("status").stdout
+    assert one.status().vips[0].role == "master"
+    assert two.status().vips[0].role == "backup"
