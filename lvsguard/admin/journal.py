@@ -1,4 +1,5 @@
-"""What outlives the daemon: overrides, the services and VIPs it put into the kernel, the history.
+"""What outlives the daemon: overrides and the ledger of them, the services and VIPs it put into
+the kernel, the history.
 
 The truth is in memory; the file follows it. A state directory that cannot be written costs the
 daemon nothing but durability: every reply says so, one event tells it, and it is tried again.
@@ -23,6 +24,7 @@ from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.operations import Kept
 from lvsguard.admin.store import Batch, Held, Store, TooNew, damaged, set_aside
 from lvsguard.core.event import Event, StateRestored, StateTrouble
+from lvsguard.core.ledger import Record
 from lvsguard.core.model import ServiceKey, VipAddress
 from lvsguard.core.override import Override, OverrideKind, Target
 
@@ -59,14 +61,15 @@ class _Part(StrEnum):
     OVERRIDES = "overrides"
     OWNED = "owned"
     ADDRESSES = "addresses"
+    RECORDS = "records"
 
 
 class Journal:
     """The journal of one state directory; None keeps everything in memory.
 
     ``report`` gets a StateTrouble when the file cannot be used, and one with ``ok`` when it can
-    again; after that one, read ``overrides()``, ``owned()`` and ``addresses()`` again: a file that
-    could not be read at the start may have brought more.
+    again; after that one, read ``overrides()``, ``records()``, ``owned()`` and ``addresses()``
+    again: a file that could not be read at the start may have brought more.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Journal:
         self._loaded = False
         self._overrides: dict[_Key, Override] = {}
         self._dropped: set[_Key] = set()
+        self._records: tuple[Record, ...] = ()
         self._owned: frozenset[ServiceKey] = frozenset()
         self._addresses: frozenset[VipAddress] = frozenset()
         self._dirty: set[_Part] = set()
@@ -121,18 +125,42 @@ class Journal:
 
     async def put(self, override: Override) -> Kept:
         """Keep an override; returns when it is on disk, or cannot be for now."""
-        self._overrides[override.key] = override
-        self._dropped.discard(override.key)
-        self._dirty.add(_Part.OVERRIDES)
+        self.take(override)
         return await self._written()
 
     async def drop(self, *keys: tuple[Target, OverrideKind]) -> Kept:
         """Forget overrides; returns when that is on disk, or cannot be for now."""
+        self.forget(*keys)
+        return await self._written()
+
+    def take(self, override: Override) -> None:
+        """Keep an override, with the next batch."""
+        self._overrides[override.key] = override
+        self._dropped.discard(override.key)
+        self._mark(_Part.OVERRIDES)
+
+    def forget(self, *keys: tuple[Target, OverrideKind]) -> None:
+        """Forget overrides, with the next batch."""
         for key in keys:
             self._overrides.pop(key, None)
             self._dropped.add(key)
-        self._dirty.add(_Part.OVERRIDES)
-        return await self._written()
+        self._mark(_Part.OVERRIDES)
+
+    def records(self) -> tuple[Record, ...]:
+        """The ledger's records that are kept."""
+        return self._records
+
+    def set_records(self, records: Iterable[Record]) -> None:
+        """Keep exactly these records of the ledger, with the next batch: that of an override that
+        is put or dropped now is the same."""
+        wanted = tuple(records)
+        if wanted != self._records:
+            self._records = wanted
+            self._mark(_Part.RECORDS)
+
+    def _mark(self, part: _Part) -> None:
+        self._dirty.add(part)
+        self._wake.set()
 
     def owned(self) -> frozenset[ServiceKey]:
         """Services that this director has put into the kernel, now or before."""
@@ -259,6 +287,7 @@ class Journal:
         for override in held.overrides:
             if override.key not in self._dropped:
                 self._overrides.setdefault(override.key, override)
+        self._records = (*held.records, *self._records)
         self._owned |= held.owned
         self._addresses |= held.addresses
         self._last_id += held.last_id
@@ -318,6 +347,7 @@ class Journal:
             self._owned if _Part.OWNED in dirty else None,
             self._addresses if _Part.ADDRESSES in dirty else None,
             entries,
+            self._records if _Part.RECORDS in dirty else None,
         )
         try:
             await store.write(batch)

@@ -8,23 +8,21 @@ for it. What is heard decides nothing here.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from lvsguard.admin import peer_message
 from lvsguard.admin.peer_gate import Gate
 from lvsguard.admin.peer_link import Link, LinkError, Refused, dial, listening, welcome
-from lvsguard.admin.peer_message import SERVICES_MAX, VERSION, Beat, Hello, Message, Services
+from lvsguard.admin.peer_message import VERSION, Beat, Hello
+from lvsguard.admin.peer_session import Peer, Session, Shared
 from lvsguard.core.event import Event
-from lvsguard.core.peer import Account, PeerConfig, ServiceHealth, VipPart
+from lvsguard.core.ledger import Record
+from lvsguard.core.peer import Account, PeerConfig
 from lvsguard.core.peer_event import PeerHeard, PeerSilent
 from lvsguard.credential import Credential
 
-BEAT_S: Final = 1.0
 HEARD_S: Final = 5.0
 """Seconds without a word after which a director is not heard any more. Connections are made anew
 before that, so a short cut is none."""
@@ -34,41 +32,18 @@ REFUSED_AGAIN_S: Final = 5.0
 """The same after the other end was no good: only people mend that."""
 
 
-@dataclass(slots=True)
-class Peer:
-    """Another director, as far as it is known."""
-
-    name: str
-    address: str
-    heard: float | None = None
-    """When (monotonic) it said something last; None: never."""
-    silent: bool = True
-    since: float = field(default_factory=time.time)
-    """Wall clock: it is heard, or silent, since then."""
-    last: float = 0.0
-    """Wall clock of its last word; 0: none."""
-    problem: str = ""
-    """Why there is no connection now."""
-    beat: Beat | None = None
-    services: dict[str, ServiceHealth] = field(default_factory=dict)
-
-    @property
-    def vips(self) -> tuple[VipPart, ...]:
-        """Its part in the VIP groups."""
-        return () if self.beat is None else peer_message.vips(self.beat)
-
-
 class PeerChannel:
     """All other directors. Without a configuration it does nothing."""
 
-    def __init__(self, director: str, emit: Callable[[Event], None]) -> None:
+    def __init__(self, director: str, shared: Shared, emit: Callable[[Event], None]) -> None:
+        """``shared``: the overrides that all of them have."""
         self._director = director
+        self._shared = shared
         self._emit = emit
         self._config: PeerConfig | None = None
         self._account: Account | None = None
         self._peers: dict[str, Peer] = {}
-        self._links: dict[str, Link] = {}
-        self._news: dict[str, asyncio.Event] = {}
+        self._sessions: dict[str, Session] = {}
         self._changed = asyncio.Event()
         self.gate = Gate(emit)
 
@@ -100,8 +75,12 @@ class PeerChannel:
                 self._emit(PeerSilent(peer.name, peer.address, why))
         if account != self._account:
             self._account = account
-            for news in self._news.values():
-                news.set()
+            self.news()
+
+    def news(self, records: Iterable[Record] = ()) -> None:
+        """Tell what has changed now, and these records."""
+        for session in self._sessions.values():
+            session.news(records)
 
     async def run(self) -> None:
         """Keep the connections until cancelled."""
@@ -208,7 +187,7 @@ class PeerChannel:
 
     def _blame(self, address: str, why: str) -> None:
         for peer in self._peers.values():
-            if peer.address == address and peer.name not in self._links:
+            if peer.address == address and peer.name not in self._sessions:
                 peer.problem = why
 
     # -- what is said ----------------------------------------------------------------------
@@ -232,54 +211,18 @@ class PeerChannel:
             await link.close()
 
     async def _converse(self, link: Link, peer: Peer) -> None:
-        if (old := self._links.get(peer.name)) is not None:
+        if (old := self._sessions.get(peer.name)) is not None:
             await old.close()  # its other end knows nothing of it any more
-        self._links[peer.name] = link
-        news = self._news[peer.name] = asyncio.Event()
+        session = Session(
+            link, peer, self._shared, account=lambda: self._account, heard=self._heard
+        )
+        self._sessions[peer.name] = session
         peer.problem = ""
-        speaking = asyncio.create_task(self._speak(link, news), name=f"speak to {peer.name}")
         try:
-            while True:
-                self._hear(peer, await link.receive())
+            await session.run()
         finally:
-            speaking.cancel()
-            (ended,) = await asyncio.gather(speaking, return_exceptions=True)
-            if self._links.get(peer.name) is link:
-                del self._links[peer.name], self._news[peer.name]
-            if isinstance(ended, Exception) and not isinstance(ended, LinkError):
-                raise ended
-
-    async def _speak(self, link: Link, news: asyncio.Event) -> None:
-        told: Mapping[str, ServiceHealth] | None = None
-        try:
-            while True:
-                if (account := self._account) is not None:
-                    await link.send([peer_message.beat(account)])
-                    await link.send(peer_message.services(account.services, told))
-                    told = account.services
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(BEAT_S):
-                        await news.wait()
-                news.clear()
-        finally:
-            await link.close()  # so that who listens on it knows
-
-    def _hear(self, peer: Peer, message: Message) -> None:
-        match message:
-            case Beat():
-                peer.beat = message
-                self._heard(peer, message)
-            case Services(services=services, anew=anew):
-                if anew:
-                    peer.services.clear()
-                for one in services:
-                    peer.services[one.name] = ServiceHealth(
-                        one.healthy, one.unknown, one.total, one.live
-                    )
-                if len(peer.services) > SERVICES_MAX:
-                    raise Refused(f"it tells of more than {SERVICES_MAX} services")
-            case Hello():
-                raise Refused("it has said hello twice")
+            if self._sessions.get(peer.name) is session:
+                del self._sessions[peer.name]
 
     def _heard(self, peer: Peer, beat: Beat) -> None:
         now = time.monotonic()

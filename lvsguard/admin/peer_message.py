@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from lvsguard.admin.peer_records import Word
 from lvsguard.core.peer import Account, ServiceHealth, VipPart
 
 VERSION: Final = 1
@@ -21,6 +22,8 @@ MESSAGE_MAX: Final = 64 * 1024
 SERVICES_EACH: Final = 400
 """Services in one message: of the longest names they take half of ``MESSAGE_MAX``."""
 SERVICES_MAX: Final = 100_000
+WORDS_EACH: Final = 1000
+"""Overrides in one message; its size bounds them sooner."""
 VIPS_MAX: Final = 200
 """VIP groups that are told of; it is for people to look at."""
 
@@ -76,7 +79,13 @@ class Services(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Forget those that were told before."""
 
 
-Message = Hello | Beat | Services
+class Overrides(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """What the sender knows of some overrides. The receiver keeps what is later than its own."""
+
+    words: Annotated[list[Word], msgspec.Meta(max_length=WORDS_EACH)]
+
+
+Message = Hello | Beat | Services | Overrides
 
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(Message)
@@ -106,13 +115,13 @@ def decode(body: bytes) -> Message:
         raise MessageError(f"not a message of version {VERSION}: {error}") from None
 
 
-def beat(account: Account) -> Beat:
-    """What an account says but for its services."""
+def beat(account: Account, overrides: str) -> Beat:
+    """What an account says but for its services; ``overrides``: their fingerprint."""
     return Beat(
         version=account.version,
         config=account.config,
         programmed=account.programmed,
-        overrides=account.overrides,
+        overrides=overrides,
         vips=[Part(one.name, one.role, one.ready) for one in account.vips[:VIPS_MAX]],
     )
 

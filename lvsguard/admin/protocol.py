@@ -283,6 +283,10 @@ class PeerReply(Reply, frozen=True):
     """Whether it sees as many healthy realservers of each service."""
     programmed: bool | None
     """Whether its kernel holds all that it should."""
+    same_overrides: bool | None = None
+    """Whether both know the same overrides."""
+    refused: str = ""
+    """Why overrides that it told were not taken."""
     differs: list[str] = []
     """Services that it sees otherwise."""
     vips: list[PeerVip] = []

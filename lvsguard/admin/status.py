@@ -135,6 +135,8 @@ def peer(status: PeerStatus) -> protocol.PeerReply:
         same_config=status.same_config,
         same_health=not status.differs if status.heard else None,
         programmed=status.programmed,
+        same_overrides=status.same_overrides,
+        refused=status.refused,
         differs=list(status.differs),
         vips=[
             protocol.PeerVip(name=one.name, role=one.role, ready=one.ready) for one in status.vips

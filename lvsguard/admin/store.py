@@ -20,9 +20,11 @@ from typing import TypeVar
 import aiosqlite
 
 from lvsguard.admin.entry import Entry
+from lvsguard.admin.store_rows import override, override_row, record, record_row
 from lvsguard.core.event import Level
+from lvsguard.core.ledger import Record
 from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
-from lvsguard.core.override import Override, OverrideKind, Target, Weight
+from lvsguard.core.override import Override
 
 MIGRATIONS = (
     """
@@ -46,6 +48,14 @@ MIGRATIONS = (
         interface TEXT NOT NULL, address TEXT NOT NULL, prefix INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE records (
+        address TEXT NOT NULL, port INTEGER, service TEXT, kind TEXT NOT NULL,
+        wall INTEGER NOT NULL, counter INTEGER NOT NULL, director TEXT NOT NULL,
+        ended_by TEXT, actor TEXT, since REAL, reason TEXT,
+        weight INTEGER, percent INTEGER, expires REAL
+    );
+    """,
 )
 """Scripts that lead from one schema version to the next; the version is their number so far."""
 
@@ -55,6 +65,7 @@ BUSY_SECONDS = 2.0
 _OVERRIDES = "SELECT * FROM overrides"
 _OWNED = "SELECT * FROM owned"
 _ADDRESSES = "SELECT * FROM addresses"
+_RECORDS = "SELECT * FROM records"
 _LAST_ID = "SELECT max(id) FROM events"
 
 _Value = TypeVar("_Value")
@@ -75,6 +86,7 @@ class Held:
     addresses: frozenset[VipAddress] = frozenset()
     last_id: int = 0
     """Number of the latest entry; 0: none."""
+    records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,7 @@ class Batch:
     owned: frozenset[ServiceKey] | None
     addresses: frozenset[VipAddress] | None
     entries: tuple[Entry, ...]
+    records: tuple[Record, ...] | None = None
 
 
 def damaged(error: BaseException) -> bool:
@@ -118,6 +131,7 @@ class Store:
                 await connection.execute_fetchall(_OWNED),
                 await connection.execute_fetchall(_ADDRESSES),
                 await _scalar(connection, _LAST_ID),
+                await connection.execute_fetchall(_RECORDS),
             )
             return cls(connection, held)
         except BaseException:
@@ -138,7 +152,7 @@ class Store:
                 await connection.execute("DELETE FROM overrides")
                 await connection.executemany(
                     "INSERT INTO overrides VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [_override_row(o) for o in batch.overrides],
+                    [override_row(o) for o in batch.overrides],
                 )
             if batch.owned is not None:
                 await connection.execute("DELETE FROM owned")
@@ -151,6 +165,12 @@ class Store:
                 await connection.executemany(
                     "INSERT INTO addresses VALUES (?, ?, ?)",
                     [(vip.interface, str(vip.address), vip.prefix) for vip in batch.addresses],
+                )
+            if batch.records is not None:
+                await connection.execute("DELETE FROM records")
+                await connection.executemany(
+                    f"INSERT INTO records VALUES ({', '.join('?' * 14)})",  # noqa: S608 - no value
+                    [record_row(record) for record in batch.records],
                 )
             await connection.executemany(
                 "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)",
@@ -211,14 +231,17 @@ def _salvage(uri: str) -> Held:
         # Each for itself: one may be broken, and a file of an earlier schema has no addresses.
         owned: list[sqlite3.Row] = []
         addresses: list[sqlite3.Row] = []
+        records: list[sqlite3.Row] = []
         last_id = 0
+        with contextlib.suppress(sqlite3.Error):
+            records = connection.execute(_RECORDS).fetchall()
         with contextlib.suppress(sqlite3.Error):
             owned = connection.execute(_OWNED).fetchall()
         with contextlib.suppress(sqlite3.Error):
             addresses = connection.execute(_ADDRESSES).fetchall()
         with contextlib.suppress(sqlite3.Error):
             last_id = connection.execute(_LAST_ID).fetchone()[0] or 0
-        return _held(overrides, owned, addresses, last_id)
+        return _held(overrides, owned, addresses, last_id, records)
 
 
 async def _migrate(connection: aiosqlite.Connection) -> None:
@@ -253,12 +276,14 @@ def _held(
     owned: Iterable[sqlite3.Row],
     addresses: Iterable[sqlite3.Row],
     last_id: int,
+    records: Iterable[sqlite3.Row],
 ) -> Held:
     return Held(
-        tuple(_valid(_override, overrides)),
+        tuple(_valid(override, overrides)),
         frozenset(_valid(_service, owned)),
         frozenset(_valid(_vip_address, addresses)),
         last_id,
+        tuple(_valid(record, records)),
     )
 
 
@@ -267,35 +292,6 @@ def _valid(read: Callable[[sqlite3.Row], _Value], rows: Iterable[sqlite3.Row]) -
     for row in rows:
         with contextlib.suppress(ValueError, TypeError):
             yield read(row)
-
-
-def _override_row(override: Override) -> tuple[str | int | float | None, ...]:
-    target, weight = override.target, override.weight
-    return (
-        str(target.address),
-        target.port,
-        target.service,
-        override.kind,
-        override.actor,
-        override.since,
-        override.reason,
-        weight.value if weight else None,
-        weight.percent if weight else False,
-        override.expires,
-    )
-
-
-def _override(row: sqlite3.Row) -> Override:
-    address, port, service, kind, actor, since, reason, weight, percent, expires = row
-    return Override(
-        Target(ip_address(address), port, service),
-        OverrideKind(kind),
-        str(actor),
-        float(since),
-        str(reason),
-        None if weight is None else Weight(int(weight), bool(percent)),
-        None if expires is None else float(expires),
-    )
 
 
 def _service_row(key: ServiceKey) -> tuple[str | int | None, ...]:

@@ -24,6 +24,8 @@ def peer(other: PeerReply, now: float) -> Iterator[tuple[str, str]]:
     words += [f"{one.role} of {one.name}" for one in other.vips]
     if other.same_config:
         words.append("same config")
+    if other.same_overrides:
+        words.append("same overrides")
     if other.same_health:
         words.append("sees the same health")
     yield f"{head}{printable(', '.join(words))}", "dim"
@@ -41,6 +43,10 @@ def _remarks(other: PeerReply) -> Iterator[str]:
         yield (
             f"its config is another one, {other.config_hash}: make the files the same and reload"
         )
+    if other.refused:
+        yield f"its overrides were not taken: {other.refused}"
+    elif other.same_overrides is False:
+        yield "it does not know the same overrides yet"
     for line in other.differs[:TOLD_MAX]:
         yield f"sees another health: {line}"
     if len(other.differs) > TOLD_MAX:

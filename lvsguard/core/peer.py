@@ -60,8 +60,6 @@ class Account:
     vips: tuple[VipPart, ...] = ()
     services: Mapping[str, ServiceHealth] = field(default_factory=dict)
     """By name."""
-    overrides: str = ""
-    """Fingerprint of the overrides that it knows; empty: it shares none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,5 +72,18 @@ class PeerDiffers(Event):
         )
 
 
-PEER: tuple[type[Event], ...] = (PeerHeard, PeerSilent, PeerRefused, PeerDiffers)
+@dataclass(frozen=True, slots=True)
+class PeerOverrides(Event):
+    """Overrides that another director told were not taken."""
+
+    kind: ClassVar[str] = "peer-overrides"
+    level: ClassVar[Level] = Level.WARNING
+    peer: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"overrides of director {self.peer} were not taken: {self.why}"
+
+
+PEER: tuple[type[Event], ...] = (PeerHeard, PeerSilent, PeerRefused, PeerDiffers, PeerOverrides)
 """All of them."""

@@ -201,6 +201,10 @@ class PeerStatus:
     same_config: bool | None
     programmed: bool | None
     """Whether its kernel holds all that it should."""
+    same_overrides: bool | None
+    """Whether both know the same overrides; for a moment after a change they do not."""
+    refused: str
+    """Why overrides that it told were not taken; empty: they were."""
     differs: tuple[str, ...]
     """Services that it sees otherwise than this director, one line each."""
     vips: tuple[VipPart, ...]

@@ -32,6 +32,7 @@ from lvsguard.daemon import log
 from lvsguard.daemon.elections import Elections
 from lvsguard.daemon.operations import DaemonOperations
 from lvsguard.daemon.peers import Peers
+from lvsguard.daemon.sharing import Sharing
 from lvsguard.daemon.systemd import ServiceManager
 from lvsguard.kernel.address import LinuxAddresses
 from lvsguard.kernel.ipvs import LinuxIpvs
@@ -83,9 +84,7 @@ class House:
             recorded=journal.owned(),
             recorded_addresses=journal.addresses(),
         )
-        for override in journal.overrides():
-            if not override.expired(time.time()):
-                self._controller.book.put(override)
+        self._sharing = Sharing(config.director, self._controller, journal, self.emit)
         book = self._controller.book
         ahead = Ahead(book, self._heard)
         standings = Standings(config, book, self._controller.pulse, peer=ahead.look)
@@ -99,7 +98,11 @@ class House:
         )
         self._elections = Elections(config, standings, emit=self._conflicts.tell)
         self._peers = Peers(
-            config, self._controller, elections=self._elections.seen, emit=self.emit
+            config,
+            self._controller,
+            self._sharing,
+            elections=self._elections.seen,
+            emit=self.emit,
         )
         self._vip_watch = VipWatch(self._conflicts.tell, held=lambda: self._owner.held)
         self._vip_watch.configure(config.vips)
@@ -126,6 +129,7 @@ class House:
             self._controller,
             self._view,
             journal,
+            self._sharing,
             load=load,
             adopt=self._adopt,
             emit=self.emit,
@@ -151,10 +155,7 @@ class House:
         if not trouble.ok:
             return
         self._controller.claim(self._journal.owned(), self._journal.addresses())
-        known = {override.key for override in self._controller.book.overrides}
-        for override in self._journal.overrides():
-            if override.key not in known and not override.expired(time.time()):
-                self._controller.override(override)
+        self._sharing.recall()
 
     def _heard(self) -> Heard:
         return self._peers.heard()

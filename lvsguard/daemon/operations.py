@@ -22,6 +22,7 @@ from lvsguard.core.event import Event, ReloadRefused
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.step import Step
 from lvsguard.daemon.failover import Failovers
+from lvsguard.daemon.sharing import Sharing
 from lvsguard.kernel.port import KernelError
 
 Load = Callable[[str | None], Awaitable[Config]]
@@ -36,6 +37,7 @@ class DaemonOperations:
         controller: Controller,
         view: LiveView,
         journal: Journal,
+        sharing: Sharing,
         *,
         load: Load,
         adopt: Callable[[Config], Awaitable[int]],
@@ -48,6 +50,7 @@ class DaemonOperations:
         self._controller = controller
         self._view = view
         self._journal = journal
+        self._sharing = sharing
         self._load = load
         self._adopt = adopt
         self._emit = emit
@@ -60,14 +63,12 @@ class DaemonOperations:
         return self._view
 
     async def set_override(self, override: Override) -> Kept:
-        """Put an override in force, then on disk."""
-        self._controller.override(override)
-        return await self._journal.put(override)
+        """Put an override in force, tell other directors, then put it on disk."""
+        return await self._sharing.set(override)
 
     async def clear_override(self, target: Target, kind: OverrideKind, actor: str) -> Kept:
         """End an override, here and on disk."""
-        self._controller.clear(target, kind, actor)
-        return await self._journal.drop((target, kind))
+        return await self._sharing.clear(target, kind, actor)
 
     async def reload(self, actor: str) -> ReloadOutcome:
         """Read the file again and take it over, or refuse it whole."""

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from lvsguard import __version__
-from lvsguard.admin.peer_channel import Peer, PeerChannel
+from lvsguard.admin.peer_channel import PeerChannel
+from lvsguard.admin.peer_session import Peer
 from lvsguard.controller import Controller
 from lvsguard.controller.ahead import Heard
 from lvsguard.controller.standing import Seen
@@ -18,6 +19,7 @@ from lvsguard.core.event import Event
 from lvsguard.core.peer import Account, VipPart, compare
 from lvsguard.core.peer_event import PeerDiffers
 from lvsguard.core.snapshot import PeerStatus, Role
+from lvsguard.daemon.sharing import Sharing
 
 LOOK_S = 0.25
 """Rhythm of the looks at what is to be told."""
@@ -33,6 +35,7 @@ class Peers:
         self,
         config: Config,
         controller: Controller,
+        sharing: Sharing,
         *,
         elections: Callable[[], Mapping[str, Seen]],
         emit: Callable[[Event], None],
@@ -41,7 +44,9 @@ class Peers:
         self._controller = controller
         self._elections = elections
         self._emit = emit
-        self._channel = PeerChannel(config.director, emit)
+        self._sharing = sharing
+        self._channel = PeerChannel(config.director, sharing, emit)
+        sharing.told = self._channel.news
         self._channel.configure(config.peer)
         self._other_since: dict[str, float] = {}
         self._told: dict[str, str] = {}
@@ -55,6 +60,7 @@ class Peers:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._channel.run(), name="peer-channel")
             group.create_task(self._tell(), name="peer-account")
+            group.create_task(self._sharing.run(), name="sharing")
 
     async def _tell(self) -> None:
         while True:
@@ -112,6 +118,8 @@ class Peers:
             config="" if beat is None else beat.config,
             same_config=None if beat is None else beat.config == book.config.digest,
             programmed=None if beat is None else beat.programmed,
+            same_overrides=None if beat is None else beat.overrides == self._sharing.fingerprint,
+            refused="" if beat is None else peer.refused,
             differs=() if beat is None else found.differs,
             vips=() if beat is None else peer.vips,
             problem=peer.problem if peer.silent else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,3 +172,84 @@ def test_a_wrong_credential_is_refused_and_disturbs_nothing(network: Network) ->
     assert "is its credential the same" in one.run("status").stdout
     assert one.status().vips[0].role == "master"
     assert two.status().vips[0].role == "backup"
+
+
+def drains(director: Director) -> dict[str, str]:
+    """What is drained, and by whom."""
+    return {one.target: one.actor for one in director.client.overrides().overrides}
+
+
+def agrees(director: Director) -> bool:
+    """Whether it knows the same overrides as the other one."""
+    return peer(director).same_overrides is True
+
+
+def test_a_drain_on_one_is_a_drain_on_both_whoever_leads(network: Network) -> None:
+    one, two = pair(network)
+    rs1 = str(network.rs1.address)
+    one.run("drain", rs1, "--reason", "kernel")
+    took = wait_until(lambda: rs1 in drains(two), 5, "the other one knows", every_s=0.02)
+    assert drains(two)[rs1] == "root (uid 0) on director1"
+    two.wait_for_weights(rs1=0, rs2=1)
+    assert "drained by root (uid 0) on director1: kernel" in two.run("status").stdout
+    # It outlives a restart of the one that only heard of it, and of both.
+    two.running.stop()
+    two.start()
+    two.wait_for_weights(rs1=0, rs2=1)
+    assert drains(two)[rs1] == "root (uid 0) on director1"
+    wait_for_word(one)
+    two.run("undrain", rs1)
+    wait_until(lambda: drains(one) == {}, 5, "its end is known")
+    one.wait_for_weights(rs1=1, rs2=1)
+    tell("drain", told_s=took)
+
+
+def test_a_director_that_is_down_holds_up_no_drain_and_catches_up(network: Network) -> None:
+    one, two = pair(network)
+    rs1, rs2 = (str(host.address) for host in network.realservers)
+    one.run("drain", rs1)
+    wait_until(lambda: rs1 in drains(two), 5, "the other one knows")
+    two.running.stop()
+    begun = time.monotonic()
+    one.run("undrain", rs1)
+    one.run("drain", rs2)
+    took = time.monotonic() - begun
+    one.wait_for_weights(rs1=1, rs2=0)
+    two.start()
+    wait_until(lambda: set(drains(two)) == {rs2}, 10, "it has caught up")
+    two.wait_for_weights(rs1=1, rs2=0)
+    assert set(drains(one)) == {rs2}
+    tell("down", two_commands_s=took)
+
+
+def test_cut_apart_with_different_drains_they_are_one_again_when_healed(network: Network) -> None:
+    one, two = pair(network)
+    rs1, rs2 = (str(host.address) for host in network.realservers)
+    cut(one, network.director2.address)
+    for director in (one, two):
+        wait_for_word(director, heard=False)
+    one.run("drain", rs1, "--reason", "said by director1")
+    two.run("drain", rs1, "--reason", "said by director2, and later")
+    two.run("drain", rs2)
+    one.run("drain", f"{rs2}:80")
+    two.run("undrain", rs2)
+    time.sleep(50)
+    assert set(drains(one)) == {rs1, f"{rs2}:80"}
+    assert set(drains(two)) == {rs1}
+    healed = time.monotonic()
+    cut(one, network.director2.address, undo=True)
+    wait_until(
+        lambda: (
+            set(drains(one)) == set(drains(two)) == {rs1, f"{rs2}:80"}
+            and drains(one)[rs1] == "root (uid 0) on director2"
+        ),
+        10,
+        "they are one again",
+        every_s=0.02,
+    )
+    took = time.monotonic() - healed
+    for director in (one, two):
+        director.wait_for_weights(rs1=0, rs2=0)
+        wait_until(partial(agrees, director), 5, "status says so")
+    tell("cut apart", converged_s=took)
+    assert took < 2.0

@@ -9,12 +9,15 @@ import itertools
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
 
 from lvsguard.admin.peer_channel import PeerChannel
 from lvsguard.core.event import Event
+from lvsguard.core.ledger import Ledger, Outcome, Record
+from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.peer import Account, PeerConfig, ServiceHealth
 from lvsguard.credential import Credential, create
 
@@ -55,9 +58,46 @@ class Side:
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.channel = PeerChannel(self.name, self.events.append)
+        self.ledger = Ledger(self.name)
+        self.channel = PeerChannel(self.name, self, self.events.append)
         self.channel.configure(self.config)
         self.account = ACCOUNT
+
+    # -- the overrides that directors share (``peer_session.Shared``) ------------------------
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the ledger."""
+        return self.ledger.fingerprint
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Of the ledger."""
+        return self.ledger.records
+
+    def take(self, peer: str, records: Iterable[Record]) -> str:
+        """Merge; what clocks forbid is refused."""
+        outcomes = [self.ledger.merge(record, time.time()) for record in records]
+        return "its clock is ahead" if Outcome.AHEAD in outcomes else ""
+
+    def drain(self, address: str, reason: str = "") -> None:
+        """Drain a realserver, and tell it."""
+        target, now = Target(ip_address(address)), time.time()
+        record = self.ledger.write(Override(target, OverrideKind.DRAIN, "alice", now, reason), now)
+        assert record is not None
+        self.channel.news((record,))
+
+    def undrain(self, address: str) -> None:
+        """End that, and tell it."""
+        key = Target(ip_address(address)), OverrideKind.DRAIN
+        record = self.ledger.end(key, "bob", time.time())
+        assert record is not None
+        self.channel.news((record,))
+
+    @property
+    def drained(self) -> set[str]:
+        """Addresses that are drained, as this side knows it."""
+        return {str(one.target) for one in self.ledger.in_force(time.time())}
 
     def say(self, account: Account) -> None:
         """Tell this of oneself from now on."""

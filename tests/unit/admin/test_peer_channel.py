@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lvsguard.admin import peer_channel
+from lvsguard.admin import peer_channel, peer_session
 from lvsguard.core.peer import VipPart
 from tests.support.peer_pair import ACCOUNT, foreign, seen, sides, until
 
@@ -39,7 +39,7 @@ async def test_what_changes_is_told_at_once() -> None:
         begun = loop.time()
         two.say(replace(ACCOUNT, services=seen(web=1)))
         await until(lambda: there.services == seen(web=1), "the change is known")
-        assert loop.time() - begun < peer_channel.BEAT_S / 2
+        assert loop.time() - begun < peer_session.BEAT_S / 2
         two.say(ACCOUNT)
         await until(lambda: there.services == {}, "what is gone is forgotten")
 

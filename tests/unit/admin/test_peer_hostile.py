@@ -200,7 +200,7 @@ async def test_a_reader_that_takes_in_nothing_is_cut_off(
     await say(connection, *GOOD)
     beating = asyncio.create_task(_beat_on(connection))
     await until(lambda: two.channel.peers["director1"].beat, "it is heard")
-    await until(lambda: not two.channel._links, "it is cut off")
+    await until(lambda: not two.channel._sessions, "it is cut off")
     beating.cancel()
     await hang_up(connection)
 
@@ -306,7 +306,7 @@ async def test_a_recorded_connection_cannot_be_played_again() -> None:
         async with one.running():
             peer = two.channel.peers["director1"]
             await until(lambda: peer.beat and peer.beat.config == "recorded", "it is recorded")
-        await until(lambda: two.channel._links == {}, "it is over")
+        await until(lambda: two.channel._sessions == {}, "it is over")
         peer.beat = None
         connection = await raw(two, one.config.address)
         with contextlib.suppress(OSError):

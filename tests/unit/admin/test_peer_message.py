@@ -101,6 +101,6 @@ def test_many_services_are_told_in_pieces_that_fit() -> None:
 
 def test_a_beat_of_many_groups_fits() -> None:
     groups = tuple(VipPart(f"{n:063}", "backup", True) for n in range(1000))
-    told = beat(Account("0.1.0", "0" * 12, True, groups))
+    told = beat(Account("0.1.0", "0" * 12, True, groups), "0" * 16)
     assert len(encode(told)) < MESSAGE_MAX
     assert vips(told) == groups[:200]

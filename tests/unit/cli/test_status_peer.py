@@ -24,6 +24,8 @@ WELL = PeerStatus(
     config="0123456789ab",
     same_config=True,
     programmed=True,
+    same_overrides=True,
+    refused="",
     differs=(),
     vips=(VipPart("web", "backup", True),),
     problem="",
@@ -36,6 +38,7 @@ GONE = replace(
     config="",
     same_config=None,
     programmed=None,
+    same_overrides=None,
     vips=(),
     problem="connection refused",
 )
@@ -62,27 +65,41 @@ HEAD = "PEER  director2  10.0.0.40  heard for 1h00m, backup of web"
 @pytest.mark.parametrize(
     ("status", "lines"),
     [
-        (WELL, [f"{HEAD}, same config, sees the same health"]),
+        (WELL, [f"{HEAD}, same config, same overrides, sees the same health"]),
         (
             replace(WELL, same_config=False, config="fedcba987654"),
             [
-                f"{HEAD}, sees the same health",
+                f"{HEAD}, same overrides, sees the same health",
                 "  its config is another one, fedcba987654: make the files the same and reload",
             ],
         ),
         (
             replace(WELL, differs=("web: 1 of 2 healthy there, 2 here",)),
             [
-                f"{HEAD}, same config",
+                f"{HEAD}, same config, same overrides",
                 "  sees another health: web: 1 of 2 healthy there, 2 here",
             ],
         ),
         (
             replace(WELL, vips=(VipPart("web", "backup", False),), programmed=False),
             [
-                f"{HEAD}, same config, sees the same health",
+                f"{HEAD}, same config, same overrides, sees the same health",
                 "  it stands back: VIP web (lvsguard status there tells why)",
                 "  its kernel does not hold all that it should (lvsguard status there tells why)",
+            ],
+        ),
+        (
+            replace(WELL, same_overrides=False),
+            [
+                f"{HEAD}, same config, sees the same health",
+                "  it does not know the same overrides yet",
+            ],
+        ),
+        (
+            replace(WELL, same_overrides=False, refused="its clock is ahead"),
+            [
+                f"{HEAD}, same config, sees the same health",
+                "  its overrides were not taken: its clock is ahead",
             ],
         ),
         (GONE, ["PEER  director2  10.0.0.40  NOT HEARD for 1m00s: connection refused"]),
@@ -91,7 +108,7 @@ HEAD = "PEER  director2  10.0.0.40  heard for 1h00m, backup of web"
             ["PEER  director2  10.0.0.40  never heard: it has not connected"],
         ),
     ],
-    ids=["well", "config", "health", "unfit", "gone", "never"],
+    ids=["well", "config", "health", "unfit", "overrides", "refused", "gone", "never"],
 )
 def test_it_tells_of_the_other_director(status: PeerStatus, lines: list[str]) -> None:
     assert shown(status) == lines

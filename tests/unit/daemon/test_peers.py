@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from lvsguard.admin import peer_channel
+from lvsguard.admin.journal import Journal
 from lvsguard.controller.standing import Seen, Standing
 from lvsguard.core.config import Config
 from lvsguard.core.health import Verdict
 from lvsguard.core.peer import VipPart
 from lvsguard.daemon import peers
 from lvsguard.daemon.peers import Peers
+from lvsguard.daemon.sharing import Sharing
 from tests.support.peer_pair import sides, until
 from tests.support.rig import OK, RS1, RS2, WRONG, Rig, config
 
@@ -27,8 +29,10 @@ class Director:
     def __init__(self, given: Config, place: Path) -> None:
         self.rig = Rig(given, place)
         self.seen = {"web": Seen(standing=Standing(True, 150))}
+        emit = self.rig.events.append
+        sharing = Sharing(given.director, self.rig.controller, Journal(None, emit), emit)
         self.peers = Peers(
-            given, self.rig.controller, elections=lambda: self.seen, emit=self.rig.events.append
+            given, self.rig.controller, sharing, elections=lambda: self.seen, emit=emit
         )
 
     @contextlib.asynccontextmanager

@@ -1,0 +1,174 @@
+"""What two directors say to each other on one connection, once both have said hello."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from lvsguard.admin import peer_message, peer_records
+from lvsguard.admin.peer_link import Link, LinkError, Refused
+from lvsguard.admin.peer_message import SERVICES_MAX, Beat, Hello, Message, Overrides, Services
+from lvsguard.core.ledger import Record
+from lvsguard.core.peer import Account, ServiceHealth, VipPart
+
+BEAT_S: Final = 1.0
+ALL_AGAIN_S: Final = 10.0
+"""At least so long between two times that all overrides are told."""
+DOUBT: Final = 2
+"""Beats in a row that tell of other overrides before all are told again: one may have crossed with
+what was told."""
+
+
+class Shared(Protocol):
+    """The overrides that directors share."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal exactly when two directors hold the same."""
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All that is known of overrides."""
+
+    def take(self, peer: str, records: Iterable[Record]) -> str:
+        """Another director's word. Why something of it was not taken; empty: all is well."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """Another director, as far as it is known."""
+
+    name: str
+    address: str
+    heard: float | None = None
+    """When (monotonic) it said something last; None: never."""
+    silent: bool = True
+    since: float = field(default_factory=time.time)
+    """Wall clock: it is heard, or silent, since then."""
+    last: float = 0.0
+    """Wall clock of its last word; 0: none."""
+    problem: str = ""
+    """Why there is no connection now."""
+    beat: Beat | None = None
+    services: dict[str, ServiceHealth] = field(default_factory=dict)
+    refused: str = ""
+    """Why overrides that it told were not taken; empty: they were."""
+
+    @property
+    def vips(self) -> tuple[VipPart, ...]:
+        """Its part in the VIP groups."""
+        return () if self.beat is None else peer_message.vips(self.beat)
+
+
+class Session:
+    """One connection, from the hello to its end."""
+
+    def __init__(
+        self,
+        link: Link,
+        peer: Peer,
+        shared: Shared,
+        *,
+        account: Callable[[], Account | None],
+        heard: Callable[[Peer, Beat], None],
+    ) -> None:
+        """``account``: what to say of oneself; ``heard`` gets each beat."""
+        self._link = link
+        self._peer = peer
+        self._shared = shared
+        self._account = account
+        self._heard = heard
+        self._news = asyncio.Event()
+        self._records: list[Record] = []
+        self._all = False
+        self._all_told: float | None = None
+        self._doubts = DOUBT - 1  # the first beat decides alone: they may have been apart
+        self._over = asyncio.Event()
+
+    def news(self, records: Iterable[Record] = ()) -> None:
+        """Something has changed: say it now, and these records."""
+        self._records += records
+        self._news.set()
+
+    async def run(self) -> None:
+        """Talk until it breaks. Raises LinkError, always."""
+        speaking = asyncio.create_task(self._speak(), name=f"speak to {self._peer.name}")
+        try:
+            while True:
+                self._hear(await self._link.receive())
+        finally:
+            speaking.cancel()
+            (ended,) = await asyncio.gather(speaking, return_exceptions=True)
+            if isinstance(ended, Exception) and not isinstance(ended, LinkError):
+                raise ended
+
+    async def close(self) -> None:
+        """End it: there is a newer one."""
+        await self._link.close()
+
+    async def _speak(self) -> None:
+        told: Mapping[str, ServiceHealth] | None = None
+        try:
+            while True:
+                self._news.clear()
+                if (account := self._account()) is not None:
+                    # Records before the beat that has their fingerprint.
+                    await self._link.send(self._due())
+                    await self._link.send([peer_message.beat(account, self._shared.fingerprint)])
+                    await self._link.send(peer_message.services(account.services, told))
+                    told = account.services
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT_S):
+                        await self._news.wait()
+        finally:
+            await self._link.close()  # so that who listens on it knows
+
+    def _due(self) -> list[Overrides]:
+        records: Iterable[Record] = self._records
+        self._records = []
+        if self._all:
+            self._all, records = False, self._shared.records
+        return [Overrides(words=piece) for piece in peer_records.pieces(records)]
+
+    def _hear(self, message: Message) -> None:
+        match message:
+            case Beat():
+                self._peer.beat = message
+                self._doubt(message.overrides)
+                self._heard(self._peer, message)
+            case Services():
+                self._see(message)
+            case Overrides(words=words):
+                try:
+                    records = [peer_records.record(word) for word in words]
+                except ValueError as error:
+                    raise Refused(f"no override: {error}") from None
+                self._peer.refused = self._shared.take(self._peer.name, records)
+                self._news.set()
+            case Hello():
+                raise Refused("it has said hello twice")
+
+    def _doubt(self, fingerprint: str) -> None:
+        """Tell it everything when it goes on holding other overrides."""
+        if fingerprint == self._shared.fingerprint:
+            self._doubts, self._peer.refused = 0, ""
+            return
+        self._doubts += 1
+        now = time.monotonic()
+        waited = self._all_told is None or now - self._all_told >= ALL_AGAIN_S
+        if self._doubts >= DOUBT and waited:
+            self._doubts, self._all_told, self._all = 0, now, True
+            self._news.set()
+
+    def _see(self, message: Services) -> None:
+        seen = self._peer.services
+        if message.anew:
+            seen.clear()
+        for one in message.services:
+            seen[one.name] = ServiceHealth(one.healthy, one.unknown, one.total, one.live)
+        if len(seen) > SERVICES_MAX:
+            raise Refused(f"it tells of more than {SERVICES_MAX} services")

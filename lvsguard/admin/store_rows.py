@@ -1,0 +1,63 @@
+"""Overrides and the ledger's records as rows of the journal's file, and back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from lvsguard.core.ledger import Record, Stamp
+from lvsguard.core.override import Override, OverrideKind, Target, Weight
+
+_Row = tuple[str | int | float | None, ...]
+
+
+def override_row(override: Override) -> _Row:
+    """An override's row."""
+    target, weight = override.target, override.weight
+    return (
+        str(target.address),
+        target.port,
+        target.service,
+        override.kind,
+        override.actor,
+        override.since,
+        override.reason,
+        weight.value if weight else None,
+        weight.percent if weight else False,
+        override.expires,
+    )
+
+
+def override(row: Sequence[Any]) -> Override:
+    """An override from its row. Raises ValueError or TypeError for one that makes no sense."""
+    address, port, service, kind, actor, since, reason, weight, percent, expires = row
+    return Override(
+        Target(ip_address(address), port, service),
+        OverrideKind(kind),
+        str(actor),
+        float(since),
+        str(reason),
+        None if weight is None else Weight(int(weight), bool(percent)),
+        None if expires is None else float(expires),
+    )
+
+
+def record_row(record: Record) -> _Row:
+    """A record's row; a tombstone has none of an override's values."""
+    target, kind = record.key
+    stamp = record.stamp
+    head = (str(target.address), target.port, target.service, kind)
+    stamped = (*head, stamp.wall, stamp.counter, stamp.director, record.actor)
+    if record.override is None:
+        return (*stamped, *(None,) * 6)
+    return (*stamped, *override_row(record.override)[4:])
+
+
+def record(row: Sequence[Any]) -> Record:
+    """A record from its row. Raises ValueError or TypeError for one that makes no sense."""
+    address, port, service, kind, wall, counter, director, ended_by, *held = row
+    key = Target(ip_address(address), port, service), OverrideKind(kind)
+    stamp = Stamp(int(wall), int(counter), str(director))
+    found = None if held[0] is None else override((address, port, service, kind, *held))
+    return Record(key, stamp, found, str(ended_by or ""))
