@@ -199,14 +199,15 @@ class PeerChannel:
             hello = await link.receive()
             if not isinstance(hello, Hello):
                 raise Refused("it has not said hello")
-            if not expected(hello.director):
+            peer = self._peers.get(hello.director)
+            if not expected(hello.director) or peer is None:
                 raise Refused(f"it says that it is {hello.director}, which it cannot be here")
             if hello.version != VERSION:
                 raise Refused(
                     f"it speaks version {hello.version} of the channel, this one {VERSION}:"
                     " upgrade the older of the two"
                 )
-            await self._converse(link, self._peers[hello.director])
+            await self._converse(link, peer)
         finally:
             await link.close()
 

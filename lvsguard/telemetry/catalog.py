@@ -208,6 +208,20 @@ VIP_CONFLICTS = _gauge(
     "vip_conflicts", "Others that claim an address of the VIP group now, by ARP or ND.", "vip"
 )
 
+PEER_HEARD = _gauge(
+    "peer_heard", "1 while the director is heard over the peer channel, else 0.", "peer"
+)
+PEER_LAST_WORD = _gauge(
+    "peer_last_word_timestamp_seconds", "Last word of the director; 0 before the first.", "peer"
+)
+PEER_SAME = _gauge(
+    "peer_same",
+    "1 while the director has the same config, health or overrides, else 0; only while it is"
+    " heard.",
+    "peer",
+    "what",
+)
+
 SERVICE_PRESENT = _gauge("service_present", "1 when the kernel has the service, else 0.", "service")
 SERVICE_LIVE_WEIGHT = _gauge(
     "service_live_weight",

@@ -19,7 +19,7 @@ def pieces(view: View, spent: float, longest: float) -> Iterator[bytes]:
         family = Family(metric)
         family.add("", value)
         yield from family.pieces()
-    for family in (_build(view), _config(view), _overrides(view), *_vips(view)):
+    for family in (_build(view), _config(view), _overrides(view), *_vips(view), *_peers(view)):
         yield from family.pieces()
 
 
@@ -74,3 +74,21 @@ def _vips(view: View) -> tuple[Family, Family]:
             held.add(labelled, address in vip.held)
         conflicts.add(labels(vip=vip.name), len(vip.conflicts))
     return held, conflicts
+
+
+def _peers(view: View) -> tuple[Family, Family, Family]:
+    heard, last = Family(catalog.PEER_HEARD), Family(catalog.PEER_LAST_WORD)
+    same = Family(catalog.PEER_SAME)
+    for peer in view.peers():
+        name = labels(peer=peer.name)
+        heard.add(name, peer.heard)
+        last.add(name, peer.last)
+        known = {
+            "config": peer.same_config,
+            "health": not peer.differs if peer.heard else None,
+            "overrides": peer.same_overrides,
+        }
+        for what, value in known.items():
+            if value is not None:
+                same.add(labels(peer=peer.name, what=what), value)
+    return heard, last, same

@@ -30,6 +30,7 @@ from lvsguard.core.model import (
     VirtualService,
 )
 from lvsguard.core.override import Admin, Override, OverrideKind, Target, admin_state
+from lvsguard.core.peer import VipPart
 from lvsguard.core.snapshot import (
     CheckStatus,
     ForeignStatus,
@@ -96,6 +97,25 @@ IN_STEP = SyncStatus(
     TransferStatus(NOON - 30, 50, 0.02, "10.0.0.40", received=False),
 )
 """Connections are kept in step; a table was sent half a minute ago."""
+
+
+OTHER = PeerStatus(
+    name="director2",
+    address="10.0.0.40",
+    heard=True,
+    since=NOON - 3600,
+    last=NOON - 0.5,
+    version="0.1.0",
+    config="0123456789ab",
+    same_config=True,
+    programmed=True,
+    same_overrides=True,
+    refused="",
+    differs=(),
+    vips=(VipPart("web", "backup", True),),
+    problem="",
+)
+"""Another director, with which all is well."""
 
 
 def realserver(

@@ -13,23 +13,8 @@ from lvsguard.cli.render import plain
 from lvsguard.core.peer import VipPart
 from lvsguard.core.snapshot import PeerStatus
 from tests.support.published import NOON, Picture
+from tests.support.published import OTHER as WELL
 
-WELL = PeerStatus(
-    name="director2",
-    address="10.0.0.40",
-    heard=True,
-    since=NOON - 3600,
-    last=NOON - 0.5,
-    version="0.1.0",
-    config="0123456789ab",
-    same_config=True,
-    programmed=True,
-    same_overrides=True,
-    refused="",
-    differs=(),
-    vips=(VipPart("web", "backup", True),),
-    problem="",
-)
 GONE = replace(
     WELL,
     heard=False,

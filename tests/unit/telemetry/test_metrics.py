@@ -59,6 +59,7 @@ from tests.support.published import (
     ELECTION,
     IN_STEP,
     NOON,
+    OTHER,
     VIP,
     WEB,
     Picture,
@@ -110,6 +111,10 @@ async def exposition(metrics: Metrics, view: View) -> str:
     )
 
 
+FULL = Picture(groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,))
+"""All that is shown in metrics."""
+
+
 def samples(text: str) -> dict[str, float]:
     """Values by name and sorted labels, as an independent parser reads them."""
     return {
@@ -149,7 +154,7 @@ def eventful() -> Metrics:
 
 
 async def test_the_exposition_is_public(golden: Golden) -> None:
-    text = await exposition(eventful(), Picture(groups=(ELECTED,), in_step=IN_STEP))
+    text = await exposition(eventful(), FULL)
     text = re.sub(r'(python=)"[^"]*"', r'\1"3"', text)
     text = re.sub(r"(_last_transfer_timestamp_seconds{.*}) .*", rf"\1 {NOON:.0f}", text)
     golden.check("metrics/seed.txt", text)
@@ -159,7 +164,7 @@ async def test_promtool_has_nothing_against_it() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian package: prometheus)")
-    text = await exposition(eventful(), Picture(groups=(ELECTED,), in_step=IN_STEP))
+    text = await exposition(eventful(), FULL)
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
@@ -170,7 +175,7 @@ async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> Non
     agent = AgentStatus(AgentKind.TEXT, 9100, "ready", 0.5, 0.5, "", "")
     check = replace(realserver().checks[0], vip_path=True)
     asked = service(replace(realserver(), agent=agent, checks=(check,)))
-    view = Picture(shown=(asked,), groups=(ELECTED,), in_step=IN_STEP)
+    view = Picture(shown=(asked,), groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,))
     text = await exposition(eventful(), view)
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     declared = {metric.name: str(metric.kind) for metric in catalog.CATALOG}
@@ -353,3 +358,12 @@ async def test_a_vip_that_one_check_misses_is_shown(each: tuple[bool, ...], show
 
 async def test_a_vip_that_nobody_asks_is_not_shown() -> None:
     assert "lvsguard_realserver_vip_path{" not in await exposition(eventful(), Picture())
+
+
+async def test_of_a_director_that_is_not_heard_nothing_is_told_but_that() -> None:
+    gone = replace(
+        OTHER, heard=False, last=0.0, same_config=None, same_overrides=None, problem="down"
+    )
+    found = samples(await exposition(Metrics(), Picture(others=(gone,))))
+    assert found["lvsguard_peer_heard[('peer', 'director2')]"] == 0
+    assert not [name for name in found if name.startswith("lvsguard_peer_same")]
