@@ -104,7 +104,7 @@ class Ledger:
         """``records``: what was kept from an earlier run."""
         self._clock = HybridClock(director)
         self._records: dict[Key, Record] = {}
-        self._print: str | None = None
+        self._print = 0
         for record in records:
             self._put(record)
 
@@ -120,13 +120,7 @@ class Ledger:
     @property
     def fingerprint(self) -> str:
         """Equal exactly when two ledgers hold the same words (16 hex digits)."""
-        if self._print is None:
-            total = 0
-            for record in self._records.values():
-                one = hashlib.blake2b(repr(_order(record)).encode(), digest_size=8)
-                total ^= int.from_bytes(one.digest())
-            self._print = f"{total:016x}"
-        return self._print
+        return f"{self._print:016x}"
 
     def in_force(self, now: float) -> tuple[Override, ...]:
         """The overrides that hold at ``now``."""
@@ -165,7 +159,7 @@ class Ledger:
         would take it (the clock was wrong then, and was set right). Whether anything changed."""
         stale = [key for key, record in self._records.items() if record.stale(now)]
         for key in stale:
-            del self._records[key]
+            self._print ^= _mark(self._records.pop(key))
         limit = (now + SKEW_S) * 1000
         ahead = sorted((r for r in self.records if r.stamp.wall > limit), key=_order)
         if ahead:
@@ -175,15 +169,19 @@ class Ledger:
                     self._clock.observe(record.stamp)
             for record in ahead:
                 self._put(replace(record, stamp=self._clock.tick(now)))
-        if stale or ahead:
-            self._print = None
         return bool(stale or ahead)
 
     def _put(self, record: Record) -> Record:
+        known = self._records.get(record.key)
+        self._print ^= _mark(record) ^ (0 if known is None else _mark(known))
         self._records[record.key] = record
         self._clock.observe(record.stamp)
-        self._print = None
         return record
+
+
+def _mark(record: Record) -> int:
+    """Its part in the fingerprint: all of them together, in any order (exclusive or)."""
+    return int.from_bytes(hashlib.blake2b(repr(_order(record)).encode(), digest_size=8).digest())
 
 
 def _order(record: Record) -> tuple[Stamp, bool, str]:

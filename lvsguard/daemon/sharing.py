@@ -38,7 +38,8 @@ class Sharing:
         self._controller = controller
         self._journal = journal
         self._emit = emit
-        self._ledger = Ledger(director, journal.records())
+        self._director = director
+        self._ledger = Ledger(director)
         self._refused: dict[str, str] = {}
         self.told: Callable[[tuple[Record, ...]], None] = lambda records: None
         """Gets what is decided here, to tell the others."""
@@ -61,14 +62,10 @@ class Sharing:
         self._take(self._journal.records(), now, tell=tell)
         known = {override.key for override in self._controller.book.overrides}
         for override in self._journal.overrides():
-            if override.expired(now) or override.key in known:
-                continue
             record = self._ledger.get(override.key)
-            if record is None:  # kept by an lvsguard that shared nothing
-                self._ledger.write(override, now)
-            elif not record.in_force(now):
-                continue
-            self._put(override, tell=tell)
+            if record is None and not override.expired(now) and override.key not in known:
+                self._ledger.write(override, now)  # kept by an lvsguard that shared nothing
+                self._put(override, tell=tell)
         self._journal.set_records(self._ledger.records)
 
     # -- decided here ----------------------------------------------------------------------
@@ -117,7 +114,9 @@ class Sharing:
         target, kind = record.key
         where = record.stamp.director
         if record.override is not None and record.in_force(now):
-            override = replace(record.override, actor=f"{record.override.actor} on {where}")
+            override = record.override
+            if where != self._director:
+                override = replace(override, actor=f"{override.actor} on {where}")
             self._put(override, tell=tell)
             self._journal.take(override)
         else:

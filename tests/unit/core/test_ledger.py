@@ -113,3 +113,25 @@ def test_what_was_kept_is_taken_up_again() -> None:
     ended = again.end(KEY, "bob", NOW)
     assert ended is not None
     assert ended.stamp > one.records[0].stamp
+
+
+def test_the_fingerprint_depends_on_what_is_held_and_not_on_how_it_came() -> None:
+    ledger = Ledger("one")
+    empty = ledger.fingerprint
+    other = replace(drain(), target=Target(ONE.address + 1))
+    ledger.write(drain("first"), NOW)
+    ledger.write(other, NOW)
+    ledger.write(drain("second"), NOW + 1)
+    ledger.end(other.key, "bob", NOW + 2)
+    assert Ledger("two", ledger.records).fingerprint == ledger.fingerprint
+    assert Ledger("two", reversed(ledger.records)).fingerprint == ledger.fingerprint
+    ledger.end(KEY, "bob", NOW + 3)
+    ledger.prune(NOW + 2 * KEPT_S)
+    assert ledger.fingerprint == empty
+
+
+def test_words_from_a_clock_that_was_wrong_keep_the_fingerprint_right() -> None:
+    ledger = Ledger("one")
+    ledger.write(drain(), NOW + 3600)
+    assert ledger.prune(NOW)
+    assert Ledger("two", ledger.records).fingerprint == ledger.fingerprint
