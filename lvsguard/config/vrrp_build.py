@@ -25,6 +25,8 @@ from lvsguard.core.vrrp import (
 
 T = TypeVar("T")
 COMMAND_TIMEOUT = 1.0
+FALL, PEER_FALL = 2, 5
+"""Looks; the checks of two directors may find the same failure some seconds apart."""
 
 
 def build_vrrp(vrrp: VrrpTable, vip: str, director: str, keys: Mapping[Path, bytes]) -> VrrpConfig:
@@ -120,6 +122,10 @@ def _auth(auth: AuthTable, files: Mapping[Path, bytes]) -> HmacAuth:
     return HmacAuth(keys, send, auth.mode, auth.window)
 
 
+def _fall(kind: TrackKind) -> int:
+    return PEER_FALL if kind is TrackKind.PEER else FALL
+
+
 def _track(track: TrackTable, vip: str, director: str) -> Track:
     argv = track.command or ()
     if track.service is not None:
@@ -141,5 +147,5 @@ def _track(track: TrackTable, vip: str, director: str) -> Track:
         interval=track.interval,
         timeout=timeout,
         rise=track.rise,
-        fall=track.fall,
+        fall=_fall(kind) if track.fall is None else track.fall,
     )

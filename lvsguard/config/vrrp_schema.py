@@ -138,8 +138,10 @@ class TrackTable(Table):
     rise: Annotated[int, whole(1, 1000)] = Field(
         2, description="Looks in a row that make it well again."
     )
-    fall: Annotated[int, whole(1, 1000)] = Field(
-        2, description="Looks in a row that make it not well."
+    fall: Annotated[int | None, whole(1, 1000)] = Field(
+        None,
+        description="Looks in a row that make it not well. Default: 2; of peer 5, for two directors"
+        " do not find a realserver's death at the same moment.",
     )
 
 

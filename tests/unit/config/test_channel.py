@@ -53,6 +53,9 @@ def test_a_priority_may_depend_on_what_the_others_see(tmp_path: Path) -> None:
     (vip,) = loads(whole, director="director1").vips
     assert vip.vrrp is not None
     assert vip.vrrp.track == (Track(TrackKind.PEER, "web", 60, fall=3),)
+    (vip,) = loads(whole.replace(", fall = 3", ""), director="director1").vips
+    assert vip.vrrp is not None
+    assert vip.vrrp.track == (Track(TrackKind.PEER, "web", 60, rise=2, fall=5),)
 
 
 def test_read_for_another_host_the_credential_is_not_looked_for() -> None:
