@@ -82,7 +82,7 @@ bench-detection: deps venv  ## realservers that fail, beside keepalived: two hou
 
 bench-false-alarms: deps venv  ## realservers that are well, in trouble that is none; MINUTES=n each
 	@$(BIN)/python -m compileall -q lvsguard tests  # the guest can keep nothing compiled
-	@$(LAB) --limit 14400 python -m tests.bench.false_alarms --minutes $(or $(MINUTES),5)
+	@$(LAB) --limit 21600 python -m tests.bench.false_alarms --minutes $(or $(MINUTES),5)
 
 man: venv  ## write the man pages to build/man
 	@$(BIN)/python deploy/man/build.py build/man

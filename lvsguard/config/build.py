@@ -272,8 +272,8 @@ def _tcp(check: CheckTable) -> TcpSpec:
 
 def _canary(check: CheckTable, service: ServiceTable) -> CanarySpec | None:
     match check.canary:
-        case CanaryTable(port=port):
-            return CanarySpec(port)
+        case CanaryTable(port=port, kind=kind):
+            return CanarySpec(port, kind)
         case None:
             return CanarySpec() if service.protocol in {None, Protocol.TCP} else None
         case wanted:

@@ -7,14 +7,14 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
-from lvsguard.config.check_schema import CheckTable
+from lvsguard.config.check_schema import CanaryTable, CheckTable
 from lvsguard.config.leaf import period, show
 from lvsguard.config.problem import KeyPath
 from lvsguard.config.review import Review
 from lvsguard.config.schema import RealserverTable, ServiceTable
 from lvsguard.config.service_key import forwarding_of, port_of
 from lvsguard.config.validate import entries
-from lvsguard.core.config import CheckKind, Via
+from lvsguard.core.config import CanaryKind, CheckKind, Via
 from lvsguard.core.model import Forwarding, IPAddress
 
 _HTTP: Final = frozenset(
@@ -40,6 +40,12 @@ KEYS: Final = {
     CheckKind.NONE: frozenset({"kind"}),
 }
 """Which keys each kind of check takes."""
+CANARIES: Final = {
+    CanaryKind.TCP: frozenset({CheckKind.HTTP, CheckKind.HTTPS, CheckKind.TCP}),
+    CanaryKind.TLS: frozenset({CheckKind.HTTPS}),
+    CanaryKind.HTTP: frozenset({CheckKind.HTTP, CheckKind.HTTPS}),
+}
+"""Which kinds of check have what a kind of canary has to say."""
 
 
 def check_checks(sheet: Review, here: KeyPath, service: ServiceTable) -> None:
@@ -72,6 +78,7 @@ def _check_list(
         seen.append(check)
         _check_keys(sheet, where, check)
         _check_times(sheet, where, check)
+        _check_canary(sheet, where, check)
         _check_expectation(sheet, where, check)
         _check_source(sheet, where, check, realservers)
         if sheet.interfaces is not None and check.ca_file is not None:
@@ -160,6 +167,21 @@ def _check_times(sheet: Review, where: KeyPath, check: CheckTable) -> None:
             f"{period(check.fast_interval)} is longer than interval, {period(check.interval)};"
             " it is meant to be the shorter one",
             interval,
+        )
+
+
+def _check_canary(sheet: Review, where: KeyPath, check: CheckTable) -> None:
+    canary = check.canary
+    if check.kind is CheckKind.NONE or not isinstance(canary, CanaryTable) or canary.kind is None:
+        return
+    kinds = CANARIES[canary.kind]
+    if check.kind not in kinds:
+        fitting = " and ".join(sorted(kinds))
+        sheet.say(
+            (*where, "canary", "kind"),
+            f"{canary.kind} is for {fitting} checks, which say what it needs; this one is"
+            f" {check.kind}: leave kind out",
+            (*where, "kind"),
         )
 
 

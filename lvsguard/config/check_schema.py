@@ -17,7 +17,7 @@ from lvsguard.config.table import (
     list_or_one,
     table_or_one,
 )
-from lvsguard.core.config import CheckKind, Via
+from lvsguard.core.config import CanaryKind, CheckKind, Via
 from lvsguard.core.model import IPAddress
 
 PORT_MAX: Final = 65535
@@ -26,8 +26,20 @@ PORT_MAX: Final = 65535
 class CanaryTable(Table):
     """An idle connection that tells at once when the server is gone."""
 
-    port: Annotated[int, whole(1, PORT_MAX, "a port")] = Field(
-        description="Port to hold it to, of the same server.", examples=[8080]
+    kind: Annotated[CanaryKind | None, choice("a kind of canary", CanaryKind)] = Field(
+        None,
+        description="What it says before it falls silent. tcp: nothing. tls (https checks): a"
+        " handshake, with the check's certificate settings. http (http and https checks): a HEAD"
+        " request of the check's path, then it is kept alive, which takes a process of a server"
+        " that has one for each connection. Default: tls for https checks; else tcp, and http once"
+        " a death has shown that the server takes no connection before there is data (Apache"
+        " does not); tcp to another port.",
+        examples=["http"],
+    )
+    port: Annotated[int | None, whole(1, PORT_MAX, "a port")] = Field(
+        None,
+        description="Port to hold it to, of the same server. Default: the check's.",
+        examples=[8080],
     )
 
 
@@ -98,9 +110,9 @@ class CheckTable(Table):
         | None
     ) = Field(
         None,
-        description="Hold an idle TCP connection to the realserver, whose end makes probes at"
-        " once. { port = N } holds it to another port. Default: true, but false where the service"
-        " is not TCP.",
+        description="Hold an idle connection to the realserver, whose end makes probes at"
+        " once. A table says of what kind, and to which port. Default: true, but false where the"
+        " service is not TCP.",
     )
     arp: (
         Annotated[

@@ -111,12 +111,25 @@ class TcpSpec:
     """A substring of what comes back."""
 
 
+class CanaryKind(StrEnum):
+    """What a canary says before it falls silent."""
+
+    TCP = "tcp"
+    """Nothing."""
+    TLS = "tls"
+    """A handshake, with the check's certificate settings."""
+    HTTP = "http"
+    """A HEAD request of the check's path, after which the connection is kept alive."""
+
+
 @dataclass(frozen=True, slots=True)
 class CanarySpec:
-    """An idle TCP connection to the realserver, whose end is a hint."""
+    """An idle connection to the realserver, whose end is a hint."""
 
     port: int | None = None
     """Default: the check's."""
+    kind: CanaryKind | None = None
+    """None: as the canary finds best, see ``probes.greeting.Manner``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The canaries of one prober: one for each address and port, however many checks ask there.
+"""The canaries of one prober: one for each address, port and kind, however many checks ask there.
 
 Their files count against the prober's: a probe is worth more than a canary, which therefore get at
 most half of them.
@@ -6,16 +6,20 @@ most half of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from lvsguard.core.config import Check
+from lvsguard.core.config import CanaryKind, Check
 from lvsguard.core.health import Hint
 from lvsguard.probes.canary import Canary
 from lvsguard.probes.connection import Target
 from lvsguard.probes.engine import Engine
+from lvsguard.probes.greeting import Manner
 from lvsguard.probes.hints import Hints
 from lvsguard.probes.watched import Watched
+
+Place = tuple[Target, CanaryKind, bool]
+"""Where one is held, its kind at first, and whether the config says so."""
 
 
 class Canaries:
@@ -31,8 +35,8 @@ class Canaries:
         self._hints = hints
         self._most = most
         self._shift = shift
-        self._canaries: dict[Target, Canary] = {}
-        self._of: dict[Watched, tuple[Target, Canary]] = {}
+        self._canaries: dict[Place, Canary] = {}
+        self._of: dict[Watched, tuple[Place, Canary]] = {}
 
     def join(self, running: Watched, check: Check) -> None:
         """Have a canary for a check, if it wants one."""
@@ -42,24 +46,27 @@ class Canaries:
         target = Target.of(check)
         if spec.port is not None:
             target = replace(target, address=(target.address[0], spec.port))
-        canary = self._canaries.get(target)
+        manner = Manner.of(check, spec)
+        place = target, manner.kind, manner.chosen
+        canary = self._canaries.get(place)
         if canary is None:
-            canary = self._canaries[target] = Canary(self, target)
-        canary.checks.append(running)
-        self._of[running] = target, canary
+            canary = Canary(self, target, manner.kind, fixed=manner.chosen)
+            self._canaries[place] = canary
+        canary.checks[running] = manner
+        self._of[running] = place, canary
         canary.settle()
 
     def leave(self, check: Watched) -> None:
         """A check ends."""
-        target, canary = self._of.pop(check, (None, None))
-        if target is None or canary is None:
+        place, canary = self._of.pop(check, (None, None))
+        if place is None or canary is None:
             return
-        canary.checks.remove(check)
+        del canary.checks[check]
         if canary.checks:
             canary.settle()
         else:
             canary.end()
-            del self._canaries[target]
+            del self._canaries[place]
 
     def changed(self, check: Watched) -> None:
         """A check's verdict changed."""
@@ -72,6 +79,9 @@ class Canaries:
         found = self._of.get(check)
         if found is not None:
             found[1].disturbs()
+
+    def __iter__(self) -> Iterator[Canary]:
+        return iter(self._canaries.values())
 
     def close(self) -> None:
         """End all of them."""

@@ -1,9 +1,10 @@
-"""The canary: one idle TCP connection to a realserver; its end is a hint that makes probes at once.
+"""The canary: one idle connection to a realserver; its end is a hint that makes probes at once.
 
 A process that dies takes its connections along: the kernel's FIN or RST is here within
 milliseconds, long before the next probe is due. But a server also closes what idles, and at a
 graceful reload, so the end of a canary is never a verdict, nor is a refused reopening. It lives
-while the check is up; ``habit`` says when it is opened, renewed and given up.
+while the check is up; ``habit`` says when it is opened, renewed and given up, ``greeting`` what it
+says first. Where the config leaves that open, it goes by what it meets: see ``_learn``.
 """
 
 from __future__ import annotations
@@ -11,55 +12,25 @@ from __future__ import annotations
 import errno
 import math
 import random
-import select
-import struct
-from _socket import socket as RawSocket
-from socket import (
-    IPPROTO_TCP,
-    SO_ERROR,
-    SO_KEEPALIVE,
-    SO_LINGER,
-    SOCK_CLOEXEC,
-    SOCK_NONBLOCK,
-    SOCK_STREAM,
-    SOL_SOCKET,
-    TCP_KEEPCNT,
-    TCP_KEEPIDLE,
-    TCP_KEEPINTVL,
-    TCP_USER_TIMEOUT,
-)
 from typing import Final, Protocol
 
+from lvsguard.core.config import CanaryKind
 from lvsguard.core.health import FailureClass, Hint
 from lvsguard.probes import outcome
-from lvsguard.probes.connection import GONE, Target, leave_port_open, prefer
+from lvsguard.probes.canary_line import EVENTS, End, Line
+from lvsguard.probes.connection import Target
 from lvsguard.probes.engine import Engine
-from lvsguard.probes.habit import RETRY_S, Habit
+from lvsguard.probes.greeting import CLOSES, Greeting, Manner
+from lvsguard.probes.habit import BACKOFF_S, RETRY_S, UNTAKEN_S, Habit
 from lvsguard.probes.outcome import Outcome
 from lvsguard.probes.watched import Watched
 
-KEEPALIVE: Final = (
-    (SOL_SOCKET, SO_KEEPALIVE, 1),
-    (IPPROTO_TCP, TCP_KEEPIDLE, 1),
-    (IPPROTO_TCP, TCP_KEEPINTVL, 1),
-    (IPPROTO_TCP, TCP_KEEPCNT, 2),
-    (IPPROTO_TCP, TCP_USER_TIMEOUT, 2500),
-)
-"""Silent death shows within 3 s, and one lost packet is none (tcp(7); seconds, then milliseconds).
-The director's kernel does it: it costs a packet each way a second, and no wake-up here."""
-FLOOD: Final = 65536
-"""Bytes that a server may say unasked: a banner, or why it closes."""
-READ_SIZE: Final = 4096
 LOCAL_PAUSE_S: Final = 5.0
 """Pause after a failure of the director's own."""
 SPREAD: Final = 1000.0
 """Canaries opened in a second, when many checks come up at once."""
-
-_EVENTS: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
-_OVER: Final = select.EPOLLERR | select.EPOLLHUP
-_READABLE: Final = select.EPOLLIN | select.EPOLLRDHUP | _OVER
-_ABORT: Final = struct.pack("ii", 1, 0)
-_TYPE: Final = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
+SPREAD_TLS: Final = 200.0
+"""The same with a handshake, which costs up to a millisecond; also when many have ended at once."""
 
 
 class Owner(Protocol):
@@ -84,41 +55,41 @@ class Canary:
     """The canary of one realserver's port (an ``engine.Sleeper`` and ``Watcher``)."""
 
     __slots__ = (
-        "_connected",
         "_ended",
-        "_eof",
-        "_fd",
+        "_fixed",
         "_holds",
+        "_line",
         "_look_at",
         "_next",
         "_opened",
         "_owner",
         "_renew_at",
-        "_said",
-        "_socket",
         "_target",
         "_trusted",
+        "_unheard",
         "alarm",
         "checks",
         "habit",
+        "kind",
     )
 
-    def __init__(self, owner: Owner, target: Target) -> None:
+    def __init__(self, owner: Owner, target: Target, kind: CanaryKind, *, fixed: bool) -> None:
+        """Args: fixed: whether it stays of this kind, whatever it meets."""
         self.alarm = 0
-        self.checks: list[Watched] = []
-        """Those that it sings for."""
+        self.checks: dict[Watched, Manner] = {}
+        """Those that it sings for, and how each wants it; it is as the first of them wants it."""
         self.habit = Habit()
+        self.kind = kind
         self._owner = owner
         self._target = target
-        self._socket: RawSocket | None = None
-        self._fd = -1
+        self._line: Line | None = None
         self._holds = False
         """Whether it has taken a file."""
-        self._connected = False
-        self._eof = False
+        self._fixed = fixed
+        self._unheard = False
+        """Whether the last one was reset that nothing had ever come over."""
         self._trusted = False
         """Whether a probe went well while it was open."""
-        self._said = 0
         self._opened = 0.0
         self._ended = 0.0
         self._next = 0.0
@@ -128,21 +99,22 @@ class Canary:
     @property
     def singing(self) -> bool:
         """Whether the connection stands."""
-        return self._connected
+        return self._line is not None and self._line.stands
 
     def settle(self) -> None:
         """A check's verdict changed, or it came or went: be there while one is up."""
         wanted = any(check.up for check in self.checks)
         if not wanted:
+            self._learn()
             self._owner.engine.sleep(self)
             self._close()
             self._trusted = False
             self._ended = 0.0
             if self.habit.died():
                 self._next = 0.0
-        elif self._socket is None and not self.alarm:
+        elif self._line is None and not self.alarm:
             now = self._owner.engine.now
-            pause = random.random() * self._owner.crowd() / SPREAD
+            pause = random.random() * self._owner.crowd() / self._spread
             self._wake(max(self._next, now + pause))
 
     def end(self) -> None:
@@ -152,7 +124,7 @@ class Canary:
 
     def disturbs(self) -> None:
         """A probe got a connection and no answer: a server may be short of workers. Make room."""
-        if self._connected:
+        if self.singing:
             self._close()
             pause = self.habit.failed("a probe waited in vain while it stood")
             self._note(self.habit.why)
@@ -163,12 +135,13 @@ class Canary:
     def ring(self, _due: float) -> None:
         """Take an alarm (see ``engine.Sleeper``)."""
         now = self._owner.engine.now
-        if self._socket is None:
+        line = self._line
+        if line is None:
             if self._ended and any(check.well_since(self._ended) for check in self.checks):
                 self.habit.well()
             self._open()
-        elif not self._connected:
-            self._fail(outcome.connect_expired(self._target.timeout))
+        elif not line.stands:
+            self._fail(line.expired(self._target.timeout))
         elif self._look_at <= now:
             self._look(now)
         elif self._renew_at <= now and self.habit.outgrown(now):
@@ -179,21 +152,64 @@ class Canary:
 
     def ready(self, events: int) -> None:
         """Take the socket's events (see ``engine.Watcher``)."""
-        sock = self._socket
-        if sock is None:
+        line = self._line
+        if line is None:
             return
-        if not self._connected:
-            number = sock.getsockopt(SOL_SOCKET, SO_ERROR) if events & _OVER else 0
-            if number:
-                self._fail(outcome.connect_failed(number))
+        if not line.stands:
+            found = line.advance(events, self._greet)
+            if found is None:
                 return
-            if not events & select.EPOLLOUT:
+            if not found.ok:
+                self._fail(found)
                 return
-            self._stand()
-        if events & _READABLE:
-            self._listen(sock)
+            self._stand(line)
+        end = line.listen()  # edge-triggered: what has come with the rest is told no more
+        if end is not None:
+            self._over(end)
+        elif line.flooded:
+            self._give_up("it sends without being asked")
+
+    # -- what it learns ----------------------------------------------------------------------------
+
+    def _learn(self) -> None:
+        """A server has died. Where connections were refused before this one had ended, or it was
+        reset and had never said a word, nobody had taken it: the kernel keeps a connection half
+        open for a listener that waits for data (``TCP_DEFER_ACCEPT``), and answers for it until
+        the next keepalive. From now on there will be data.
+        """
+        if self._fixed or self.kind is not CanaryKind.TCP:
+            return
+        if not any(check.refused for check in self.checks):
+            return
+        unheard = self._unheard or (self._line is not None and self._line.unheard)
+        if unheard and any(manner.head for manner in self.checks.values()):
+            self._become(CanaryKind.HTTP)
+
+    def _retreat(self) -> bool:
+        """Whether it can do with less: not wanted as it is, it is a tcp one from now on."""
+        if self._fixed or self.kind is CanaryKind.TCP:
+            return False
+        self._fixed = True
+        self._become(CanaryKind.TCP)
+        self._close()
+        self._pause(BACKOFF_S[1])
+        return True
+
+    def _become(self, kind: CanaryKind) -> None:
+        self.kind = kind
+        self.habit = Habit()
+        self._unheard = self._trusted = False
 
     # -- inside ----------------------------------------------------------------------------------
+
+    @property
+    def _spread(self) -> float:
+        return SPREAD_TLS if self._secure else SPREAD
+
+    @property
+    def _secure(self) -> bool:
+        first = next(iter(self.checks.values()), None)
+        return self.kind is not CanaryKind.TCP and first is not None and first.tls is not None
 
     def _open(self) -> None:
         if not self._owner.take_file():
@@ -201,38 +217,34 @@ class Canary:
             self._pause(RETRY_S)
             return
         self._holds = True
+        engine = self._owner.engine
+        line = Line.dial(self._target, engine.now)
+        if isinstance(line, int):
+            refused = line == errno.ECONNREFUSED
+            self._fail(outcome.connect_failed(line) if refused else outcome.local(line))
+            return
+        self._line = line
         try:
-            number = self._dial(self._target.own)
-            if number in GONE and self._target.own is not None:
-                self._drop()
-                number = self._dial(None)
-            if number in (0, errno.EINPROGRESS) and self._socket is not None:
-                self._fd = self._socket.fileno()
-                self._owner.engine.watch(self._fd, _EVENTS, self)
-                self._wake(self._owner.engine.now + self._target.timeout)
-                return
+            engine.watch(line.fd, EVENTS, self)
         except OSError as error:
-            number = error.errno or errno.EIO
-        refused = number == errno.ECONNREFUSED
-        self._fail(outcome.connect_failed(number) if refused else outcome.local(number))
+            self._fail(outcome.local(error.errno or errno.EIO))
+            return
+        self._wake(engine.now + self._target.timeout)
 
-    def _dial(self, own: tuple[str, int] | None) -> int:
-        target = self._target
-        sock = self._socket = RawSocket(target.family, _TYPE, 0)
-        for level, option, value in KEEPALIVE:
-            sock.setsockopt(level, option, value)
-        if own is not None:
-            prefer(sock, own)
-        elif target.source is not None:
-            leave_port_open(sock)
-            sock.bind(target.source)
-        return sock.connect_ex(target.address)
+    def _greet(self) -> Greeting | Outcome | None:
+        """What there is to say: that of the first check that has something to say."""
+        begun = (manner.greet(self.kind) for manner in self.checks.values())
+        return next((greeting for greeting in begun if greeting is not None), None)
 
-    def _stand(self) -> None:
+    def _stand(self, line: Line) -> None:
         now = self._owner.engine.now
-        self._connected = True
-        self._opened, self._said = now, 0
-        self._renew_at = self.habit.opened(now) or math.inf
+        told = line.greeting.idle if line.greeting is not None else None
+        line.greeting = None
+        self._unheard = False
+        self._opened = now
+        untaken = self.kind is CanaryKind.TCP and any(m.head for m in self.checks.values())
+        most = UNTAKEN_S if untaken else math.inf
+        self._renew_at = self.habit.opened(now, told, most) or math.inf
         self._look_at = math.inf if self._trusted else self._next_look(now)
         self._note("")
         self._rearm()
@@ -241,7 +253,8 @@ class Canary:
         """See whether a server that serves one connection at a time waits for this one to end."""
         half = self._target.timeout / 2
         began = [b for check in self.checks if (b := check.waiting) is not None]
-        if any(self._opened <= b <= now - half * 0.99 for b in began):
+        dialled = self._line.dialled if self._line is not None else now
+        if any(dialled <= b <= now - half * 0.99 for b in began):
             self._give_up("a probe waits while it stands: does the server serve one at a time?")
             return
         self._trusted = any(check.well_since(self._opened) for check in self.checks)
@@ -252,32 +265,11 @@ class Canary:
         ahead = [check.look_at for check in self.checks if check.look_at > now]
         return min(ahead, default=now + self._target.timeout)
 
-    def _listen(self, sock: RawSocket) -> None:
-        """Read whatever it says, for only its end matters; edge-triggered, so read it all."""
-        now = self._owner.engine.now
-        try:
-            while self._said <= FLOOD:
-                data = sock.recv(READ_SIZE)
-                if not data:
-                    self._eof = True
-                    self._over(f"closed after {now - self._opened:.1f} s", by_server=True)
-                    return
-                self._said += len(data)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno == errno.ETIMEDOUT:
-                self._over("no answer to TCP keepalive", by_server=False)
-            else:
-                why = (error.strerror or "broken").lower()
-                self._over(f"{why} after {now - self._opened:.1f} s", by_server=False)
-            return
-        self._give_up("it sends without being asked")
-
-    def _over(self, why: str, *, by_server: bool) -> None:
+    def _over(self, end: End) -> None:
         now = self._ended = self._owner.engine.now
-        pause = self.habit.closed(now, why, by_server=by_server)
-        self._sing(why, pause)
+        self._unheard = end.unheard
+        why = f"{end.why} after {now - self._opened:.1f} s"
+        self._sing(why, self.habit.closed(now, why, by_server=end.by_server))
 
     def _fail(self, found: Outcome) -> None:
         """No connection came about."""
@@ -285,29 +277,39 @@ class Canary:
             self._close()
             self._pause(LOCAL_PAUSE_S)
             return
+        if found is CLOSES:
+            self._give_up(found.reason)
+            return
         self._sing(found.reason, self.habit.failed(found.reason))
 
     def _sing(self, why: str, pause: float) -> None:
         self._close()
-        if self.habit.given_up:
-            self._note(self.habit.why)
-        self._pause(pause)
+        if not self.habit.given_up or not self._retreat():
+            if self.habit.given_up:
+                self._note(self.habit.why)
+            self._pause(pause)
         self._owner.sang(self, Hint("canary", why, self._owner.engine.now))
 
     def _give_up(self, why: str) -> None:
+        if self._retreat():
+            return
         pause = self.habit.unwanted(why)
         self._close()
         self._note(why)
         self._pause(pause)
 
     def _note(self, why: str) -> None:
-        text = f"no canary for now: {why}; canary = false in the check does without" if why else ""
+        less = "canary = false in the check does without"
+        if self.kind is not CanaryKind.TCP:
+            less = 'canary = { kind = "tcp" } in the check asks less of the server'
+        text = f"no canary for now: {why}; {less}" if why else ""
         for check in self.checks:
             check.note("canary", text)
 
     def _pause(self, pause: float) -> None:
         """Many may have ended at once: they do not come back at once."""
-        self._next = self._owner.engine.now + pause * (1 + random.random())
+        apart = self._owner.crowd() / SPREAD_TLS if self._secure else 0.0
+        self._next = self._owner.engine.now + pause + random.random() * max(pause, apart)
         self._wake(self._next)
 
     def _rearm(self) -> None:
@@ -321,22 +323,12 @@ class Canary:
         self._owner.engine.wake(due, self)
 
     def _close(self) -> None:
-        """Let go of the connection; what the peer has not closed yet is reset, as by a probe."""
-        if self._fd >= 0:
-            self._owner.engine.forget(self._fd)
-        self._drop()
+        """Let go of the connection, and of the greeting."""
+        line, self._line = self._line, None
+        if line is not None:
+            self._owner.engine.forget(line.fd)
+            line.hang_up()
         if self._holds:
             self._owner.give_file_back()
-        self._holds = self._connected = self._eof = False
+        self._holds = False
         self._renew_at = self._look_at = math.inf
-
-    def _drop(self) -> None:
-        sock, self._socket, self._fd = self._socket, None, -1
-        if sock is None:
-            return
-        try:
-            if not self._eof:
-                sock.setsockopt(SOL_SOCKET, SO_LINGER, _ABORT)
-        except OSError:
-            pass  # reset by the peer meanwhile
-        sock.close()

@@ -6,6 +6,7 @@ its health.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 SHORT_S: Final = 0.75
@@ -21,6 +22,13 @@ OUTLIVED: Final = 1.25
 BACKOFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Pauses before opening, by how many connections in a row were short. The first is longer than
 the burst of probes that a hint makes, so that the listener is gone if the server is."""
+TOLD_MIN_S: Final = 1.0
+"""A shorter limit that a server tells of is not heeded: it would be a connection each second."""
+UNTAKEN_S: Final = 25.0
+"""Age at which a connection is renewed that says nothing where requests are expected. Apache's
+listeners hold one back for 30 s, which the kernel makes 31 (``secs_to_retrans`` in
+net/core/request_sock.c), and then take it all the same: from then on it would keep a process of a
+server waiting that has one for each connection."""
 RETRY_S: Final = 600.0
 """Pause after giving up; a server may be mended without a reload."""
 
@@ -28,7 +36,18 @@ RETRY_S: Final = 600.0
 class Habit:
     """What is known of one server."""
 
-    __slots__ = ("_aged", "_ended", "_opened", "_renewals", "_short", "limit", "why")
+    __slots__ = (
+        "_aged",
+        "_ended",
+        "_most",
+        "_opened",
+        "_renewals",
+        "_short",
+        "_told",
+        "_wrong",
+        "limit",
+        "why",
+    )
 
     def __init__(self) -> None:
         self.limit: float | None = None
@@ -42,33 +61,49 @@ class Habit:
         """An age at which a connection was closed though the server was well."""
         self._short = 0
         self._renewals = 0
+        self._most = math.inf
+        self._told = False
+        """Whether the limit is the server's own word."""
+        self._wrong = False
+        """Whether that was shown to be wrong: something before it may have another limit."""
 
     @property
     def given_up(self) -> bool:
         """Whether too many connections in a row were not wanted."""
         return self._short >= len(BACKOFF_S)
 
-    def opened(self, now: float) -> float | None:
-        """A connection stands; returns when ``outgrown`` has to be asked."""
-        self._opened = now
+    def opened(self, now: float, told: float | None = None, most: float = math.inf) -> float | None:
+        """A connection stands; returns when ``outgrown`` has to be asked.
+
+        Args: told: the limit (seconds) of which the server speaks, such as HTTP's ``Keep-Alive:
+        timeout=5``; most: age (seconds) at which it is renewed whatever is known.
+        """
+        self._opened, self._most = now, most
         self.why = ""
-        if self.limit is None:
-            return None
-        if self._renewals < TRIAL_AFTER:
-            return now + self.limit * RENEW_AT
-        return now + self.limit * OUTLIVED
+        if told is not None and told >= TOLD_MIN_S and not self._wrong:
+            self.limit, self._told = told, True
+        age = math.inf
+        if self.limit is not None:
+            is_trial = not self._told and self._renewals >= TRIAL_AFTER
+            age = self.limit * (OUTLIVED if is_trial else RENEW_AT)
+        age = min(age, self._most)
+        return now + age if age < math.inf else None
 
     def outgrown(self, now: float) -> bool:
         """Whether the connection is to be renewed now; else it has outlived the limit."""
-        if self.limit is None:
+        age = now - self._opened
+        if self.limit is not None:
+            if self._told or self._renewals < TRIAL_AFTER:
+                self._renewals += not self._told
+                self._short = 0
+                return True
+            if age > self.limit * (1 + ALIKE):
+                self.limit = self._aged = None
+            self._renewals = 0
+        if age < self._most:
             return False
-        if self._renewals < TRIAL_AFTER:
-            self._renewals += 1
-            self._short = 0
-            return True
-        self.limit = self._aged = None
-        self._renewals = 0
-        return False
+        self._short = 0
+        return True
 
     def closed(self, now: float, why: str, *, by_server: bool) -> float:
         """The connection ended, by the server's own FIN or otherwise; returns the pause."""
@@ -91,6 +126,7 @@ class Habit:
         before, self._aged = self._aged, age
         if before is not None and abs(age - before) <= ALIKE * max(age, before):
             self.limit, self._renewals = min(age, before), 0
+            self._wrong, self._told = self._wrong or self._told, False
 
     def died(self) -> bool:
         """The server is down: that is no manner of its own. Whether to start afresh."""

@@ -131,6 +131,12 @@ class Running:
         return self.health.verdict is Verdict.UP
 
     @property
+    def refused(self) -> bool:
+        """See ``watched.Watched``."""
+        cause = self.health.cause
+        return cause is not None and cause.failure is FailureClass.REFUSED
+
+    @property
     def waiting(self) -> float | None:
         """See ``watched.Watched``."""
         return self.started if self._busy else None

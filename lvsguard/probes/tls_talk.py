@@ -81,7 +81,8 @@ class TlsTalk:
                 tls.handshake(error) if isinstance(error, OSError) else tls.words(error)
             )
         self._secured = True
-        self._tls.write(self._inner.request)
+        if self._inner.request:
+            self._tls.write(self._inner.request)
         return self._inner.sent()
 
     def _hear(self) -> Outcome | None:

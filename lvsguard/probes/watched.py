@@ -16,6 +16,10 @@ class Watched(Hinted, Protocol):
         """Whether its verdict is up."""
 
     @property
+    def refused(self) -> bool:
+        """Whether it is down because a connection was refused."""
+
+    @property
     def waiting(self) -> float | None:
         """When the probe began that is under way."""
 

@@ -1,9 +1,11 @@
 """Realservers that are well, in trouble that is none, for minutes: which verdicts changed.
 
-    tests/lab/run --limit 7200 python -m tests.bench.false_alarms [--minutes M] [--only WORD]
+    tests/lab/run --limit 21600 python -m tests.bench.false_alarms [--minutes M] [--only WORD]
+        [--realservers N]
 
 The plays are those of tests/lab/test_false_alarms.py. A bad line is played twice as long as the
-others. Every detector is on; each verdict that changes is a false alarm.
+others, and with all realservers: what happens to one once in an hour happens to twelve every five
+minutes. Every detector is on; each verdict that changes is a false alarm.
 """
 
 from __future__ import annotations
@@ -29,11 +31,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--only", default="", help="plays whose name has this word")
+    parser.add_argument("--realservers", type=int, default=12, help="on a bad line")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         logs = Path(os.environ.get("LVSGUARD_ARTIFACTS", folder), "false-alarms")
         logs.mkdir(parents=True, exist_ok=True)
-        with seed_network(logs) as network, seed_under_lvsguard(network) as seed:
+        with (
+            seed_network(logs, wanted.realservers) as network,
+            seed_under_lvsguard(network) as seed,
+        ):
             show(seed, wanted.minutes, wanted.only)
 
 

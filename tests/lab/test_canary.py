@@ -9,28 +9,35 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.canary_watch import canaries, connections, wait_for_canary
 from tests.support.director import tell, wall
 from tests.support.director_config import Service, Setup
+from tests.support.false_alarms import http_check, https_check
 from tests.support.pace import slowness
 from tests.support.processes import wait_until
+from tests.support.reloading_servers import apache, nginx
 from tests.support.topology import VIP
 from tests.support.topology_load import failures, start_load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.director_seed import Seed
     from tests.support.pace import Stillness
     from tests.support.processes import Process
-    from tests.support.topology import Host
+    from tests.support.reloading_servers import Reloading
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
 KILLS = 20
+APACHE_KILLS = 8
+TLS_KILLS = 8
 OUT_S = 0.1
 """From the kill to the kernel's table, at p99 where the guest is not slow (``pace.slowness``)."""
 FAILED = 20
@@ -70,26 +77,6 @@ http.server.HTTPServer(("0.0.0.0", 80), Answer).serve_forever()
 """
 
 
-def canaries(host: Host) -> int:
-    """Idle connections from director1 to port 80 of a host, in the host's own table."""
-    with host.entered():
-        lines = Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]
-    established = (fields for line in lines if (fields := line.split())[3] == "01")
-    return sum(f[1].endswith(":0050") and f[2].startswith("2900000A:") for f in established)
-
-
-def wait_for_canary(host: Host) -> None:
-    """Wait until a connection stands that is no probe's."""
-
-    def stands() -> bool:
-        if not canaries(host):
-            return False
-        time.sleep(0.05)
-        return canaries(host) > 0
-
-    wait_until(stands, 5, f"a canary on {host.name}")
-
-
 def health_changes(seed: Seed, since: float) -> list[str]:
     """Every change of a verdict since then."""
     return [event.text for event in seed.director.events("health", since)]
@@ -106,35 +93,65 @@ def serve_otherwise(seed: Seed, name: str, *command: str) -> Process:
     return process
 
 
-def test_a_killed_server_is_out_of_the_kernel_within_100_ms(seed: Seed, still: Stillness) -> None:
-    director, slow = seed.director, slowness()
+@dataclass(frozen=True, slots=True)
+class Kills:
+    """A server that was killed again and again: each list has an entry for each time, in order."""
+
+    took: list[float]
+    """Seconds until it was out of the kernel's table."""
+    still: list[float]
+    """For how much of that nobody in the guest ran: an idle real-time timer was late, too."""
+    slow: float
+    """As ``pace.slowness``."""
+    failed: list[int]
+    """Requests of the client."""
+    detectors: list[str]
+    texts: list[str]
+
+    @property
+    def own(self) -> list[float]:
+        """What is left of the seconds without those in which the guest stood still."""
+        return [took - still for took, still in zip(self.took, self.still, strict=True)]
+
+
+def kill_often(
+    seed: Seed,
+    still: Stillness,
+    kills: int,
+    kill: Callable[[], object],
+    start: Callable[[], object],
+    port: int = 80,
+) -> Kills:
+    """Kill rs1's server at every phase of the check while its canary stands, and start it again."""
+    director, network, slow = seed.director, seed.network, slowness()
     load = start_load(seed.client, f"{VIP}:80", per_second=200)
-    took: list[float] = []
-    kills: list[tuple[float, float]] = []
+    spans: list[tuple[float, float]] = []
     killed: list[float] = []
     since = wall()
-    for number in range(KILLS):
-        wait_for_canary(seed.network.rs1)
-        time.sleep(0.3 + 0.047 * number)  # at every phase of the check
+    for number in range(kills):
+        wait_for_canary(network.director1, network.rs1, port)
+        time.sleep(0.3 + 0.94 / kills * number)
         began = time.monotonic()
         killed.append(time.time())
-        seed.webs[0].kill()
+        kill()
         while director.weights().get("rs1") is not None:
             assert time.monotonic() - began < 3, director.text()
             time.sleep(0.002)
-        took.append(time.monotonic() - began)
-        kills.append((began, time.monotonic()))
-        seed.webs[0].start()
-        director.wait_for_weights(rs1=1, rs2=1)
+        spans.append((began, time.monotonic()))
+        start()
+        director.wait_for_weights(20, rs1=1)
     requests = load.stop()
-    slow = max(slow, slowness())
-    failed = failures(requests)
-    each = [sum(a - 0.5 < r.at < b + 0.05 for r in failed) for a, b in kills]
-    # What holds up the whole guest holds up an idle real-time timer as well: that time is not the
-    # director's.
-    own = sorted(t - still.within_s(a, b) for t, (a, b) in zip(took, kills, strict=True))
-    took.sort()
+    broken = failures(requests)
     events = [e for e in director.events("health", since) if e.data["after"] == "down"]
+    assert len(events) == kills
+    found = Kills(
+        [b - a for a, b in spans],
+        [still.within_s(a, b) for a, b in spans],
+        max(slow, slowness()),
+        [sum(a - 0.5 < r.at < b + 0.05 for r in broken) for a, b in spans],
+        [str(e.data["detector"]) for e in events],
+        [e.text for e in events],
+    )
     latencies = sorted(float(str(e.data["latency"])) for e in events if e.data["latency"])
     told = sorted(
         datetime.fromisoformat(event.time).timestamp() - at
@@ -142,26 +159,87 @@ def test_a_killed_server_is_out_of_the_kernel_within_100_ms(seed: Seed, still: S
     )
     tell(
         "killed",
-        p50_s=took[len(took) // 2],
-        p99_s=took[-1],
-        without_stalls_p99_s=own[-1],
-        slowness=slow,
-        told_p50_s=told[len(told) // 2],
+        p50_s=median(found.took),
+        max_s=max(found.took),
+        without_stalls_max_s=max(found.own),
+        first_s=found.took[0],
+        slowness=found.slow,
+        told_p50_s=median(told),
         told_max_s=told[-1],
-        failed_p50=sorted(each)[len(each) // 2],
-        failed_max=max(each),
+        failed_p50=median(found.failed),
+        failed_max=max(found.failed),
         requests=len(requests),
         by_hint=len(latencies),
-        hint_to_verdict_p50_s=latencies[len(latencies) // 2],
-        hint_to_verdict_max_s=latencies[-1],
+        hint_to_verdict_p50_s=median(latencies) if latencies else -1.0,
+        hint_to_verdict_max_s=max(latencies, default=-1.0),
     )
-    assert own[len(own) // 2] <= OUT_S
-    assert own[-1] <= OUT_S * slow, own
-    stills = [still.within_s(a, b) for a, b in kills]
-    assert all(n <= FAILED * (slow + s / OUT_S) for n, s in zip(each, stills, strict=True)), each
-    assert len(events) == KILLS
-    assert [e.data["detector"] for e in events].count("canary") >= KILLS - 2
-    assert "after a hint, canary: " in events[0].text
+    return found
+
+
+def kill(server: Reloading) -> None:
+    server.process.kill()
+
+
+def median(numbers: list[float] | list[int]) -> float:
+    return sorted(numbers)[len(numbers) // 2]
+
+
+def test_a_killed_server_is_out_of_the_kernel_within_100_ms(seed: Seed, still: Stillness) -> None:
+    web = seed.webs[0]
+    found = kill_often(seed, still, KILLS, web.kill, web.start)
+    assert median(found.own) <= OUT_S
+    assert max(found.own) <= OUT_S * found.slow, found.own
+    for failed, stood in zip(found.failed, found.still, strict=True):
+        assert failed <= FAILED * (found.slow + stood / OUT_S), found.failed
+    assert found.detectors.count("canary") >= KILLS - 2
+    assert "after a hint, canary: " in found.texts[0]
+
+
+@pytest.mark.parametrize("canary", ['{ kind = "http" }', "true"], ids=["http", "unset"])
+def test_a_killed_apache_that_waits_for_data_is_out_as_soon(
+    seed: Seed, still: Stillness, canary: str
+) -> None:
+    """Its listener is as Apache has it by default (``AcceptFilter http data``). A canary that may
+    choose its kind has nothing to go by before the first death."""
+    seed.webs[0].kill()
+    seed.director.wait_for_weights(rs1=None)
+    server = apache(seed.network.rs1, seed.network.artifacts / "apache")
+    service = Service(check=http_check(canary))
+    seed.director.configure(Setup(services=(service,)))
+    seed.director.client.reload()
+    seed.director.wait_for_weights(20, rs1=1)
+
+    def start() -> None:
+        nonlocal server
+        server = apache(seed.network.rs1, seed.network.artifacts / "apache")
+
+    first = 0 if canary != "true" else 1
+    found = kill_often(seed, still, APACHE_KILLS + first, lambda: kill(server), start)
+    server.process.kill()
+    seed.director.wait_for_weights(rs1=None)
+    assert median(found.own[first:]) <= OUT_S, found
+    assert found.detectors[first:].count("canary") >= APACHE_KILLS - 1
+
+
+def test_a_killed_server_that_speaks_tls_is_out_as_soon(seed: Seed, still: Stillness) -> None:
+    folder = seed.network.artifacts / "tls"
+    seed.webs[0].kill()
+    seed.director.wait_for_weights(rs1=None)
+    server = nginx(seed.network.rs1, folder)
+    alone = Service(check=https_check(folder), realservers={str(seed.network.rs1.address): 1})
+    seed.director.configure(Setup(services=(alone,)))
+    seed.director.client.reload()
+    seed.director.wait_for_weights(20, rs1=1)
+
+    def start() -> None:
+        nonlocal server
+        server = nginx(seed.network.rs1, folder)
+
+    found = kill_often(seed, still, TLS_KILLS, lambda: kill(server), start, port=443)
+    server.process.kill()
+    seed.director.wait_for_weights(rs1=None)
+    assert median(found.own) <= OUT_S, found
+    assert found.detectors.count("canary") >= TLS_KILLS - 1
 
 
 def test_a_server_that_closes_its_listener_and_keeps_its_connections_is_out_within_the_interval(
@@ -195,12 +273,12 @@ def test_reloads_and_a_short_idle_limit_are_no_failure(seed: Seed) -> None:
     folder = seed.network.artifacts / "hasty"
     folder.mkdir(exist_ok=True)
     (folder / "nginx.conf").write_text(HASTY.format(folder=folder))
-    nginx = ("nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"))
-    master = serve_otherwise(seed, "hasty", *nginx)
+    command = ("nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"))
+    master = serve_otherwise(seed, "hasty", *command)
     since = wall()
     time.sleep(12)  # its idle limit is learnt, and the canary renewed before it
     assert health_changes(seed, since) == []
-    wait_for_canary(seed.network.rs1)
+    wait_for_canary(seed.network.director1, seed.network.rs1)
     reloads, end = 0, time.monotonic() + 20
     while time.monotonic() < end:
         master.signal(signal.SIGHUP)
@@ -223,12 +301,32 @@ def test_a_server_that_serves_one_at_a_time_is_not_starved(seed: Seed) -> None:
     seed.director.wait_for_weights(rs1=None)
 
 
+def test_a_server_with_one_worker_never_waits_for_its_canary(seed: Seed) -> None:
+    """For longer than its listener holds back a connection that says nothing: not one probe fails,
+    which is what ``fall = 1`` would tell."""
+    seed.webs[0].kill()
+    seed.director.wait_for_weights(rs1=None)
+    server = apache(seed.network.rs1, seed.network.artifacts / "one-worker", one_worker=True)
+    check = http_check("true").removesuffix("}") + ", fall = 1 }"
+    seed.director.configure(Setup(services=(Service(check=check),)))
+    seed.director.client.reload()
+    seed.director.wait_for_weights(20, rs1=1, rs2=1)
+    seed.director.wait_for_verdicts(rs1="up", rs2="up")
+    wait_for_canary(seed.network.director1, seed.network.rs1)
+    since = wall()
+    time.sleep(45)
+    assert health_changes(seed, since) == []
+    wait_for_canary(seed.network.director1, seed.network.rs1)
+    server.process.kill()
+    seed.director.wait_for_weights(rs1=None)
+
+
 def test_a_server_that_hangs_is_out_within_interval_and_timeout(seed: Seed) -> None:
     check = '{ kind = "http", path = "/health", interval = "1s", timeout = "1s", fall = 1 }'
     seed.director.configure(Setup(services=(Service(check=check),)))
     seed.director.client.reload()
     seed.director.wait_for_verdicts(rs1="up", rs2="up")
-    wait_for_canary(seed.network.rs1)
+    wait_for_canary(seed.network.director1, seed.network.rs1)
     began = time.monotonic()
     seed.webs[0].process.freeze()
     seed.director.wait_for_weights(2.3, rs1=0)
@@ -244,7 +342,7 @@ def test_a_host_that_goes_silent_is_found_long_before_the_next_probe(seed: Seed)
     seed.director.client.reload()
     seed.director.wait_for_verdicts(rs1="up", rs2="up")
     time.sleep(2)  # the canary is there, and no probe under way
-    assert canaries(seed.network.rs1) == 1
+    assert len(canaries(seed.network.director1, seed.network.rs1)) == 1
     since, began = wall(), time.monotonic()
     seed.network.unplug(seed.network.rs1)
     try:
@@ -258,13 +356,12 @@ def test_a_host_that_goes_silent_is_found_long_before_the_next_probe(seed: Seed)
 
 
 def test_a_check_without_a_canary_has_none(seed: Seed) -> None:
-    # rs1 does not know yet that the connection that its cable cut is over.
-    wait_for_canary(seed.network.rs2)
+    wait_for_canary(seed.network.director1, seed.network.rs2)
     check = '{ kind = "http", path = "/health", canary = false }'
     seed.director.configure(Setup(services=(Service(check=check),)))
     seed.director.client.reload()
 
     def gone() -> bool:
-        return not canaries(seed.network.rs2)
+        return not connections(seed.network.director1, seed.network.rs2)
 
     wait_until(gone, 5, "no connection stands between two probes")

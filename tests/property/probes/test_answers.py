@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, TcpSpec
 from lvsguard.core.health import FailureClass
+from lvsguard.probes.greeting import HeadTalk
 from lvsguard.probes.http import HttpCheck
 from lvsguard.probes.outcome import REASON_MAX, Conversation, Outcome
 from lvsguard.probes.tcp import TcpCheck
@@ -36,6 +37,7 @@ lines = st.sampled_from(
         b"Transfer-Encoding: chunked\r\n",
         b"Content-Encoding: gzip\r\n",
         b"Connection: close\r\n",
+        b"Keep-Alive: timeout=5, max=100\r\n",
         b"\r\n",
         b"6\r\nI live\r\n",
         b"0\r\n\r\n",
@@ -69,6 +71,16 @@ def assert_sound(outcome: Outcome) -> None:
     assert outcome.reason
     assert outcome.reason.isprintable()
     assert len(outcome.reason) <= REASON_MAX + 100
+
+
+@given(streams, cuts, st.sampled_from(ENDS))
+def test_answers_to_a_canary_always_end_in_an_outcome(
+    stream: bytes, cuts: list[int], end: str
+) -> None:
+    talk = HeadTalk(b"HEAD / HTTP/1.1\r\n\r\n")
+    found = hold(talk, stream, cuts, end)
+    assert_sound(found)
+    assert talk.idle is None or (found.code != "L7TOUT" and talk.idle >= 0)
 
 
 @given(specs, streams, cuts, st.sampled_from(ENDS))

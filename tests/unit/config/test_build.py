@@ -9,6 +9,7 @@ from lvsguard.config.load import load, loads
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec
 from lvsguard.core.config import (
     ArpSpec,
+    CanaryKind,
     CanarySpec,
     Check,
     CheckKind,
@@ -284,6 +285,9 @@ def test_every_key_of_a_check_arrives() -> None:
         ("tcp", "", CanarySpec()),
         ("tcp", "canary = true", CanarySpec()),
         ("tcp", "canary = false", None),
+        ("tcp", "canary = {}", CanarySpec()),
+        ("tcp", 'canary = { kind = "tcp" }', CanarySpec(None, CanaryKind.TCP)),
+        ("udp", 'canary = { kind = "tcp", port = 80 }', CanarySpec(80, CanaryKind.TCP)),
         ("udp", "", None),
         ("udp", "canary = true", CanarySpec()),
         ("udp", "canary = { port = 80 }", CanarySpec(80)),

@@ -19,6 +19,7 @@ BEYOND_SHAPES = {
     "agent",
     "passive",
     "check-ca-file",
+    "check-canary-kind",
     "check-head-body",
     "check-keys-of-another-kind",
     "check-list",

@@ -54,6 +54,55 @@ def test_closes_of_a_server_that_was_not_well_teach_nothing() -> None:
     assert habit.limit is None
 
 
+def told(habit: Habit, limit: float, now: float = 0.0) -> float | None:
+    """When a connection is renewed whose server says how long it may idle."""
+    return habit.opened(now, limit)
+
+
+def test_a_limit_that_the_server_tells_is_heeded_at_once_and_for_good() -> None:
+    habit = Habit()
+    for _ in range(3 * TRIAL_AFTER):
+        assert told(habit, 5.0) == pytest.approx(5.0 * RENEW_AT)
+        assert habit.outgrown(5.0 * RENEW_AT)
+    assert told(habit, 15.0) == pytest.approx(15.0 * RENEW_AT)
+
+
+def test_a_limit_below_a_second_is_not_heeded() -> None:
+    habit = Habit()
+    assert told(habit, 0.0) is None
+    assert habit.limit is None
+
+
+def test_a_limit_that_proves_wrong_is_not_heeded_again() -> None:
+    habit = Habit()
+    for _ in range(2):
+        told(habit, 75.0, 1000.0)
+        habit.closed(1030.0, "closed", by_server=True)
+        habit.well()
+    assert habit.limit == 30.0
+    assert told(habit, 75.0) == pytest.approx(30.0 * RENEW_AT)
+
+
+def test_a_connection_may_have_to_be_renewed_whatever_is_known() -> None:
+    habit = Habit()
+    for _ in range(3):
+        assert habit.opened(100.0, most=25.0) == 125.0
+        assert habit.outgrown(125.0)
+    for _ in range(2):
+        lived(habit, 10.0)
+    assert habit.opened(0.0, most=25.0) == pytest.approx(10.0 * RENEW_AT)
+
+
+def test_a_limit_is_forgotten_that_was_outlived_before_that() -> None:
+    habit = accustomed(22.0)
+    for _ in range(TRIAL_AFTER):
+        habit.opened(0.0, most=25.0)
+        assert habit.outgrown(22.0 * RENEW_AT)
+    assert habit.opened(0.0, most=25.0) == 25.0
+    assert habit.outgrown(25.0)
+    assert habit.limit is None
+
+
 def test_broken_connections_teach_nothing() -> None:
     habit = Habit()
     for _ in range(3):

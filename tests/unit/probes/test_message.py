@@ -12,6 +12,7 @@ from msgspec import structs
 
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Mode, Standing
 from lvsguard.core.config import (
+    CanaryKind,
     CanarySpec,
     Check,
     CheckKind,
@@ -53,7 +54,7 @@ CHECK = Check(
         http=HttpSpec(headers=(("A", "b"),), expect_status=frozenset({200, 204}), body="x"),
         tls=TlsSpec(ca_file="/ca.pem"),
         tcp=TcpSpec(b"\x00\xff", b"ok"),
-        canary=CanarySpec(8080),
+        canary=CanarySpec(8080, CanaryKind.HTTP),
         path=VipPath(ip_address("10.0.0.8"), 80, Tunnel(TunnelKind.GUE, 6080)),
     ),
 )
