@@ -291,14 +291,21 @@ HTTP_PATH: Final = text(
     pattern=r"/[!-~]*",
     how="it starts with / and has no spaces; write other characters as %XX",
 )
+# What names are made of (RFC 1123 section 2.1, and the underscore that some have), and a port.
+_LABEL: Final = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME: Final = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+_IPV6: Final = "[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}"
+_PORT_NUMBER: Final = (
+    "(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+)
 HOST: Final = text(
     "a host name",
     255,
-    pattern=r"[A-Za-z0-9._:\[\]-]+",
+    pattern=rf"(?:{_NAME}|\[{_IPV6}\])(?::{_PORT_NUMBER})?",
     how='such as "www.example.org", with ":PORT" if the realserver wants to see one',
 )
 SERVER_NAME: Final = text(
-    "a server name", 253, pattern=r"[A-Za-z0-9._:-]+", how='such as "www.example.org"'
+    "a server name", 253, pattern=rf"{_NAME}|{_IPV6}", how='such as "www.example.org"'
 )
 FILE: Final = text("an absolute path", 4095, pattern=r"/[^\0]*", how="it starts with /")
 # sun_path holds 108 bytes with the final zero (unix(7)).

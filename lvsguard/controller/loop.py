@@ -148,6 +148,9 @@ class Controller:
             await self._sleep(await self.turn())
 
     async def _sleep(self, seconds: float) -> None:
+        if seconds <= 0.0:  # verdicts that keep coming must not keep a read from its turn
+            self._read_next = True
+            return
         step = self.book.rules.wait(time.monotonic())
         try:
             async with asyncio.timeout(min(seconds, step)):

@@ -15,9 +15,13 @@ from lvsguard.probes.message import MessageError, ToController, ToProber, encode
 class Channel(asyncio.Protocol):
     """One end. ``lost`` completes with None when the other end closed, or with what went wrong."""
 
-    def __init__(self, take: Callable[[bytes], None]) -> None:
-        """Args: take: gets each frame; a ``MessageError`` out of it ends the channel."""
+    def __init__(
+        self, take: Callable[[bytes], None], resumed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Args: take: gets each frame; a ``MessageError`` out of it ends the channel. resumed: is
+        called when the other end keeps up again."""
         self._take = take
+        self._resumed = resumed
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._clear = asyncio.Event()
@@ -26,9 +30,14 @@ class Channel(asyncio.Protocol):
         self.lost = asyncio.get_running_loop().create_future()
 
     @classmethod
-    async def on(cls, sock: socket.socket, take: Callable[[bytes], None]) -> Channel:
+    async def on(
+        cls,
+        sock: socket.socket,
+        take: Callable[[bytes], None],
+        resumed: Callable[[], None] = lambda: None,
+    ) -> Channel:
         """Open a channel on a connected socket, which it owns from then on."""
-        channel = cls(take)
+        channel = cls(take, resumed)
         await asyncio.get_running_loop().create_unix_connection(lambda: channel, sock=sock)
         return channel
 
@@ -81,6 +90,7 @@ class Channel(asyncio.Protocol):
     def resume_writing(self) -> None:
         """See ``asyncio.Protocol``."""
         self._clear.set()
+        self._resumed()
 
     def _lose(self, error: MessageError | OSError | None) -> None:
         if not self.lost.done():

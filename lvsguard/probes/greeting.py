@@ -232,7 +232,7 @@ class Manner:
 
     def greet(self, kind: CanaryKind) -> Greeting | Outcome | None:
         """Begin a greeting; None where nothing is said, an outcome where the director cannot."""
-        if kind is CanaryKind.TCP:
+        if kind is CanaryKind.TCP or (kind is CanaryKind.HTTP and not self.head):
             return None
         head = HeadTalk(self.head) if kind is CanaryKind.HTTP else None
         if self.tls is None:

@@ -70,7 +70,12 @@ class Hints:
             check.hint(self._burst, hint)
             return
         # The kernel refuses connections a moment after a process has died: so does a later probe.
-        self._waiting.setdefault(check, hint)
+        waits = self._waiting.get(check)
+        if waits is None:
+            self._waiting[check] = hint
+        elif check.started >= waits.at + self._burst[-1]:  # that one is answered already
+            del self._waiting[check]
+            self._waiting[check] = hint
         if not self.alarm:
             self._engine.wake(now + self._burst[-1], self)
 

@@ -62,7 +62,7 @@ class Child:
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until the other end is gone; ``MessageError`` where it talks nonsense."""
-        channel = self._channel = await Channel.on(sock, self._take)
+        channel = self._channel = await Channel.on(sock, self._take, self._send_news)
         channel.send(Hello(message.VERSION))
         beat = asyncio.create_task(self._beat(channel))
         try:
@@ -119,7 +119,7 @@ class Child:
     def _send_news(self) -> None:
         channel = self._channel
         if channel is None or not channel.clear:
-            return  # the next beat tries again
+            return  # called again when it is
         hosts, self._met = [(str(a), mac) for a, mac in self._met.items()], {}
         for hosts_part in message.chunks(hosts):
             channel.send(Met(list(hosts_part)))
@@ -149,7 +149,7 @@ class Child:
                 Heartbeat(load.lateness, load.in_flight, load.waiting, load.local, load.trouble)
             )
             for number, health in prober.reasons():
-                self._news.setdefault(number, health)
+                self._news[number] = health
             self._send_news()
             counts = [
                 Counted(c.number, dict(c.codes), c.seconds, c.buckets, c.last)

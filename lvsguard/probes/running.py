@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BATCH: Final = 16
 """Checks that share a phase, where there are many. A wake-up costs as much as three probes, and
 the code of a probe is in no cache by then."""
+LOCAL_S: Final = 0.2
+"""Least pause after a probe that could not be made for a reason of this director's own."""
 SLOT_MAX_S: Final = 1 / 16
 """Seconds between two phases at most, where there are few."""
 
@@ -268,7 +270,10 @@ class Running:
             self._patience = math.inf
             if hint is not None and (hint.silent or not self._burst):
                 self._hint = None
-        self._schedule(now)
+        pause = core.delay(health, self._timing)
+        if result.failure is FailureClass.LOCAL:  # asking faster only makes it worse
+            pause = max(pause, min(LOCAL_S, self._timing.interval))
+        self._schedule(now, pause)
         prober.landed()
 
     def _turn(self, now: float) -> None:
@@ -280,8 +285,7 @@ class Running:
             self._prober.late(now - self._due)
         self.launch()
 
-    def _schedule(self, now: float) -> None:
-        pause = core.delay(self.health, self._timing)
+    def _schedule(self, now: float, pause: float) -> None:
         if not self._phased and self.health.settled:
             self._due = self._phase(now)
         elif self._regular:

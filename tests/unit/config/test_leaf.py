@@ -11,6 +11,7 @@ from lvsguard.config.address import (
     INTERFACE,
     LISTEN,
     PREFIXED,
+    SERVER_NAME,
     SOCKET,
     STATUSES,
     label,
@@ -143,6 +144,13 @@ def test_listening_can_be_turned_off(off: object) -> None:
         (INTERFACE, "eth 0"),
         (SOCKET, "/run/"),
         (HOST, "a\r\nb"),
+        (HOST, "www.example.org:99999"),
+        (HOST, "[::1"),
+        (HOST, "a:b:c"),
+        (HOST, "www..org"),
+        (HOST, f"{'a' * 64}.org"),
+        (SERVER_NAME, "www..org"),
+        (SERVER_NAME, ".org"),
     ],
 )
 def test_what_is_not_an_address_or_a_name_of_the_network(leaf: Leaf, wrong: object) -> None:

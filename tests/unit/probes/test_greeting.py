@@ -108,6 +108,7 @@ def test_a_tcp_check_has_nothing_to_say() -> None:
     manner = Manner.of(replace(check, spec=replace(check.spec, kind=CheckKind.TCP)), CanarySpec())
     assert manner.head == b""
     assert manner.greet(CanaryKind.TCP) is None
+    assert manner.greet(CanaryKind.HTTP) is None, "another check of the port has"
 
 
 def test_certificate_settings_that_cannot_be_used_are_the_directors_own_trouble() -> None:

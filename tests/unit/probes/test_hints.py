@@ -139,6 +139,19 @@ def test_who_was_probed_meanwhile_is_not_probed_for_the_hint(storm: Storm) -> No
     assert storm.hints.waiting == 0
 
 
+def test_a_death_after_the_probe_that_answered_an_older_hint_is_probed_too(storm: Storm) -> None:
+    storm.blow()
+    storm.pass_time(0.08)
+    last = storm.checks[-1]
+    last.started = storm.clock.now  # well: the storm's hint was nothing
+    assert not last.hints
+    storm.hints.give(last, Hint("canary", "closed", storm.clock.now))
+    given = storm.clock.now
+    storm.pass_time(1.0)
+    ((at, _),) = last.hints
+    assert at >= given + BURST_S[-1]
+
+
 def test_who_has_ended_is_not_probed(storm: Storm) -> None:
     storm.blow()
     for check in storm.checks:
