@@ -109,6 +109,11 @@ class Election:
         return self._preemption.aside
 
     @property
+    def held_until(self) -> float | None:
+        """Until when it leaves a lower priority alone; None: nobody asks for that."""
+        return self._preemption.held_until
+
+    @property
     def wants(self) -> bool:
         """Whether a backup would take over now, were it allowed to."""
         return self._state is State.BACKUP and self._ear.wants is not None

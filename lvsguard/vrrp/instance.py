@@ -71,7 +71,8 @@ class Instance:
         self._destinations = tuple(sorted(self._wire.peers, key=int)) or self._beside
         plain = tuple(one.address for one in listed)
         self._expected = Advert(put.vrid, put.priority, put.interval, plain, put.version)
-        self._replay = auth.ReplayWindow()
+        self._replays: dict[str, auth.ReplayWindow] = {}
+        """By interface: an advert goes over each path, and may come from the same address there."""
         self._sequence: int | None = None
         self._made: dict[tuple[Advert, IPAddress, IPAddress], bytes] = {}
         self.settings = Settings(
@@ -101,7 +102,7 @@ class Instance:
         self.sent, self.received = before.sent, before.received
         self.conflicts, self.claims = before.conflicts, before.claims
         self.rejected = before.rejected
-        self._replay, self._sequence = before._replay, before._sequence
+        self._replays, self._sequence = dict(before._replays), before._sequence
 
     @property
     def place(self) -> str:
@@ -122,20 +123,18 @@ class Instance:
         sequence = self._next_sequence(wall)
         for link in links:
             main = link.interface == self.interface
-            said = advert if main else introduce(advert, speaker)
+            # Where the longer one does not fit, the plain one is better than none.
+            forms = (advert,) if main else (introduce(advert, speaker), advert)
             for destination in self._destinations if main else self._beside:
                 source = link.source_for(destination)
                 if source is None:
                     why = link.problem(self.family) or f"it has no address to {destination}"
                     troubles.append(f"no advert goes out of {link.interface}: {why}")
                     continue
-                try:
-                    link.send(
-                        self._packet(said, source, destination, sequence), source, destination
-                    )
-                    self.sent += 1
-                except KernelError as error:
-                    troubles.append(str(error))
+                packets = (self._packet(form, source, destination, sequence) for form in forms)
+                trouble = _send_one(link, packets, source, destination)
+                self.sent += not trouble
+                troubles += [trouble] if trouble else []
         return troubles
 
     def _next_sequence(self, wall: float) -> int | None:
@@ -161,14 +160,31 @@ class Instance:
     def hear(self, datagram: Datagram, wall: float) -> Received | Rejected:
         """Believe an advert or count why not."""
         wire = self._wire if datagram.interface == self.interface else self._wire_beside
-        found = packet.decode(datagram, wire, self._expected, self._replay, wall)
+        replay = self._replays.get(datagram.interface, auth.ReplayWindow())
+        found = packet.decode(datagram, wire, self._expected, replay, wall)
         if isinstance(found, Rejected):
             self.rejected[str(found.reason)] += 1
             return found
         if found.sequence is not None:
-            self._replay = self._replay.after(datagram.source, found.sequence)
+            after = replay.after(datagram.source, found.sequence)
+            self._replays[datagram.interface] = after
         self.received += 1
         return found
+
+
+def _send_one(
+    link: Link, packets: Iterable[bytes], source: IPAddress, destination: IPAddress
+) -> str:
+    """Send the first of these that can be sent; empty, or why none could."""
+    trouble = ""
+    for one in packets:
+        try:
+            link.send(one, source, destination)
+        except KernelError as error:
+            trouble = trouble or str(error)
+        else:
+            return ""
+    return trouble
 
 
 def families(put: Put) -> tuple[Family, ...]:

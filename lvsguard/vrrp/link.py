@@ -113,8 +113,9 @@ class Link:
                 sock.set_mtu(state.mtu)
         return self._usable() != before
 
-    def problem(self, family: FamilyNumber) -> str:
-        """Why the family cannot be used now, and what to do; empty when it can."""
+    def problem(self, family: FamilyNumber, destination: IPAddress | None = None) -> str:
+        """Why the family cannot be used now, and what to do; empty when it can. ``destination``:
+        of adverts, for IPv6 has two kinds of addresses to speak from."""
         if self._state is None:
             return (
                 f"there is no interface {self.interface}: create it, or name another in the config"
@@ -124,8 +125,11 @@ class Link:
             return f"{self.interface} {_DOWN}"
         if family in self._problems:
             return self._problems[family]
-        if not self._sources.any(family):
-            kind = "IPv4 address of its own" if family == 4 else "IPv6 link-local address"
+        to = destination
+        if not self._sources.any(family) or (to is not None and self._sources.to(to) is None):
+            near = to is None or to.is_multicast or to.is_link_local
+            kind = f"IPv6 {'link-local' if near else 'global'} address"
+            kind = "IPv4 address of its own" if family == 4 else kind
             return (
                 f"{self.addresses_of} has no {kind} to send adverts from: add one"
                 f" (ip addr add), a VIP is no source"

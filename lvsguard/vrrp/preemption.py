@@ -26,6 +26,11 @@ class Preemption:
         """Whether nobody holds it back: then an owner does not even listen first."""
         return self._hold_until is None and not self.aside
 
+    @property
+    def held_until(self) -> float | None:
+        """See ``hold``."""
+        return self._hold_until
+
     def hold(self, until: float | None) -> None:
         """Hold it back until then; None: no longer."""
         self._hold_until = until

@@ -31,4 +31,6 @@ def introduced(advert: Advert) -> tuple[Advert, IPAddress | None]:
     vips, added = advert.addresses[:-ADDED], advert.addresses[-ADDED:]
     if len(added) < ADDED or added[0] not in (GROUP_V4, GROUP_V6):
         return advert, None
-    return replace(advert, addresses=vips), added[1]
+    one = added[1]
+    fit = one.version == added[0].version and not (one.is_unspecified or one.is_multicast)
+    return replace(advert, addresses=vips), one if fit else None

@@ -58,6 +58,8 @@ class Station:
         self.touched: set[str] = set()
         """VIP groups that something happened to; whoever shows them clears it."""
         self._standings: dict[str, tuple[bool, int]] = {}
+        self._held: dict[str, float] = {}
+        """Until when a VIP group leaves a lower priority alone."""
         self._objecting = Objecting(self.roster, self.doing.announcing, self._telling)
         self._unmapped = False
         """Whether somebody has left whose sockets are still there."""
@@ -81,6 +83,7 @@ class Station:
         before = list(self.roster.instances.values())
         fresh, leaving = self.roster.configure(puts)
         self._standings = {n: said for n, said in self._standings.items() if n in puts}
+        self._held = {n: until for n, until in self._held.items() if n in puts}
         for name in {one.name for one in before}:
             if self.roster.instances.get(name) not in before:
                 self.doing.announcing.stop(name)
@@ -173,9 +176,13 @@ class Station:
 
     def hold(self, vip: str, seconds: float, now: float) -> None:
         """Leave a lower priority alone for a while."""
+        self._held[vip] = now + seconds
         party = self.roster.party(vip)
         if party is not None:
-            party.group.hold_preempt(seconds > 0, now, now + seconds)
+            # Each VIP group asks its own master: one that gets no table must not end the wait of
+            # the others that move with it.
+            until = max(self._held.get(one, now) for one in party.vips)
+            party.group.hold_preempt(until > now, now, until)
             self._after(party)
 
     def leave(self, now: float, *, keep: bool) -> None:
@@ -257,7 +264,8 @@ class Station:
                 source = link.source_for(mine.destination)
                 if source is not None:
                     election.local = source
-                well = not link.problem(mine.family) and name not in party.broken
+                problem = link.problem(mine.family, mine.destination)
+                well = not problem and name not in party.broken
                 party.group.link(name, well, now)
             self._after(party)
 
@@ -340,7 +348,8 @@ class Station:
     def problem(self, party: Party) -> str:
         """Why a party cannot take part now; empty: it can."""
         mine = self.roster.of(party)
-        problems = (self.paths.links[one.interface].problem(one.family) for one in mine)
+        links = self.paths.links
+        problems = (links[one.interface].problem(one.family, one.destination) for one in mine)
         return next(filter(None, problems), "") or (party.why_broken if party.broken else "")
 
     def idle(self) -> bool:

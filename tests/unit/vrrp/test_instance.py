@@ -161,6 +161,15 @@ def test_what_was_heard_once_is_no_advert_a_second_time_when_it_is_signed() -> N
     assert again.reason is Reason.HMAC_REPLAY
 
 
+def test_the_same_advert_over_another_path_is_no_replay_though_it_has_the_same_source() -> None:
+    """VLANs of one card have one MAC address, and so one link-local address."""
+    mine = Instance(put(VIP, vrrp=replace(VRRP, auth=KEYS, heartbeat=(BESIDE,))), 4)
+    advert = signed(mine)
+    for interface in (advert.interface, BESIDE):
+        assert isinstance(mine.hear(replace(advert, interface=interface), WALL), Received)
+        assert isinstance(mine.hear(replace(advert, interface=interface), WALL), Rejected)
+
+
 def test_under_a_new_config_it_goes_on_counting_and_guarding_against_replays() -> None:
     before = Instance(put(VIP, vrrp=replace(VRRP, auth=KEYS)), 4)
     advert = signed(before)

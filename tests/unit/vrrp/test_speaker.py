@@ -46,6 +46,12 @@ def test_an_advert_of_a_main_path_introduces_nobody(addresses: tuple[IPAddress, 
     assert introduced(advert(*addresses)) == (advert(*addresses), None)
 
 
+@pytest.mark.parametrize("nobody", ["0.0.0.0", "224.0.0.18", "fe80::41"])
+def test_who_cannot_speak_introduces_nobody(nobody: str) -> None:
+    said = introduced(advert(VIP, GROUP_V4, ip_address(nobody)))
+    assert said == (advert(VIP), None)
+
+
 def test_an_introduction_alone_is_an_advert_without_addresses() -> None:
     octets = packet.encode(introduce(advert(), MAIN), Wire(), BESIDE, GROUP_V4)
     heard = packet.decode(Datagram(octets, BESIDE, GROUP_V4, 255), Wire(), advert(VIP))

@@ -194,6 +194,26 @@ async def test_all_leave_when_it_is_told_to(ground: Ground) -> None:
     assert ground.station.paths.links == {}
 
 
+async def test_one_that_gets_no_table_does_not_end_the_wait_of_those_that_move_with_it(
+    ground: Ground,
+) -> None:
+    together = replace(VRRP, sync_group="both")
+    mail = put(SECOND, name="mail", vrrp=replace(together, vrid=52))
+    await ground.configure(put(VIP, vrrp=together), mail)
+    now, group = time.monotonic(), ground.station.roster.party("web")
+    assert group is not None
+
+    def held() -> set[float | None]:
+        return {one.held_until for one in group.group.members.values()}
+
+    for name in ("web", "mail"):
+        ground.station.hold(name, 10.0, now)
+    ground.station.hold("mail", 0.0, now)
+    assert held() == {now + 10.0}
+    ground.station.hold("web", 0.0, now)
+    assert held() == {None}
+
+
 async def test_commands_for_a_vip_group_that_is_not_there_change_nothing(ground: Ground) -> None:
     await ground.configure(MAIL)
     before, now = ground.states(), time.monotonic()
