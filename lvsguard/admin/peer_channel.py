@@ -103,6 +103,7 @@ class PeerChannel:
             await asyncio.get_running_loop().create_future()
             return
         credential = Credential(config.credential)
+        self.gate.pending = 0  # nobody is left of before
         async with asyncio.TaskGroup() as group:
             for name, _ in config.others:
                 if self._director < name:
@@ -159,6 +160,7 @@ class PeerChannel:
                 address = str(where[0])
                 if not self.gate.admits(address, known, time.monotonic()):
                     accepted.close()
+                    await asyncio.sleep(0)  # accepting does not yield while somebody waits
                     continue
                 self.gate.pending += 1
                 group.create_task(self._take(accepted, address, credential), name="peer-caller")

@@ -101,7 +101,8 @@ class Link:
         self._writer.transport.abort()
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(CLOSE_S):
-                await self._writer.wait_closed()
+                # All who wait for it wait for one future, which none may cancel for the others.
+                await asyncio.shield(self._writer.wait_closed())
 
 
 async def dial(address: IPAddress, port: int, own: IPAddress, credential: Credential) -> Link:

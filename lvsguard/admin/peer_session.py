@@ -37,6 +37,9 @@ class Shared(Protocol):
     def take(self, peer: str, records: Iterable[Record]) -> str:
         """Another director's word. Why something of it was not taken; empty: all is well."""
 
+    def agrees(self, peer: str) -> None:
+        """Another director holds the same."""
+
 
 @dataclass(slots=True)
 class Peer:
@@ -147,7 +150,9 @@ class Session:
                     records = [peer_records.record(word) for word in words]
                 except ValueError as error:
                     raise Refused(f"no override: {error}") from None
-                self._peer.refused = self._shared.take(self._peer.name, records)
+                # One of several pieces; that all is well again tells the fingerprint.
+                refused = self._shared.take(self._peer.name, records)
+                self._peer.refused = refused or self._peer.refused
                 self._news.set()
             case Hello():
                 raise Refused("it has said hello twice")
@@ -156,6 +161,7 @@ class Session:
         """Tell it everything when it goes on holding other overrides."""
         if fingerprint == self._shared.fingerprint:
             self._doubts, self._peer.refused = 0, ""
+            self._shared.agrees(self._peer.name)
             return
         self._doubts += 1
         now = time.monotonic()

@@ -18,6 +18,9 @@ from lvsguard.core.track import Finding
 FIRST_WORD_S = 3.0
 """Longest wait for another director's first word, so that one that comes back does not take over
 only to be told that it sees less. Nothing is heard of one that is down."""
+LINGER_S = 20.0
+"""For so long after its last word what a director saw is not replaced by nothing: it may be started
+anew, and when it is dead the priority does not matter."""
 
 Heard = Mapping[str, Mapping[str, ServiceHealth]]
 """How each director that is heard now sees the services, by its name."""
@@ -30,7 +33,9 @@ class Ahead:
         self._book = book
         self._heard = heard
         self._begun: float | None = None
-        self._unknown_since: float | None = None
+        self._last_word = float("-inf")
+        self._unknown_since: dict[str, float] = {}
+        """By VIP group."""
 
     async def look(self, vip: str) -> Finding:
         """Compare the services on a VIP group, and on those that move with it."""
@@ -44,13 +49,15 @@ class Ahead:
         if not others:
             if now - self._begun < FIRST_WORD_S:
                 return Finding(None, "a word of the other directors is awaited")
+            if now - self._last_word < LINGER_S:
+                return Finding(None, "the other directors have just fallen silent")
             return Finding(True)
-        self._begun = now - FIRST_WORD_S
+        self._begun, self._last_word = now - FIRST_WORD_S, now
         names = services_on(self._book.config, vip)
         found = {name: compare(self._book.sights, seen, names) for name, seen in others.items()}
         if not any(one.unknown for one in found.values()):
-            self._unknown_since = None
-        elif self._awaits(now):
+            self._unknown_since.pop(vip, None)
+        elif self._awaits(vip, now):
             return Finding(None, "first verdicts are awaited, to compare them")
         best, one = max(found.items(), key=lambda item: item[1].theirs - item[1].mine)
         if one.theirs <= one.mine:
@@ -59,10 +66,8 @@ class Ahead:
             False, f"director {best} sees more healthy realservers ({shortened(one.differs)})"
         )
 
-    def _awaits(self, now: float) -> bool:
-        if self._unknown_since is None:
-            self._unknown_since = now
-        return now - self._unknown_since < FIRST_VERDICTS_S
+    def _awaits(self, vip: str, now: float) -> bool:
+        return now - self._unknown_since.setdefault(vip, now) < FIRST_VERDICTS_S
 
 
 def services_on(config: Config, vip: str) -> tuple[str, ...]:

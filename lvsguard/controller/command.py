@@ -59,7 +59,7 @@ class Command:
 def _as_others(process: Process) -> None:
     """Take the daemon's precedence over other processes from a command."""
     if os.getpriority(os.PRIO_PROCESS, 0) < 0:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):  # it has ended, or has given way by itself
             os.setpriority(os.PRIO_PROCESS, process.pid, 0)
 
 

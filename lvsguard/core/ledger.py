@@ -131,6 +131,10 @@ class Ledger:
         known = self._records.get(override.key)
         if known is not None and known.override == override:
             return None
+        if known is None and len(self._records) >= RECORDS_MAX:
+            first = self._first_end()
+            if first is not None:
+                self._forget(first.key)
         return self._put(Record(override.key, self._clock.tick(now), override))
 
     def end(self, key: Key, actor: str, now: float) -> Record | None:
@@ -145,12 +149,18 @@ class Ledger:
         if record.stamp.wall > (now + SKEW_S) * 1000:
             return Outcome.AHEAD
         known = self._records.get(record.key)
-        if known is not None and _order(known) >= _order(record):
-            return Outcome.KNOWN
-        if known is None and record.stale(now):
+        if known is not None:
+            if known.stamp > record.stamp or _order(known) >= _order(record):
+                return Outcome.KNOWN
+        elif record.stale(now):
             return Outcome.STALE
-        if known is None and len(self._records) >= RECORDS_MAX:
-            return Outcome.FULL
+        elif len(self._records) >= RECORDS_MAX:
+            first = self._first_end()
+            if first is None:
+                return Outcome.FULL
+            if record.override is None and record.stamp < first.stamp:
+                return Outcome.STALE  # the latest that have ended are kept, by all directors alike
+            self._forget(first.key)
         self._put(record)
         return Outcome.NEWS
 
@@ -159,7 +169,7 @@ class Ledger:
         would take it (the clock was wrong then, and was set right). Whether anything changed."""
         stale = [key for key, record in self._records.items() if record.stale(now)]
         for key in stale:
-            self._print ^= _mark(self._records.pop(key))
+            self._forget(key)
         limit = (now + SKEW_S) * 1000
         ahead = sorted((r for r in self.records if r.stamp.wall > limit), key=_order)
         if ahead:
@@ -170,6 +180,14 @@ class Ledger:
             for record in ahead:
                 self._put(replace(record, stamp=self._clock.tick(now)))
         return bool(stale or ahead)
+
+    def _first_end(self) -> Record | None:
+        """Of all that has ended, what did so first."""
+        ended = (record for record in self._records.values() if record.override is None)
+        return min(ended, key=lambda record: record.stamp, default=None)
+
+    def _forget(self, key: Key) -> None:
+        self._print ^= _mark(self._records.pop(key))
 
     def _put(self, record: Record) -> Record:
         known = self._records.get(record.key)

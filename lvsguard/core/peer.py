@@ -72,7 +72,7 @@ class Comparison:
     differs: tuple[str, ...] = ()
     """Services of which they do not see the same, such as ``web: 2 of 2 healthy there, 1 here``."""
     unknown: bool = False
-    """Whether this director lacks verdicts."""
+    """Whether one of the two lacks verdicts."""
 
 
 def compare(
@@ -94,7 +94,7 @@ def compare(
             continue
         sums[0] += here.healthy
         sums[1] += there.healthy
-        unknown |= here.unknown > 0
+        unknown |= here.unknown > 0 or there.unknown > 0
         if here.healthy != there.healthy:
             differs.append(
                 f"{name}: {there.healthy} of {there.total} healthy there, {here.healthy} here"

@@ -16,7 +16,7 @@ from lvsguard.admin.journal import Journal
 from lvsguard.admin.operations import Kept
 from lvsguard.controller import Controller
 from lvsguard.core.event import Event
-from lvsguard.core.ledger import SKEW_S, Ledger, Outcome, Record
+from lvsguard.core.ledger import SKEW_S, Ledger, Outcome, Record, Stamp
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.peer_event import PeerOverrides
 
@@ -64,7 +64,9 @@ class Sharing:
         for override in self._journal.overrides():
             record = self._ledger.get(override.key)
             if record is None and not override.expired(now) and override.key not in known:
-                self._ledger.write(override, now)  # kept by an lvsguard that shared nothing
+                # Kept by an lvsguard that shared nothing. Whatever was said since then is later.
+                said = Stamp(int(min(override.since, now) * 1000), director=self._director)
+                self._ledger.merge(Record(override.key, said, override), now)
                 self._put(override, tell=tell)
         self._journal.set_records(self._ledger.records)
 
@@ -94,8 +96,12 @@ class Sharing:
         wrong = self._take(records, time.time())
         if wrong and wrong != self._refused.get(peer):
             self._emit(PeerOverrides(peer, wrong))
-        self._refused[peer] = wrong
+            self._refused[peer] = wrong
         return wrong
+
+    def agrees(self, peer: str) -> None:
+        """Another director holds the same: what was refused is so no more."""
+        self._refused.pop(peer, None)
 
     def _take(self, records: Iterable[Record], now: float, *, tell: bool = True) -> str:
         wrong, changed = "", False

@@ -80,6 +80,9 @@ class Side:
         outcomes = [self.ledger.merge(record, time.time()) for record in records]
         return "its clock is ahead" if Outcome.AHEAD in outcomes else ""
 
+    def agrees(self, peer: str) -> None:
+        """It holds the same."""
+
     def drain(self, address: str, reason: str = "") -> None:
         """Drain a realserver, and tell it."""
         target, now = Target(ip_address(address)), time.time()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lvsguard.controller.ahead import FIRST_WORD_S, Ahead, services_on
+from lvsguard.controller.ahead import FIRST_WORD_S, LINGER_S, Ahead, services_on
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.tracks import FIRST_VERDICTS_S
 from lvsguard.core.config import Config, VipConfig
@@ -83,7 +83,29 @@ def test_a_first_word_is_awaited_for_a_moment_and_a_later_silence_means_nothing(
     bench.others = {"director2": seen(web=2)}
     assert bench.look(110.0).well is False
     bench.others = {}
-    assert bench.look(111.0) == Finding(True)
+    assert bench.look(111.0).well is None, "it may be starting anew"
+    assert bench.look(110.0 + LINGER_S) == Finding(True)
+
+
+def test_verdicts_that_the_other_lacks_are_awaited_too() -> None:
+    bench = well(1)
+    bench.others = {"director2": {"web": ServiceHealth(0, 2, 2, 0)}}
+    assert bench.look(100.0).well is None
+    assert bench.look(100.0 + FIRST_VERDICTS_S).well is True
+
+
+def test_each_vip_group_waits_for_itself() -> None:
+    here, there = service(), service(name="mail", key=replace(WEB, address=OTHER.address))
+    vips = (VipConfig("web", (VIP,), VrrpConfig(51)), VipConfig("mail", (OTHER,), VrrpConfig(52)))
+    bench = Bench(replace(config(here, there), vips=vips))
+    unknown, known = ServiceHealth(0, 2, 2, 0), ServiceHealth(0, 0, 2, 0)
+    bench.verdict(RS1, Verdict.UP)
+    bench.verdict(RS2, Verdict.UP)
+    bench.others = {"director2": {"web": known, "mail": unknown}}
+    for second in range(int(FIRST_VERDICTS_S) + 1):
+        bench.look(100.0 + second, "web")
+        last = bench.look(100.0 + second, "mail")
+    assert last.well is True
 
 
 def test_own_first_verdicts_are_awaited_but_not_for_ever() -> None:

@@ -105,6 +105,20 @@ def test_the_ledger_is_bounded() -> None:
     assert len(ledger.records) == RECORDS_MAX
 
 
+def test_a_full_ledger_forgets_first_what_ended_first() -> None:
+    ledger = Ledger("one")
+    for number in range(RECORDS_MAX):
+        key = (Target(ONE.address, None, str(number)), OverrideKind.DRAIN)
+        ended = Record(key, Stamp(1000 + number, 0, "two"), None, "bob")
+        assert ledger.merge(ended, NOW) is Outcome.NEWS
+    older = Record(KEY, Stamp(1, 0, "two"), None, "bob")
+    assert ledger.merge(older, 1.0) is Outcome.STALE
+    assert ledger.write(drain(), NOW) is not None
+    assert len(ledger.records) == RECORDS_MAX
+    first = (Target(ONE.address, None, "0"), OverrideKind.DRAIN)
+    assert ledger.get(first) is None
+
+
 def test_what_was_kept_is_taken_up_again() -> None:
     one = Ledger("one")
     one.write(drain(), NOW + 30)

@@ -33,7 +33,8 @@ def test_a_service_of_another_size_says_nothing() -> None:
 
 def test_lacking_verdicts_are_told() -> None:
     assert compare({"web": health(0, unknown=2)}, {"web": health(2)}).unknown
-    assert not compare({"web": health(2)}, {"web": health(0, unknown=2)}).unknown
+    assert compare({"web": health(2)}, {"web": health(0, unknown=2)}).unknown
+    assert not compare({"web": health(2)}, {"web": health(0)}).unknown
 
 
 PICTURES = st.dictionaries(

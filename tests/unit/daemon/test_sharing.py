@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lvsguard.admin.journal import Journal
@@ -118,6 +119,20 @@ async def test_two_that_differ_hold_the_later_word(tmp_path: Path) -> None:
         two.sharing.take("director1", one.sharing.records)
         assert one.sharing.fingerprint == two.sharing.fingerprint
         assert (one.actors, two.actors) == ({ONE: "bob on director2"}, {ONE: "bob"})
+
+
+async def test_an_override_of_a_version_that_shared_nothing_is_as_old_as_it_says(
+    tmp_path: Path,
+) -> None:
+    """It was ended meanwhile on a director that was upgraded first."""
+    old = replace(drain(), since=time.time() - 60)
+    ended = said("director2", drain(), ended=[ONE])
+    async with desk(tmp_path) as one:
+        await one.journal.put(old)
+    async with desk(tmp_path) as one:
+        assert one.actors == {ONE: "alice"}
+        one.sharing.take("director2", ended)
+        assert one.actors == {}
 
 
 async def test_one_that_has_expired_ends_an_older_one(tmp_path: Path) -> None:
