@@ -149,6 +149,7 @@ class Canary:
             self._open()
         else:
             self._renew_at = math.inf
+            self._rearm()
 
     def ready(self, events: int) -> None:
         """Take the socket's events (see ``engine.Watcher``)."""

@@ -13,6 +13,7 @@ from lvsguard.controller.standing import UNPROGRAMMED, UNPROGRAMMED_S
 from tests.lab.test_vrrp_failover import SERVICE, holders, wait_for_role
 from tests.support.director import Director, make_director, tell, wall
 from tests.support.director_config import NO_CHECK, Service, Setup
+from tests.support.pace import slowness
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
 from tests.support.topology_load import failures, outage_s, start_load
@@ -145,6 +146,7 @@ def test_a_start_waits_for_first_verdicts_before_it_takes_over(network: Network)
 def test_a_file_lowers_the_priority_until_it_is_gone(network: Network, still: Stillness) -> None:
     switch = Path(SWITCH.replace("@", network.director1.name))
     switch.unlink(missing_ok=True)
+    slow = slowness()
     one, two = pair(network, f'{{ file = "{SWITCH}", drop = 60, interval = "200ms" }}')
     load = start_load(network.client, SERVICE, per_second=50)
     time.sleep(1)
@@ -161,7 +163,7 @@ def test_a_file_lowers_the_priority_until_it_is_gone(network: Network, still: St
     requests = load.stop()
     tell("file", gone_s=took, back_s=back, requests=len(requests), failed=len(failures(requests)))
     assert vip(one).why == []
-    assert outage_s(requests) < 0.3 + still.longest_s()
+    assert outage_s(requests) < 0.3 * slow + still.longest_s()
 
 
 def test_an_interface_that_goes_down_has_the_master_hand_over_and_lose_nothing(
