@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,8 @@ def test_that_passes(seed: Seed) -> None:
 
 
 def test_that_fails(seed: Seed) -> None:
-    seed.client.run("ping", "-c", "1", "-s", "1001", str(VIP))
+    with seed.client.entered(), socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.sendto(bytes(1009), (str(VIP), 9))
     raise AssertionError("as it should")
 
 

@@ -22,8 +22,8 @@ FILES, MEGABYTES = 3, 4
 """A ring: the oldest file is written over when the last one is full."""
 BYTES = 192
 """Of each packet: its headers and the beginning of a request."""
-BLOCK_S = 1.2
-"""The kernel hands packets over in blocks, each a second after its first one at the latest."""
+LAST_S = 0.5
+"""For tcpdump to take what is on its way to it."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Tape:
 
     def cut(self, folder: Path) -> None:
         """Move what is on it to a folder, and go on with an empty one."""
-        time.sleep(BLOCK_S)
+        time.sleep(LAST_S)
         self.process.stop()
         for file in _ring(self.network).iterdir():
             shutil.move(file, folder)
@@ -61,7 +61,9 @@ def _tcpdump(network: Network) -> Process:
     where = ("ip", "netns", "exec", SWITCH)
     file = _ring(network) / f"{SWITCH}.pcap"
     ring = ("-C", str(MEGABYTES), "-W", str(FILES), "-w", str(file))
-    what = ("-Z", "root", "-n", "-s", str(BYTES), "-i", "br0")
+    # At once and unbuffered: the kernel would hand packets over in blocks, the last one too late.
+    at_once = ("--immediate-mode", "-U")
+    what = ("-Z", "root", "-n", "-s", str(BYTES), *at_once, "-i", "br0")
     process = network.processes.start(f"{SWITCH}.tcpdump", [*where, "tcpdump", *what, *ring])
     process.wait_for("listening on")
     return process
