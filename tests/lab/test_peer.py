@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsguard.controller.ahead import LINGER_S
 from lvsguard.credential import create
 from tests.lab.test_vrrp_failover import SERVICE, holders, wait_for_role
 from tests.support.director import Director, make_director, tell, wall
@@ -134,7 +135,8 @@ def test_a_director_that_is_gone_is_shown_and_means_nothing(network: Network) ->
     two.running.stop()
     silent = wait_for_word(one, heard=False)
     wait_for_role(one, "master")
-    wait_until(lambda: one.status().vips[0].priority == 150, 10, "nobody is there to compare with")
+    alone = LINGER_S + 10  # it may be starting anew
+    wait_until(lambda: one.status().vips[0].priority == 150, alone, "nobody to compare with")
     shown = one.run("status").stdout
     assert "PEER  director2  10.0.0.40  NOT HEARD for " in shown
     (event,) = one.events("peer-silent", since)
