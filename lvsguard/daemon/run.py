@@ -42,7 +42,7 @@ LATE_LINK_S = 10
 """How long a start waits for interfaces that are not as the config says. The kernel forwards with
 what it has meanwhile; a VIP that came before the interface's own address would be primary."""
 
-NICE = -10
+NICE = -5
 """Its own and its probers': they do little, but somebody waits for it."""
 
 Interfaces = dict[str, Collection[IPv4Interface | IPv6Interface]]

@@ -73,7 +73,7 @@ def test_a_killed_prober_is_replaced_and_its_verdicts_stand(seed: Seed) -> None:
 def test_it_and_its_probers_come_before_ordinary_processes(seed: Seed) -> None:
     pids = seed.director.pids()
     assert len(pids) > 1
-    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids} == {-10}
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids} == {-5}
 
 
 def test_address_events_that_overflowed_are_made_good_at_once(seed: Seed) -> None:

@@ -23,7 +23,7 @@ from tests.support.director_config import Service, Setup
 from tests.support.pace import slowness
 from tests.support.processes import Process, wait_until
 from tests.support.topology import VIP
-from tests.support.topology_web import CONFIG
+from tests.support.topology_web import AS_URGENT, CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +119,7 @@ def start_nginx(host: Host, number: int) -> Process:
     text = text.replace("keepalive_timeout 1h;", "keepalive_timeout 1h; client_header_timeout 1h;")
     (folder / "nginx.conf").write_text(text)
     command = ("nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"))
-    process = host.start("nginx", "prlimit", f"--nofile={FILES}", *command)
+    process = host.start("nginx", *AS_URGENT, "prlimit", f"--nofile={FILES}", *command)
 
     def answers() -> bool:
         try:
