@@ -285,7 +285,7 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair, still: Sti
     assert len(busy_ms) >= 0.9 * lasted / OFTEN
     # What holds up the whole guest (its kernel cannot be preempted) holds up an idle real-time
     # process beside it as well.
-    assert idle_ms[-1] <= idle_still_ms + LATE_MS
+    assert at(idle_ms, 0.95) <= idle_still_ms + LATE_MS
     assert at(busy_ms, 0.99) <= busy_still_ms + LATE_MS
     # One of 239 adverts came 0.2 s late once, when the idle process was not late by more than 0.08:
     # that is not explained. No neighbour may come near to taking over.
