@@ -50,7 +50,7 @@ VRIDS = {name: 51 + 10 * n for n, name in enumerate(VIPS)}
 FLOOD_S = 3.0
 FLOODED = 1000
 """Packets a second, at the least."""
-LATE_S = 0.02
+LATE_S = 0.05
 """How much later than due an advert may be."""
 DISCARDED = ("ttl", "vrid", "version", "short")
 SAMPLED = 4000
