@@ -11,6 +11,8 @@ from lvsguard.admin import peer_channel, peer_session
 from lvsguard.core.peer import VipPart
 from tests.support.peer_pair import ACCOUNT, foreign, seen, sides, until
 
+pytestmark = pytest.mark.slow
+
 
 async def test_each_hears_what_the_other_says_of_itself() -> None:
     one, two = sides("director1", "director2")

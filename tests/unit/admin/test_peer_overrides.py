@@ -19,6 +19,8 @@ from lvsguard.core.ledger import SKEW_S, Ledger, Record, Stamp
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 from tests.support.peer_pair import sides, until
 
+pytestmark = pytest.mark.slow
+
 ADDRESSES = st.ip_addresses().filter(lambda one: getattr(one, "scope_id", None) is None)
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True)
 TARGETS = st.builds(Target, ADDRESSES, st.none() | st.integers(0, 65535), st.none() | NAMES)

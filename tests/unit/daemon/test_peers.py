@@ -22,6 +22,8 @@ from lvsguard.daemon.sharing import Sharing
 from tests.support.peer_pair import sides, until
 from tests.support.rig import OK, RS1, RS2, WRONG, Rig, config
 
+pytestmark = pytest.mark.slow
+
 
 class Director:
     """A controller over the kernel in memory, and its end of the channel."""

@@ -23,6 +23,8 @@ from tests.unit.probes.realserver import (
     silent,
 )
 
+pytestmark = pytest.mark.slow
+
 WRONG = FailureClass.WRONG
 TIMEOUT = FailureClass.TIMEOUT
 HEAD = b"HTTP/1.1 200 OK\r\n"

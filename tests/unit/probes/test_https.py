@@ -30,6 +30,8 @@ from tests.unit.probes.realserver import (
     silent,
 )
 
+pytestmark = pytest.mark.slow
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nI live"
 LIVES = answers(OK)
 WWW = HttpSpec(host="www.example:8443")

@@ -19,6 +19,8 @@ from lvsguard.core.health import FailureClass, Timing
 from lvsguard.probes.engine import SPARE_FILES
 from tests.unit.probes.realserver import engine, on_engine, probe
 
+pytestmark = pytest.mark.slow
+
 
 class Deaf:
     """A listener with room for one connection, which is taken."""
