@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import signal
-import socket
-import struct
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tests.support.processes import wait_until
-from tests.support.topology import SWITCH
 
 if TYPE_CHECKING:
     from tests.support.processes import Process
     from tests.support.topology import Network
     from tests.support.topology_web import Web
-
-# include/uapi/linux/sockios.h, if.h
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 
 
 class Play(Protocol):
@@ -64,15 +57,7 @@ class Dead:
     rescues = True
 
     def happen(self) -> None:
-        # As unplug does, but for the program that would have to start: it is timed from here.
-        switch = replace(self.network.rs1, name=SWITCH)
-        with switch.entered(), socket.socket() as sock:
-            name = self.network.rs1.name.encode()
-            flags = struct.unpack_from(
-                "16sh", fcntl.ioctl(sock, SIOCGIFFLAGS, name.ljust(32, b"\0"))
-            )
-            down = struct.pack("16sh14x", name, flags[1] & ~IFF_UP)
-            fcntl.ioctl(sock, SIOCSIFFLAGS, down)
+        self.network.unplug(self.network.rs1)
 
     def undo(self) -> None:
         self.network.plug(self.network.rs1)

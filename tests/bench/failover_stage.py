@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import random
 import signal
-import socket
-import struct
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,16 +13,13 @@ from typing import TYPE_CHECKING
 
 from tests.bench.failover_watch import ADDRESS, Watch, watch
 from tests.support.processes import wait_until
-from tests.support.topology import SWITCH, Host
 from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
     from tests.bench.failover_systems import System
     from tests.support.processes import Process
-    from tests.support.topology import Network
+    from tests.support.topology import Host, Network
 
-_GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 1
-"""netdevice(7): SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP."""
 START_S = 30.0
 
 
@@ -36,7 +30,6 @@ class Stage:
     network: Network
     system: System
     watch: Watch
-    switch: socket.socket
     chance: random.Random = field(default_factory=lambda: random.Random(51))
 
     def begin(self, interval: float, *, sync: bool) -> None:
@@ -89,7 +82,7 @@ class Stage:
         at = time.time()
         # Frozen first: of those left, none shall see another one's death and say good-bye.
         _signal(pids, signal.SIGSTOP)
-        self._cut(host.name)
+        self.network.unplug(host)
         self.watch.died(host.name, at)
         assert time.time() - at < 0.05, "the death took too long to be one"
         self._end(host)
@@ -132,15 +125,6 @@ class Stage:
                     found.append(pid)
         return found
 
-    def _cut(self, port: str) -> None:
-        """As `Network.unplug`, without the 50 ms that starting a program takes."""
-        (flags,) = struct.unpack_from("16xh", fcntl.ioctl(self.switch, _GET_FLAGS, _request(port)))
-        fcntl.ioctl(self.switch, _SET_FLAGS, _request(port, flags & ~_UP))
-
-
-def _request(port: str, flags: int = 0) -> bytes:
-    return struct.pack("16sh14x", port.encode(), flags)
-
 
 def _signal(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
@@ -154,6 +138,4 @@ def stages(network: Network, systems: list[System]) -> list[Stage]:
         realserver.hold_vip()
         start_web(realserver)
     seen = watch(network)
-    with Host(SWITCH, 0, network.processes).entered():
-        switch = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    return [Stage(network, system, seen, switch) for system in systems]
+    return [Stage(network, system, seen) for system in systems]

@@ -26,8 +26,6 @@ TIMEOUT_S = 5
 OUT_S = 1.0
 """From the host's death to the kernel's table where the guest is not slow (``pace.slowness``), but
 for the time in which nobody in it ran."""
-COMMAND = 1.25
-"""So many times as long at most: what pulls the cable is a command, whose start counts."""
 
 
 def test_a_dead_host_is_out_of_the_kernel_long_before_a_probe_times_out(
@@ -72,8 +70,7 @@ def test_a_dead_host_is_out_of_the_kernel_long_before_a_probe_times_out(
         failed_max=each[-1],
         requests=len(requests),
     )
-    assert own[len(own) // 2] <= OUT_S * slow, own
-    assert own[-1] <= OUT_S * slow * COMMAND, own
+    assert own[-1] <= OUT_S * slow, own
     assert len(downs) == DEATHS
     assert len(by_arp) >= DEATHS - 2
     assert {e.data["failure"] for e in by_arp} == {"host-dead"}

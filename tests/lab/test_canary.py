@@ -187,7 +187,7 @@ def median(numbers: list[float] | list[int]) -> float:
 def test_a_killed_server_is_out_of_the_kernel_within_100_ms(seed: Seed, still: Stillness) -> None:
     web = seed.webs[0]
     found = kill_often(seed, still, KILLS, web.kill, web.start)
-    assert median(found.own) <= OUT_S
+    assert median(found.own) <= OUT_S * found.slow, found.own
     assert max(found.own) <= OUT_S * found.slow, found.own
     for failed, stood in zip(found.failed, found.still, strict=True):
         assert failed <= FAILED * (found.slow + stood / OUT_S), found.failed
@@ -217,7 +217,7 @@ def test_a_killed_apache_that_waits_for_data_is_out_as_soon(
     found = kill_often(seed, still, APACHE_KILLS + first, lambda: kill(server), start)
     server.process.kill()
     seed.director.wait_for_weights(rs1=None)
-    assert median(found.own[first:]) <= OUT_S, found
+    assert median(found.own[first:]) <= OUT_S * found.slow, found
     assert found.detectors[first:].count("canary") >= APACHE_KILLS - 1
 
 
@@ -238,7 +238,7 @@ def test_a_killed_server_that_speaks_tls_is_out_as_soon(seed: Seed, still: Still
     found = kill_often(seed, still, TLS_KILLS, lambda: kill(server), start, port=443)
     server.process.kill()
     seed.director.wait_for_weights(rs1=None)
-    assert median(found.own) <= OUT_S, found
+    assert median(found.own) <= OUT_S * found.slow, found
     assert found.detectors.count("canary") >= TLS_KILLS - 1
 
 

@@ -32,10 +32,13 @@ class Seed:
 
     def settle(self) -> None:
         """Be as at the start again, whatever a test before has left."""
+        self._end_strangers()
         for host, web in zip(self.network.realservers, self.webs, strict=True):
             self.network.plug(host)
             web.set_health(well=True)
-            if not web.process.running:
+            if web.process.running:
+                web.process.thaw()
+            else:
                 web.start()
         self.director.configure(Setup())
         if self.director.process is None or not self.director.process.running:
@@ -46,6 +49,14 @@ class Seed:
         gone = {f"rs{host.octet - 41}": None for host in self.network.realservers[2:]}
         self.director.wait_for_weights(rs1=1, rs2=1, **gone)
         self.director.wait_for_verdicts(rs1="up", rs2="up")  # and is told, where events are
+
+    def _end_strangers(self) -> None:
+        """End servers that a test put in the place of nginx and, since it failed, did not end."""
+        names = tuple(f"{host.name}." for host in self.network.realservers)
+        own = {web.process.pid for web in self.webs}
+        for process in self.network.processes.started:
+            if process.name.startswith(names) and process.running and process.pid not in own:
+                process.kill()
 
 
 @contextlib.contextmanager
