@@ -45,20 +45,20 @@ _GAUGES: Final = (DEST_ACTIVE_CONNS, DEST_INACT_CONNS, DEST_PERSIST_CONNS)
 class CountersLayout:
     """How to unpack the counters of an entry of one length in one go."""
 
-    begin: int
-    """Offset in the message."""
+    nest: bytes
+    """The attribute header of the whole entry, with which ``fields`` begins."""
     fields: Struct
-    """For each number: what stands before it, then the number."""
+    """Behind that, for each number: what stands before it, then the number."""
     before: tuple[bytes, ...]
     gauges: int
     """How many numbers precede the totals: 3 for a realserver, 0 for a service."""
 
     def read(self, raw: bytes, start: int) -> Counters | None:
         """The counters of the message at ``start``; None when the entry is built otherwise."""
-        fields = self.fields.unpack_from(raw, start + self.begin)
-        if fields[0::2] != self.before:
+        fields = self.fields.unpack_from(raw, start + GENL_PAYLOAD)
+        if fields[0] != self.nest or fields[1::2] != self.before:
             return None
-        numbers = fields[1::2]
+        numbers = fields[2::2]
         return Counters._make(numbers[self.gauges :] + (numbers[:3] if self.gauges else NO_GAUGES))
 
 
@@ -207,12 +207,15 @@ def _learn_counters(
     if numbers != sorted(numbers) or [e - b for b, e in numbers] != sizes:
         return None
     nest = found[DEST_STATS64][0] - ATTRIBUTE_HEADER
-    begin = position = gauges[0][0] - ATTRIBUTE_HEADER if gauges else nest
-    fields, before = ["="], []
+    begin = start + GENL_PAYLOAD
+    position = gauges[0][0] - ATTRIBUTE_HEADER if gauges else nest
+    fields = [f"={ATTRIBUTE_HEADER}s{position - begin - ATTRIBUTE_HEADER}x"]
+    before = []
     for at, (field, finish) in enumerate(numbers):
         # Of the old statistics, which stand between gauges and totals, nothing is compared.
         seen = nest if at == len(gauges) else position
         fields.append(f"{seen - position}x{field - seen}s{'I' if sizes[at] == 4 else 'Q'}")
         before.append(raw[seen:field])
         position = finish
-    return CountersLayout(begin - start, Struct("".join(fields)), tuple(before), len(gauges))
+    whole = raw[begin : begin + ATTRIBUTE_HEADER]
+    return CountersLayout(whole, Struct("".join(fields)), tuple(before), len(gauges))

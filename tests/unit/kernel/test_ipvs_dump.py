@@ -232,3 +232,24 @@ def _bare(raw: bytes) -> bytes:
         out[at + 23] &= 0x7F
         at += length
     return bytes(out)
+
+
+def test_counters_of_an_entry_whose_nest_is_cut_short_are_not_read_beyond_its_end() -> None:
+    """As a reader that never saw a whole entry reads them: there is no gauge in that nest."""
+    table = {WEB: web(1)}
+    counters = {(WEB, KEYS[0]): Counters(0, 0, 0, 0, 0, 0, 0, 1)}
+    length_of_nest = 21
+
+    def read_spoilt(reader: TableReader) -> Observation:
+        (record,) = reader.begin(Writer(tunnels=False).services(table, counters))
+        writer = Writer(tunnels=False)
+        (raw,) = writer.realservers(record.key, table[WEB], counters, record.sequence)
+        spoilt = raw[:length_of_nest] + b"\0" + raw[length_of_nest + 1 :]
+        for _ in reader.fill(record, [spoilt]):
+            pass
+        return reader.finish()
+
+    used = TableReader()
+    assert read(used, table, Writer(tunnels=False), counters).counters[WEB, KEYS[0]].persistent == 1
+    assert read_spoilt(used).counters[WEB, KEYS[0]].persistent == 0
+    assert read_spoilt(TableReader()).counters[WEB, KEYS[0]].persistent == 0
