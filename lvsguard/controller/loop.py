@@ -225,9 +225,10 @@ class Controller:
         self.report.foreign(self.observation.services.keys() - self.owned)
         self.book.part(self.observation, begun)
         self._intake.expire(time.time())
-        wanted, _ = self._decide()
+        wanted, anew = self._decide()
         steps = plan(wanted, found)
         await self._converge(ipvs, steps, whole=True)
+        self._rhythm.whole(len(anew), first=self.book.awaits_first_verdicts)
         if not steps:
             self.book.settle(found)
         self._forget_leftovers()

@@ -15,7 +15,7 @@ CROWD_S: Final = 0.1
 CROWDED: Final = 10
 """So many verdicts within ``FLOOR_S`` are part of a crowd, whose rest is waited for."""
 CROWD: Final = 50
-"""So many services decided anew in one quick pass, while first verdicts are awaited, put the next
+"""So many services decided anew in one pass, while first verdicts are awaited, put the next
 read off: the first verdicts of a large table come before somebody else's changes."""
 PUT_OFF_S: Final = 4.0
 """By how much at most, past the moment when it was due."""
@@ -44,6 +44,11 @@ class Rhythm:
         self._crowded = first and services >= CROWD
         if services:
             self._quick_ended, self._quick_took = ended, ended - began
+
+    def whole(self, services: int, *, first: bool) -> None:
+        """The pass of that read decided so many services anew. Where it took longer than a resync
+        the next read is due, and without a put-off no quick pass would ever come."""
+        self._crowded = first and services >= CROWD
 
     def until_read(self, now: float) -> float:
         """Seconds until the next read is due."""

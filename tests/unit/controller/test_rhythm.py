@@ -55,6 +55,17 @@ def test_a_crowd_of_first_verdicts_puts_the_read_off_and_never_by_more_than_its_
     assert rhythm.until_read(101.0 + PUT_OFF_S) == 0
 
 
+def test_a_crowd_in_a_pass_with_a_read_puts_the_next_one_off_even_if_it_took_a_resync() -> None:
+    """Seen at 10,000 realservers on a slow machine: read followed read, and no quick pass came."""
+    rhythm = Rhythm()
+    rhythm.read(100.0, 100.2, cpu=0.2, resync=1.0)
+    rhythm.whole(CROWD, first=True)
+    assert rhythm.until_read(101.5) == pytest.approx(PUT_OFF_S - 0.5)
+    rhythm.read(105.0, 105.2, cpu=0.2, resync=1.0)
+    rhythm.whole(CROWD, first=False)
+    assert rhythm.until_read(106.0) == 0
+
+
 @pytest.mark.parametrize(("services", "first"), [(CROWD - 1, True), (1000, False)])
 def test_nothing_else_puts_the_read_off(services: int, first: bool) -> None:
     rhythm = Rhythm()
