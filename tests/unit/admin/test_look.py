@@ -13,6 +13,8 @@ from lvsguard.core.occupancy import Count
 from tests.support.published import ELECTED, IN_STEP, OTHER, Desk, Picture, realserver, service
 from tests.unit.admin.asking import ask
 
+pytestmark = pytest.mark.usefixtures("server")
+
 BUSY = Counters(in_packets=900, active=3, inactive=40, persistent=2)
 
 

@@ -91,6 +91,8 @@ async def test_a_vip_that_does_not_answer_is_told_of_a_check_that_asks_it(tmp_pa
 
 async def test_a_drain_is_told_with_what_was_read_after_it(rig: Rig) -> None:
     await rig.settled()
+    rig.controller.look()
+    await rig.turn()
     rig.controller.override(Override(Target(RS1.address), OverrideKind.DRAIN, "alice", 0.0, "disk"))
     one = seen(rig).realservers[0]
     assert (one.weight, one.weight_read, one.full_weight) == (1, 1, 0)
