@@ -34,9 +34,19 @@ class Place(NamedTuple):
     address: str
     port: int
 
+    @property
+    def target(self) -> str:
+        """As it is typed: ``10.0.0.42:80``; without its port where that is any."""
+        if not self.port:
+            return self.address
+        return (
+            f"[{self.address}]:{self.port}"
+            if ":" in self.address
+            else f"{self.address}:{self.port}"
+        )
+
     def __str__(self) -> str:
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{host}:{self.port} in {self.service}"
+        return f"{self.target} in {self.service}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +114,10 @@ class Emptying:
         left: list[Left] = []
         lost: list[str] = []
         notes: dict[str, None] = {}
+        gone = set(self._watched)
         for reply in replies:
             for service, one, place in _each(reply):
+                gone.discard(place)
                 if service.quorum.have < service.quorum.need:
                     short = f"live weight {service.quorum.have}, needs {service.quorum.need}"
                     notes[f"service {service.name}: {short}"] = None
@@ -115,6 +127,7 @@ class Emptying:
                     notes[f"service {service.name}: {service.doubt}"] = None
                 waiting = self._judge(service, one, place, reply.reads, now)
                 left += [] if waiting is None else [waiting]
+        lost += map(_dropped, sorted(gone))
         count = sum(one.connections for one in left)
         self._most = max(self._most, count)
         return Progress(
@@ -166,20 +179,27 @@ def _notice(watched: _Watched, one: RealserverReply, count: int, reads: int, now
         watched.bare_since = now
 
 
+@dataclass(slots=True)
 class Returning:
     """Follows realservers of which a drain or a disable has ended until they serve as before."""
+
+    _watched: set[Place] = field(default_factory=set)
 
     def look(self, replies: Iterable[RealserversReply], now: float) -> Progress:
         """Take answers in that are about the same realservers each time."""
         left: list[Left] = []
         lost: list[str] = []
+        gone = set(self._watched)
         for reply in replies:
             for _, one, place in _each(reply):
+                gone.discard(place)
+                self._watched.add(place)
                 if one.admin is not Admin.READY:
                     ending = "enable" if one.admin is Admin.DISABLED else "undrain"
                     lost.append(f"{place}: {one.reason}: `lvsguard {ending}` ends that")
                 elif why := _awaited(one):
                     left.append(Left(place, one.name, 0, 0.0, why))
+        lost += map(_dropped, sorted(gone))
         return Progress(tuple(left), 0, 0, 0.0, tuple(lost))
 
 
@@ -191,6 +211,10 @@ def _awaited(one: RealserverReply) -> str:
     if one.weight == full and (full or one.configured_weight == 0):
         return ""
     return f"weight {one.weight or 0} of {full or one.configured_weight}: {one.reason}"
+
+
+def _dropped(place: Place) -> str:
+    return f"{place}: it is not in the configuration any more"
 
 
 def _each(reply: RealserversReply) -> Iterator[tuple[FollowedService, RealserverReply, Place]]:

@@ -139,6 +139,7 @@ def _targets(args: argparse.Namespace) -> list[str]:
         raise CommandError(Exit.USAGE, "--percent takes a --service, and no TARGET")
     from lvsguard.admin.realservers import RealserversRequest
     from lvsguard.admin.share import BelowQuorum, share
+    from lvsguard.admin.waiting import Place
 
     with daemon(args) as client:
         (service,) = client.realservers(RealserversRequest(service=args.service)).services
@@ -146,10 +147,7 @@ def _targets(args: argparse.Namespace) -> list[str]:
         chosen = share(service, args.percent, force=args.force)
     except BelowQuorum as error:
         raise CommandError(Exit.FAILED, printable(str(error))) from error
-    return [
-        f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}"
-        for one in chosen
-    ]
+    return [Place(service.name, one.address, one.port).target for one in chosen]
 
 
 def _wait_empty(

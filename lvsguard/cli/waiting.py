@@ -131,7 +131,7 @@ class Watch:
             for one in change.realservers
         )
         if len(places) <= SINGLY:
-            asked = {(_endpoint(place), place.service) for place in places}
+            asked = {(place.target, place.service) for place in places}
             requests = [RealserversRequest(target=t, service=s) for t, s in sorted(asked)]
         else:
             services = sorted({place.service for place in places})
@@ -212,8 +212,3 @@ def _silent(error: CommandError) -> CommandError:
     if error.exit_status is Exit.UNREACHABLE:
         return error
     raise CommandError(Exit.FAILED, *error.lines) from error
-
-
-def _endpoint(place: Place) -> str:
-    host = f"[{place.address}]" if ":" in place.address else place.address
-    return f"{host}:{place.port}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lvsguard.admin.waiting import QUIET_S, SYNC_S, Emptying, Returning
+from lvsguard.admin.waiting import QUIET_S, SYNC_S, Emptying, Place, Returning
 from lvsguard.core.health import Verdict
 from lvsguard.core.occupancy import Count
 from lvsguard.core.override import Admin
@@ -122,6 +122,19 @@ def test_a_drain_that_somebody_ends_is_given_up() -> None:
     progress = emptying.look(answer(2, ready), 1.0)
     assert not progress.over
     assert progress.lost == ("10.0.0.42:80 in web: somebody has ended the drain: up: L7OK 200 OK",)
+
+
+def test_one_that_a_reload_drops_is_not_called_empty() -> None:
+    emptying = Emptying()
+    emptying.look(answer(1, realserver(5)), 0.0)
+    progress = emptying.look(answer(2), 1.0)
+    assert not progress.over
+    assert progress.lost == ("10.0.0.42:80 in web: it is not in the configuration any more",)
+
+
+def test_a_realserver_of_any_port_is_named_by_its_address() -> None:
+    assert Place("web", "10.0.0.42", 0).target == "10.0.0.42"
+    assert Place("web", "2001:db8::42", 80).target == "[2001:db8::42]:80"
 
 
 def test_a_lost_quorum_is_told() -> None:
