@@ -108,7 +108,9 @@ def test_a_persistent_client_leaves_or_the_drain_waits_for_its_template(
     seed: Seed, expires: bool
 ) -> None:
     """A template leads its client to weight 0, too, unless expire_quiescent_template is on."""
-    more = "" if expires else "[ipvs]\nexpire_quiescent_template = false"
+    # A template outlives its time for as long as a connection of it is remembered.
+    more = '[ipvs]\ntcp_fin_timeout = "2s"\n'
+    more += "" if expires else "expire_quiescent_template = false"
     under(seed, Service(more='persistence = "5s"'), more)
     home = seed.client.get(VIP)[1]
     assert {seed.client.get(VIP)[1] for _ in range(3)} == {home}
@@ -131,10 +133,11 @@ def test_a_port_that_is_used_again_goes_elsewhere_or_the_drain_waits_for_it(
 ) -> None:
     """With direct routing a closed connection is in FIN_WAIT for 2 minutes, and a new one from its
     port follows it, whatever conn_reuse_mode 1 says; unless expire_nodest_conn is on."""
-    under(seed, Service(), "" if expires else "[ipvs]\nexpire_nodest_conn = false")
+    more = '[ipvs]\ntcp_fin_timeout = "2m"\n'
+    under(seed, Service(), more + ("" if expires else "expire_nodest_conn = false"))
     port = 7001 + expires
     home = ask_from(seed.client, port)
-    status, said = drain(seed, home, "--timeout", "4s")
+    status, said = drain(seed, home, "--timeout", "30s" if expires else "5s")
     if expires:
         assert status == 0, said
     else:
@@ -142,13 +145,11 @@ def test_a_port_that_is_used_again_goes_elsewhere_or_the_drain_waits_for_it(
     assert ask_from(seed.client, port) == (OTHER[home] if expires else home)
 
 
-@pytest.fixture
-def trickles(seed: Seed) -> Iterator[None]:
-    """A slow server on both realservers, port 81."""
-    running = [start_trickle(realserver) for realserver in seed.network.realservers]
-    yield
-    for process in running:
-        process.kill()
+@pytest.fixture(scope="module")
+def trickles(shared_seed: Seed) -> None:
+    """A slow server on both realservers, port 81, until the network ends."""
+    for realserver in shared_seed.network.realservers:
+        start_trickle(realserver)
 
 
 @pytest.mark.usefixtures("trickles")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from tests.support.topology import VIP
 
 if TYPE_CHECKING:
     from tests.support.processes import Process
@@ -31,8 +33,7 @@ class _Names(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         assert self._transport is not None
@@ -53,9 +54,8 @@ async def _main(name: str, port: int) -> None:
         writer.close()
 
     loop = asyncio.get_running_loop()
-    # On the VIP, too: an answer must come from the address that was asked.
-    for address in ("10.0.0.8", "0.0.0.0"):
-        await loop.create_datagram_endpoint(lambda: _Names(name), (address, port))
+    # An answer must come from the address that was asked.
+    await loop.create_datagram_endpoint(lambda: _Names(name), (str(VIP), port))
     await asyncio.start_server(serve, "0.0.0.0", port)
     print("listens", flush=True)
     await asyncio.Event().wait()
