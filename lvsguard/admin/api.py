@@ -16,8 +16,10 @@ from lvsguard.admin import protocol, status
 from lvsguard.admin.call import Answer, Call, Refusal, Resource, Stream, refuse
 from lvsguard.admin.failover import FailoverRefused, FailoverReply, FailoverRequest
 from lvsguard.admin.history import History
+from lvsguard.admin.look import look
 from lvsguard.admin.operations import ConfigRefused, Kept, Operations
 from lvsguard.admin.protocol import Failure
+from lvsguard.admin.realservers import RealserversRequest
 from lvsguard.admin.steps import tell
 from lvsguard.admin.target import Resolution, TargetError, clearable, parse_endpoint, resolve
 from lvsguard.core.model import RealserverKey, ServiceKey
@@ -38,6 +40,7 @@ class Api:
         self.routes: Mapping[tuple[str, str], Resource] = {
             ("GET", "/v1/version"): self.version,
             ("GET", "/v1/status"): self.status,
+            ("GET", "/v1/realservers"): self.realservers,
             ("GET", "/v1/health"): self.health,
             ("GET", "/v1/events"): self._history.events,
             ("GET", "/v1/overrides"): self.overrides,
@@ -63,6 +66,23 @@ class Api:
         """Everything about VIPs, services and realservers."""
         pieces = status.status_json(self._operations.view(), Slices())
         return Stream("application/json", pieces)
+
+    async def realservers(self, call: Call) -> Answer:
+        """Some realservers."""
+        try:
+            request = msgspec.convert(dict(call.query), RealserversRequest)
+        except msgspec.ValidationError as error:
+            raise refuse(400, "bad-request", f"query: {error}") from None
+        service = request.service
+        if request.target is None and service is None:
+            raise refuse(400, "bad-request", "query: give a target, a service, or both")
+        found = None
+        if request.target is not None:
+            found = await self._resolve(request.target, service)
+        answer = await look(self._operations.view(), found, service)
+        if not answer.services:
+            raise refuse(404, "unknown-service", f"no service is named {service!r}")
+        return answer
 
     async def health(self, call: Call) -> Answer:
         """How the controller does."""

@@ -19,6 +19,7 @@ import msgspec
 
 from lvsguard.admin import protocol
 from lvsguard.admin.failover import FailoverReply, FailoverRequest
+from lvsguard.admin.realservers import RealserversReply, RealserversRequest
 
 SECONDS = 15.0
 """How long an answer may take to begin."""
@@ -61,6 +62,11 @@ class Client:
     def status_json(self) -> bytes:
         """The same as the daemon writes it."""
         return self._exchange("GET", "/v1/status")
+
+    def realservers(self, request: RealserversRequest) -> RealserversReply:
+        """Some realservers, as they are now."""
+        fields = {k: v for k, v in msgspec.to_builtins(request).items() if v is not None}
+        return self._ask("GET", f"/v1/realservers?{urlencode(fields)}", RealserversReply)
 
     def health(self) -> protocol.HealthReply:
         """How the controller does."""

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from lvsguard.core.agent import AgentKind
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import WEIGHT_MAX, Forwarding, Protocol
+from lvsguard.core.occupancy import Count
 from lvsguard.core.override import Admin, OverrideKind, Weight
 from lvsguard.core.snapshot import Role
 
@@ -117,6 +118,10 @@ class Connections(Reply, frozen=True):
 
     active: int
     inactive: int
+    persistent: int = 0
+    """Persistence templates."""
+    packets: int = 0
+    """From clients, since the realserver is in the table."""
 
 
 class AgentReply(Reply, frozen=True):
@@ -154,6 +159,12 @@ class RealserverReply(Reply, frozen=True):
     """None: it has none."""
     notes: list[str] = []
     """Which detectors do not look at it, and why."""
+    full_weight: int | None = None
+    """What it has when its slow start is over; None: it is to be out of the table."""
+    weight_read: int | None = None
+    """Its weight when ``connections`` were read, at most a read earlier than ``weight``."""
+    remaining: int = 0
+    """Of ``connections``, those that a drain waits for: the sum of the service's ``waits_for``."""
 
 
 class ServiceHead(Reply, frozen=True):
@@ -174,6 +185,8 @@ class ServiceHead(Reply, frozen=True):
     """Realservers whose weight rises in a slow start."""
     why: list[str] = []
     """What panic or a lost quorum does to it."""
+    waits_for: list[Count] = []
+    """Which of a realserver's ``connections`` must be 0 before one that drains is empty."""
 
 
 class ServiceReply(ServiceHead, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 from lvsguard.admin import protocol
 from lvsguard.admin.protocol import moment
 from lvsguard.core.model import ServiceKey, endpoint
+from lvsguard.core.occupancy import Count, remaining
 from lvsguard.core.override import Override
 from lvsguard.core.snapshot import (
     AgentStatus,
@@ -48,7 +49,7 @@ async def status_json(view: View, slices: Slices) -> AsyncGenerator[bytes, None]
         comma = b""
         for realserver_status in status.realservers:
             piece += comma
-            piece += _encode(realserver(realserver_status))
+            piece += _encode(realserver(realserver_status, status.waits_for))
             comma = b","
             if slices.due():
                 await slices.rest()
@@ -165,6 +166,7 @@ def service_head(status: ServiceStatus) -> protocol.ServiceHead:
         sorry_server=_sorry_server(status),
         slow_starting=status.rising,
         why=list(status.why),
+        waits_for=list(status.waits_for),
     )
 
 
@@ -175,8 +177,8 @@ def _sorry_server(status: ServiceStatus) -> protocol.SorryServer | None:
     return protocol.SorryServer(address=str(key.address), port=key.port, active=status.sorry)
 
 
-def realserver(status: RealserverStatus) -> protocol.RealserverReply:
-    """A realserver."""
+def realserver(status: RealserverStatus, waits_for: tuple[Count, ...]) -> protocol.RealserverReply:
+    """A realserver; ``waits_for`` is of its service."""
     return protocol.RealserverReply(
         name=status.name,
         address=str(status.key.address),
@@ -188,10 +190,16 @@ def realserver(status: RealserverStatus) -> protocol.RealserverReply:
         since=moment(status.since),
         reason=status.reason,
         connections=protocol.Connections(
-            active=status.counters.active, inactive=status.counters.inactive
+            active=status.counters.active,
+            inactive=status.counters.inactive,
+            persistent=status.counters.persistent,
+            packets=status.counters.in_packets,
         ),
         agent=_agent(status.agent),
         notes=list(status.notes),
+        full_weight=status.full_weight,
+        weight_read=status.weight_read,
+        remaining=remaining(waits_for, status.counters),
     )
 
 

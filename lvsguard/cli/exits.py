@@ -20,7 +20,7 @@ MEANING = {
     Exit.FAILED: "failed",
     Exit.USAGE: "bad usage or bad configuration",
     Exit.UNREACHABLE: "the daemon cannot be reached",
-    Exit.PENDING: "steps are pending (only with --exit-code)",
+    Exit.PENDING: "not over: steps pending (plan --exit-code), or not in time (--wait)",
 }
 
 

@@ -11,6 +11,7 @@ from lvsguard import __version__
 from lvsguard.cli import (
     about,
     config,
+    drain,
     events,
     failover,
     override,
@@ -52,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lvsguard {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    operating = (run, config, plan, status, override, failover, events)
+    operating = (run, config, plan, status, drain, override, failover, events)
     for group in (*operating, scaffold, peerkey, realserver, about):
         group.add(commands)
     return parser

@@ -1,9 +1,10 @@
-"""drain, undrain, disable, enable, weight: the operator's overrides."""
+"""disable, enable, weight: the operator's overrides, and what they share with a drain."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lvsguard.cli.arguments import (
@@ -14,76 +15,65 @@ from lvsguard.cli.arguments import (
     positive_duration,
 )
 from lvsguard.cli.exits import Exit
+from lvsguard.cli.progress import display
 from lvsguard.cli.talk import daemon
 from lvsguard.cli.text import complain, count, printable, say, span
+from lvsguard.cli.waiting import (
+    STATUS,
+    TIMEOUT_S,
+    Outcome,
+    Waited,
+    Watch,
+    add_wait,
+    needs_wait,
+    wait,
+)
 
 if TYPE_CHECKING:
     from lvsguard.admin.protocol import ChangeReply
 
 RESET = "reset"
-_EXITS = (Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.UNREACHABLE)
-_KEPT = "It is kept on disk and outlives restarts and reboots."
+EXITS = (Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.UNREACHABLE)
+KEPT = "It is kept on disk and outlives restarts and reboots."
 _SHOWN = 5
 """Realservers that are named one by one in an answer."""
 
 
 def add(commands: Commands) -> None:
     """Declare the commands."""
-    drain = add_command(
-        commands,
-        "drain",
-        set_drain,
-        summary="send no new connections to a realserver",
-        description="Send no new connections to a realserver; the established ones go on "
-        f"(weight 0).\n{_KEPT}",
-        examples=[
-            ("lvsguard drain 10.0.0.42 --reason 'kernel update'", "in every service that has it"),
-            ("lvsguard drain 10.0.0.42:80 --service web --for 2h", "one of them, for two hours"),
-            ("lvsguard drain rs1", "by its name in the config"),
-        ],
-        exits=_EXITS,
-    )
-    _add_target(drain)
-    _add_circumstances(drain)
-    undrain = add_command(
-        commands,
-        "undrain",
-        clear_drain,
-        summary="end a drain",
-        description="End a drain: the realserver gets new connections again, if its checks pass.",
-        examples=[("lvsguard undrain 10.0.0.42", "end every drain of this address")],
-        exits=_EXITS,
-    )
-    _add_target(undrain)
     disable = add_command(
         commands,
         "disable",
         set_disable,
         summary="take a realserver out of the table",
         description="Take a realserver out of the IPVS table at once; its established connections "
-        f"break.\nTo let them finish, use drain. {_KEPT}",
+        f"break.\nTo let them finish, use drain. {KEPT}",
         examples=[("lvsguard disable rs1 --reason 'disk broken'", "out of every service")],
-        exits=_EXITS,
+        exits=EXITS,
     )
-    _add_target(disable)
-    _add_circumstances(disable)
+    add_targets(disable)
+    add_circumstances(disable)
     enable = add_command(
         commands,
         "enable",
         clear_disable,
         summary="end a disable",
         description="End a disable: the realserver is put back, if its checks pass.",
-        examples=[("lvsguard enable rs1", "back into every service")],
-        exits=_EXITS,
+        examples=[
+            ("lvsguard enable rs1", "back into every service"),
+            ("lvsguard enable rs1 --wait", "and wait until it serves"),
+        ],
+        exits=(*EXITS, Exit.PENDING),
     )
-    _add_target(enable)
+    add_targets(enable)
+    add_wait(enable, "it is up and has its whole weight")
     weight = add_command(
         commands,
         "weight",
         set_weight,
         summary="give a realserver another weight",
         description="Give a realserver another weight than the configured one, or 'reset' to go "
-        f"back to it.\n{_KEPT}",
+        f"back to it.\n{KEPT}",
         examples=[
             ("lvsguard weight 10.0.0.42 5", "weight 5"),
             (
@@ -92,27 +82,39 @@ def add(commands: Commands) -> None:
             ),
             ("lvsguard weight rs1 reset", "the configured weight again"),
         ],
-        exits=_EXITS,
+        exits=EXITS,
     )
-    _add_target(weight)
+    _add_target(weight, nargs=None)
+    _add_scope(weight)
     weight.add_argument(
         "weight", metavar="N|P%|reset", help="0 to 65535, 0%% to 100%% of the configured, or reset"
     )
-    _add_circumstances(weight)
+    add_circumstances(weight)
 
 
-def _add_target(parser: argparse.ArgumentParser) -> None:
+def add_targets(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
+    """``TARGET...``, and where."""
+    _add_target(parser, nargs="+" if needed else "*")
+    _add_scope(parser)
+
+
+def _add_target(parser: argparse.ArgumentParser, nargs: str | None) -> None:
     parser.add_argument(
-        "target",
+        "targets" if nargs else "target",
         metavar="TARGET",
+        nargs=nargs,
         help="a realserver: address, address:port, [v6]:port, or its name in the config",
     )
+
+
+def _add_scope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", metavar="NAME", help="only in this service (default: in all)")
     add_socket(parser)
     add_json(parser, "print the daemon's answer as JSON")
 
 
-def _add_circumstances(parser: argparse.ArgumentParser) -> None:
+def add_circumstances(parser: argparse.ArgumentParser) -> None:
+    """``--reason`` and ``--for``."""
     parser.add_argument(
         "--reason", metavar="TEXT", default="", help="shown in status and kept in the history"
     )
@@ -125,78 +127,151 @@ def _add_circumstances(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def set_drain(args: argparse.Namespace) -> int:
-    """``lvsguard drain``."""
-    return _set(args, "drain", "drained")
-
-
 def set_disable(args: argparse.Namespace) -> int:
     """``lvsguard disable``."""
-    return _set(args, "disable", "disabled")
+    return _set(args, "disable", args.targets, "disabled")
 
 
 def set_weight(args: argparse.Namespace) -> int:
     """``lvsguard weight``."""
-    if args.weight == RESET:
-        return _clear(args, "weight", "has its configured weight again")
-    return _set(args, "weight", f"weight {args.weight}")
-
-
-def clear_drain(args: argparse.Namespace) -> int:
-    """``lvsguard undrain``."""
-    return _clear(args, "drain", "is not drained any more")
+    if args.weight != RESET:
+        return _set(args, "weight", [args.target], f"weight {args.weight}")
+    changes = cleared(args, "weight", [args.target])
+    say_cleared(args, [args.target], changes, "weight", "has its configured weight again")
+    return say_json(args, changes)
 
 
 def clear_disable(args: argparse.Namespace) -> int:
     """``lvsguard enable``."""
-    return _clear(args, "disable", "is enabled again")
+    needs_wait(args, "timeout")
+    agree(args, args.targets)
+    changes = cleared(args, "disable", args.targets)
+    say_cleared(args, args.targets, changes, "disable", "is enabled again")
+    return wait_back(args, changes) if args.wait else say_json(args, changes)
 
 
-def _set(args: argparse.Namespace, kind: str, done: str) -> int:
+def _set(args: argparse.Namespace, kind: str, targets: Sequence[str], done: str) -> int:
+    changes = set_overrides(args, kind, targets)
+    until = f" for {span(args.seconds)}" if args.seconds else ""
+    for change in changes:
+        say_change(args, change, f"{', '.join(change.targets)}: {done}{until}")
+    return say_json(args, changes)
+
+
+def say_cleared(
+    args: argparse.Namespace,
+    targets: Sequence[str],
+    changes: Sequence[ChangeReply],
+    kind: str,
+    done: str,
+) -> None:
+    """What ending overrides did, in words, unless JSON is wanted."""
+    for target, change in zip(targets, changes, strict=True):
+        if change.targets:
+            say_change(args, change, f"{', '.join(change.targets)} {done}")
+        elif not args.json:
+            say(printable(f"{target}: there was no {kind} to end"))
+
+
+# -- what is asked of the daemon -------------------------------------------------------------------
+
+
+def agree(args: argparse.Namespace, targets: Sequence[str]) -> None:
+    """Of several targets each must mean something, before anything is done with one."""
+    from lvsguard.admin.realservers import RealserversRequest
+
+    with daemon(args) as client:
+        for target in targets if len(targets) > 1 else ():
+            client.realservers(RealserversRequest(target=target, service=args.service))
+
+
+def set_overrides(args: argparse.Namespace, kind: str, targets: Sequence[str]) -> list[ChangeReply]:
+    """Put an override in force on each."""
     from lvsguard.admin.protocol import SetOverride
     from lvsguard.core.override import OverrideKind
 
+    agree(args, targets)
     with daemon(args) as client:
-        reply = client.set_override(
-            SetOverride(
-                target=args.target,
-                kind=OverrideKind(kind),
-                service=args.service,
-                weight=args.weight if kind == "weight" else None,
-                reason=args.reason,
-                expires_in=args.seconds,
+        return [
+            client.set_override(
+                SetOverride(
+                    target=target,
+                    kind=OverrideKind(kind),
+                    service=args.service,
+                    weight=args.weight if kind == "weight" else None,
+                    reason=args.reason,
+                    expires_in=args.seconds,
+                )
             )
-        )
-    until = f" for {span(args.seconds)}" if args.seconds else ""
-    return _tell(args, reply, f"{', '.join(reply.targets)}: {done}{until}")
+            for target in targets
+        ]
 
 
-def _clear(args: argparse.Namespace, kind: str, done: str) -> int:
+def cleared(args: argparse.Namespace, kind: str, targets: Sequence[str]) -> list[ChangeReply]:
+    """End an override of each."""
     from lvsguard.admin.protocol import ClearOverride
     from lvsguard.core.override import OverrideKind
 
     with daemon(args) as client:
-        reply = client.clear_override(
-            ClearOverride(target=args.target, kind=OverrideKind(kind), service=args.service)
-        )
-    if reply.targets or args.json:
-        return _tell(args, reply, f"{', '.join(reply.targets)} {done}")
-    say(printable(f"{args.target}: there was no {kind} to end"))
-    return Exit.DONE
+        return [
+            client.clear_override(
+                ClearOverride(target=target, kind=OverrideKind(kind), service=args.service)
+            )
+            for target in targets
+        ]
 
 
-def _tell(args: argparse.Namespace, reply: ChangeReply, line: str) -> int:
+def wait_back(args: argparse.Namespace, changes: Sequence[ChangeReply]) -> int:
+    """Wait until all that the changes concern serve with their whole weight."""
+    from lvsguard.admin.waiting import Returning
+
+    limit = args.timeout or TIMEOUT_S
+    watch = Watch.over(args, changes)
+    waited = wait(watch.look, Returning(), limit, display(limit, quiet=args.json))
+    if args.json:
+        return say_json(args, changes, waited)
+    took = span(waited.seconds)
+    if waited.outcome is Outcome.DONE:
+        say(f"back after {took}")
+    else:
+        complain(f"not back after {took}", *waited.lines)
+    return STATUS[waited.outcome]
+
+
+# -- what is told ----------------------------------------------------------------------------------
+
+
+def say_change(args: argparse.Namespace, change: ChangeReply, line: str) -> None:
+    """What a change did, in words, unless JSON is wanted."""
+    if args.json:
+        return
+    say(printable(line))
+    for one in change.realservers[:_SHOWN]:
+        where = f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}"
+        say(printable(f"  {where} in {one.service}"))
+    if len(change.realservers) > _SHOWN:
+        say(f"  and {count(len(change.realservers) - _SHOWN, 'more realserver')}")
+    if not change.durable:
+        complain(f"in force, but not kept: {change.message}")
+
+
+def say_json(
+    args: argparse.Namespace, changes: Sequence[ChangeReply], waited: Waited | None = None
+) -> int:
+    """All changes as one answer of the daemon, with what came of a wait; the exit status."""
     if args.json:
         import msgspec
 
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(reply)).decode() + "\n")
-        return Exit.DONE
-    say(printable(line))
-    for one in reply.realservers[:_SHOWN]:
-        where = f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}"
-        say(printable(f"  {where} in {one.service}"))
-    if len(reply.realservers) > _SHOWN:
-        say(f"  and {count(len(reply.realservers) - _SHOWN, 'more realserver')}")
-    if not reply.durable:
-        complain(f"in force, but not kept: {reply.message}")
-    return Exit.DONE
+        from lvsguard.admin.protocol import ChangeReply
+
+        whole = ChangeReply(
+            targets=[target for change in changes for target in change.targets],
+            realservers=[one for change in changes for one in change.realservers],
+            durable=all(change.durable for change in changes),
+            message=next((change.message for change in changes if not change.durable), ""),
+        )
+        document = msgspec.to_builtins(whole)
+        if waited is not None:
+            document["wait"] = waited.document
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode() + "\n")
+    return Exit.DONE if waited is None else STATUS[waited.outcome]

@@ -16,6 +16,7 @@ from lvsguard.core.agent import NOT_ASKED, Agent, state
 from lvsguard.core.config import Check, RealserverConfig, ServiceConfig, VipConfig
 from lvsguard.core.health import FailureClass, Health, Verdict
 from lvsguard.core.model import Counters, RealserverKey, VirtualService
+from lvsguard.core.occupancy import waits_for
 from lvsguard.core.override import Override
 from lvsguard.core.placement import UNCHECKED, Facts, Placement, placements
 from lvsguard.core.rules import decide
@@ -160,10 +161,13 @@ class LiveView:
     def _service(self, service: ServiceConfig, facts: Facts) -> ServiceStatus:
         entry = self._controller.left(service.key)
         counters = self._controller.observation.counters.get((service.key, None), NOTHING)
-        decision = decide(service, placements(service, facts), facts)
+        own = placements(service, facts)
+        decision = decide(service, own, facts)
         realservers = tuple(
-            self._realserver(service, realserver, placed, entry, facts)
-            for realserver, placed in zip(service.realservers, decision.placements, strict=True)
+            self._realserver(service, realserver, placed, alone.weight, entry, facts)
+            for realserver, placed, alone in zip(
+                service.realservers, decision.placements, own, strict=True
+            )
         )
         return ServiceStatus(
             service.name,
@@ -180,6 +184,7 @@ class LiveView:
             decision.sorry,
             decision.rising,
             decision.why,
+            waits_for(service, facts.config.ipvs),
         )
 
     def _realserver(
@@ -187,12 +192,15 @@ class LiveView:
         service: ServiceConfig,
         realserver: RealserverConfig,
         placed: Placement,
+        full: int | None,
         entry: VirtualService | None,
         facts: Facts,
     ) -> RealserverStatus:
         key: RealserverKey = realserver.key
         held = entry.realservers.get(key) if entry is not None else None
         bad = self._controller.passive.suspicion(service.key, key)
+        read = self._controller.observation.services.get(service.key)
+        read_entry = read.realservers.get(key) if read is not None else None
         return RealserverStatus(
             realserver.name,
             key,
@@ -208,6 +216,8 @@ class LiveView:
             tuple(o for o in facts.overrides if o.target.matches(service.name, key)),
             None if realserver.agent is None else _agent(realserver.agent, facts),
             tuple(dict.fromkeys(filter(None, map(_unasked, realserver.checks)))),
+            full,
+            read_entry.weight if read_entry is not None else None,
         )
 
     def _check(self, check: Check, facts: Facts) -> CheckStatus:

@@ -22,6 +22,7 @@ from lvsguard.core.model import (
     ServiceKey,
     VipAddress,
 )
+from lvsguard.core.occupancy import Count
 from lvsguard.core.override import Admin, Override
 from lvsguard.core.peer import VipPart
 
@@ -90,6 +91,10 @@ class RealserverStatus:
     """None: it has none."""
     notes: tuple[str, ...] = ()
     """Which detectors do not look at it, and why; one line each."""
+    full_weight: int | None = None
+    """What it is to have when its slow start is over, and no rule of the service is against it."""
+    weight_read: int | None = None
+    """Its weight in the read of the kernel that ``counters`` are from; None: it was not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,8 @@ class ServiceStatus:
     """Realservers in slow start."""
     why: tuple[str, ...] = ()
     """What panic or a lost quorum does to it, one line each."""
+    waits_for: tuple[Count, ...] = (Count.ACTIVE,)
+    """What must be 0 of a realserver that drains before it is empty."""
 
 
 @dataclass(frozen=True, slots=True)

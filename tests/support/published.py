@@ -146,6 +146,8 @@ def realserver(
         counters,
         (check,),
         (),
+        full_weight=weight,
+        weight_read=weight,
     )
 
 
@@ -226,11 +228,15 @@ class Picture:
             if not self.kept:
                 yield one
                 continue
-            told = [
-                replace(r, admin=admin_state(self.kept.values(), one.name, r.key))
-                for r in one.realservers
-            ]
-            yield replace(one, realservers=tuple(told))
+            yield replace(one, realservers=tuple(self._told(one.name, r) for r in one.realservers))
+
+    def _told(self, service: str, one: RealserverStatus) -> RealserverStatus:
+        """A realserver under the overrides, which are in the kernel."""
+        admin = admin_state(self.kept.values(), service, one.key)
+        if admin is Admin.READY:
+            return one
+        weight = 0 if admin is Admin.DRAIN else None
+        return replace(one, admin=admin, weight=weight, weight_read=weight, full_weight=weight)
 
     def foreign(self) -> tuple[ForeignStatus, ...]:
         """Services of others."""

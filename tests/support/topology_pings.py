@@ -2,7 +2,8 @@
 
 Starts as a process of its own in the client's namespace (`python -m tests.support.topology_pings`).
 A ping is an HTTP request over the kept connection, so nginx on a realserver answers it; the next
-one waits for the answer. A connection that breaks is not opened again.
+one waits for the answer. A connection that breaks is not opened again; one that has a known end
+(`last_s`) closes there, and the next begins.
 """
 
 from __future__ import annotations
@@ -57,35 +58,57 @@ class Pings:
 
 
 def start_pings(
-    client: Host, target: str, count: int, *, every_s: float = 0.1, timeout_s: float = 30
+    client: Host,
+    target: str,
+    count: int,
+    *,
+    every_s: float = 0.1,
+    timeout_s: float = 30,
+    last_s: float = 0,
 ) -> Pings:
     """Open `count` connections to `address:port` and wait until each has its first answer.
 
-    A ping without an answer within `timeout_s` counts as a break.
+    A ping without an answer within `timeout_s` counts as a break. With `last_s` each ends after so
+    long, and another one takes its place.
     """
     number = sum(1 for process in client.processes.started if ".pings" in process.name)
     file = client.processes.logs / f"{client.name}.pings{number}.json"
     command = [sys.executable, "-m", __name__, target, str(count), str(file)]
-    process = client.start(
-        f"pings{number}", *command, "--every", str(every_s), "--timeout", str(timeout_s)
-    )
+    options = ["--every", str(every_s), "--timeout", str(timeout_s), "--last", str(last_s)]
+    process = client.start(f"pings{number}", *command, *options)
     process.wait_for("all connected", 30)
     return Pings(process, file)
 
 
 async def _keep(
     target: tuple[str, int],
+    connections: list[Connection],
+    begun: asyncio.Event,
+    options: argparse.Namespace,
+) -> None:
+    """One connection after the other until cancelled or broken."""
+    while True:
+        connections.append(Connection())
+        await _ping(target, connections[-1], begun, options)
+        if connections[-1].broken:
+            return
+
+
+async def _ping(
+    target: tuple[str, int],
     connection: Connection,
     begun: asyncio.Event,
     options: argparse.Namespace,
 ) -> None:
-    """Ping until cancelled or broken; `begun` is set after the first answer, or the break."""
+    """Ping until its end, until cancelled or broken; `begun` is set after the first answer, or the
+    break."""
+    end = time.monotonic() + options.last if options.last else float("inf")
     family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
     waiting_since: float | None = None
     with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as kept:
         try:
             await asyncio.get_running_loop().sock_connect(kept, target)
-            while True:
+            while time.monotonic() < end:
                 waiting_since = sent = time.monotonic()
                 async with asyncio.timeout(options.timeout):
                     _, connection.realserver = await exchange(kept, PING)
@@ -114,11 +137,11 @@ async def _run(options: argparse.Namespace) -> list[Connection]:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     host, _, port = options.target.rpartition(":")
     target = (host.strip("[]"), int(port))
-    connections = [Connection() for _ in range(options.count)]
-    begun = [asyncio.Event() for _ in connections]
+    connections: list[Connection] = []
+    begun = [asyncio.Event() for _ in range(options.count)]
     tasks = []
-    for connection, event in zip(connections, begun, strict=True):
-        tasks.append(asyncio.create_task(_keep(target, connection, event, options)))
+    for event in begun:
+        tasks.append(asyncio.create_task(_keep(target, connections, event, options)))
         await asyncio.sleep(options.every / options.count)  # spread over the interval
     for event in begun:
         await event.wait()
@@ -137,6 +160,7 @@ def _main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--every", type=float, default=0.1)
     parser.add_argument("--timeout", type=float, default=30)
+    parser.add_argument("--last", type=float, default=0)
     options = parser.parse_args()
     connections = asyncio.run(_run(options))
     options.file.write_text(json.dumps([asdict(connection) for connection in connections]))

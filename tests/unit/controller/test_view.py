@@ -87,3 +87,19 @@ async def test_a_vip_that_does_not_answer_is_told_of_a_check_that_asks_it(tmp_pa
     rig.verdict(RS2, Verdict.DOWN, WRONG)
     await rig.turn()
     assert [r.checks[0].vip_path for r in seen(rig).realservers] == [False, None]
+
+
+async def test_a_drain_is_told_with_what_was_read_after_it(rig: Rig) -> None:
+    await rig.settled()
+    rig.controller.look()
+    await rig.turn()
+    rig.controller.override(Override(Target(RS1.address), OverrideKind.DRAIN, "alice", 0.0, "disk"))
+    one = seen(rig).realservers[0]
+    assert (one.weight, one.weight_read, one.full_weight) == (1, 1, 0)
+    await rig.turn()
+    one = seen(rig).realservers[0]
+    assert (one.weight, one.weight_read) == (0, 1)  # a quick pass reads nothing
+    rig.controller.look()
+    await rig.turn()
+    one = seen(rig).realservers[0]
+    assert (one.weight, one.weight_read) == (0, 0)

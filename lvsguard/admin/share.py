@@ -1,0 +1,34 @@
+"""Which realservers of a service a share of it is: for draining in batches. Pure."""
+
+from __future__ import annotations
+
+from lvsguard.admin.protocol import RealserverReply, ServiceReply
+from lvsguard.core.health import Verdict
+from lvsguard.core.override import Admin
+
+
+class BelowQuorum(Exception):
+    """Without the share the service would not be fit to serve."""
+
+
+def share(service: ServiceReply, percent: int, *, force: bool = False) -> list[RealserverReply]:
+    """Those to drain so that ``percent`` of the service's realservers are out, rounded down, at
+    least one. Those that are drained or disabled already count; then come those that serve, the one
+    with the fewest connections first. Raises BelowQuorum unless ``force``."""
+    everybody = service.realservers
+    ready = [one for one in everybody if one.admin is Admin.READY]
+    number = max(len(everybody) * percent // 100, 1) - (len(everybody) - len(ready))
+    serving = sorted((one for one in ready if _live(one)), key=lambda one: one.remaining)
+    chosen = serving[: max(number, 0)]
+    left = service.quorum.have - sum(map(_live, chosen))
+    if chosen and left < service.quorum.need and not force:
+        raise BelowQuorum(
+            f"without {len(chosen)} of its realservers service {service.name} would have a live "
+            f"weight of {left}, and needs {service.quorum.need}: take less, or --force"
+        )
+    return chosen
+
+
+def _live(one: RealserverReply) -> int:
+    """What it adds to the live weight of its service."""
+    return (one.full_weight or 0) if one.verdict is not Verdict.DOWN else 0

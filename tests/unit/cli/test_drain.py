@@ -1,0 +1,182 @@
+"""drain and undrain: several targets, shares, and waits as they are told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from lvsguard.core.model import Counters
+from lvsguard.core.override import OverrideKind
+from tests.support.published import realserver, service
+from tests.unit.cli.conftest import Run, Served
+
+
+@pytest.fixture
+def five(served: Served) -> Served:
+    """Five realservers that serve; rs1 has no connection, each further one has one more."""
+    served.desk.picture.shown = (
+        service(
+            *(
+                realserver(f"10.0.0.{41 + n}", name=f"rs{n}", counters=Counters(active=n - 1))
+                for n in range(1, 6)
+            ),
+            need=3,
+        ),
+    )
+    return served
+
+
+def drained(served: Served) -> list[str]:
+    return sorted(f"{o.kind} {o.target}" for o in served.desk.picture.overrides())
+
+
+def test_one_that_is_empty_is_told_at_once(run: Run, five: Served) -> None:
+    done = run("drain", "rs1", "--wait", "--socket", str(five.socket))
+    assert (done.status, done.err) == (0, "")
+    assert done.out == (
+        "10.0.0.42: drained\n  10.0.0.42:80 in web\n   0s  nothing is left\nempty after 0s\n"
+    )
+
+
+def test_one_that_is_not_ends_with_4_and_says_what_to_do(run: Run, five: Served) -> None:
+    argv = ("drain", "rs2", "--wait", "--timeout", "0.1s", "--socket", str(five.socket))
+    done = run(*argv)
+    assert done.status == 4
+    assert done.out == "10.0.0.43: drained\n  10.0.0.43:80 in web\n   0s  1 connection left\n"
+    assert done.err == (
+        "lvsguard: not empty after 0s: the drain is on\n  10.0.0.43:80 in web: 1 connection\n"
+        "lvsguard: `lvsguard undrain rs2` ends that\n"
+    )
+    assert drained(five) == ["drain 10.0.0.43"]
+
+
+def test_at_the_deadline_it_is_taken_out_where_that_is_asked_for(run: Run, five: Served) -> None:
+    argv = ("drain", "rs2", "--wait", "--timeout", "0.1s", "--then", "remove", "--for", "1h")
+    done = run(*argv, "--reason", "disk", "--socket", str(five.socket))
+    assert done.status == 4
+    assert "not empty after 0s: taken out of the table\n" in done.err
+    assert "`lvsguard enable rs2` ends that" in done.err
+    assert drained(five) == ["disable 10.0.0.43"]
+    (override,) = five.desk.picture.overrides()
+    assert (override.kind, override.reason) == (OverrideKind.DISABLE, "disk")
+    assert override.expires is not None
+    assert 3500 < override.expires - override.since <= 3600
+
+
+def test_what_is_empty_is_taken_out_too(run: Run, five: Served) -> None:
+    done = run("drain", "rs1", "--wait", "--then", "remove", "--socket", str(five.socket))
+    assert done.status == 0
+    assert done.out.endswith(
+        "empty after 0s\ntaken out of the table: `lvsguard enable rs1` puts it back\n"
+    )
+    assert drained(five) == ["disable 10.0.0.42"]
+
+
+def test_several_are_drained_and_waited_for_together(run: Run, five: Served) -> None:
+    argv = ("drain", "rs1", "rs2", "10.0.0.44:80", "--wait", "--timeout", "0.1s")
+    done = run(*argv, "--socket", str(five.socket))
+    assert done.status == 4
+    assert "   0s  3 connections left\n" in done.out
+    assert drained(five) == ["drain 10.0.0.42", "drain 10.0.0.43", "drain 10.0.0.44:80"]
+    assert run("undrain", "rs1", "rs2", "10.0.0.44:80", "--socket", str(five.socket)).status == 0
+    assert drained(five) == []
+
+
+def test_one_that_means_nothing_leaves_all_as_they_are(run: Run, five: Served) -> None:
+    done = run("drain", "rs1", "rs9", "--socket", str(five.socket))
+    assert (done.status, drained(five)) == (2, [])
+    assert "no realserver is 'rs9'" in done.err
+
+
+def test_a_share_is_that_of_the_idlest(run: Run, five: Served) -> None:
+    argv = ("drain", "--percent", "40", "--service", "web", "--socket", str(five.socket))
+    done = run(*argv)
+    assert done.status == 0
+    assert done.out.splitlines()[::2] == [
+        "10.0.0.42:80 in web: drained",
+        "10.0.0.43:80 in web: drained",
+    ]
+    assert run(*argv).out == "40% of service web are drained or disabled already\n"
+    assert len(drained(five)) == 2
+
+
+def test_a_share_below_the_quorum_is_refused_unless_forced(run: Run, five: Served) -> None:
+    argv = ("drain", "--percent", "60%", "--service", "web", "--socket", str(five.socket))
+    done = run(*argv)
+    assert (done.status, drained(five)) == (1, [])
+    assert "would have a live weight of 2, and needs 3: take less, or --force" in done.err
+    assert run(*argv, "--force").status == 0
+    assert len(drained(five)) == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ((), "give a TARGET, or --percent and --service"),
+        (("--percent", "20"), "--percent takes a --service, and no TARGET"),
+        (("rs1", "--percent", "20", "--service", "web"), "--percent takes a --service, and no"),
+        (("--percent", "0", "--service", "web"), "give a whole number from 1 to 100"),
+        (("--percent", "20", "--service", "nosuch"), "no service is named 'nosuch'"),
+        (("rs1", "--force"), "--force goes with --percent"),
+        (("rs1", "--timeout", "5m"), "--timeout says what --wait does: give --wait, too"),
+        (("rs1", "--then", "remove"), "--then says what --wait does"),
+        (("rs1", "--strict"), "--strict says what --wait does"),
+        (("rs1", "--wait", "--then", "explode"), "invalid choice: 'explode'"),
+    ],
+)
+def test_bad_usage_says_what_to_give(
+    run: Run, five: Served, argv: tuple[str, ...], says: str
+) -> None:
+    done = run("drain", *argv, "--socket", str(five.socket))
+    assert (done.status, drained(five)) == (2, [])
+    assert says in done.err
+
+
+def test_json_tells_what_came_of_the_wait(run: Run, five: Served) -> None:
+    argv = ("--wait", "--timeout", "0.1s", "--json", "--socket", str(five.socket))
+    done = run("drain", "rs1", "rs3", *argv)
+    assert done.status == 4
+    document = json.loads(done.out)
+    assert document["targets"] == ["10.0.0.42", "10.0.0.44"]
+    assert document["wait"]["outcome"] == "deadline"
+    assert [one["connections"] for one in document["wait"]["left"]] == [2]
+    back = json.loads(run("undrain", "rs1", "rs3", *argv).out)
+    assert (back["wait"]["outcome"], back["wait"]["left"]) == ("done", [])
+
+
+def test_an_undrain_waits_until_it_serves(run: Run, five: Served) -> None:
+    run("drain", "rs1", "--socket", str(five.socket))
+    done = run("undrain", "rs1", "--wait", "--socket", str(five.socket))
+    assert done.status == 0
+    assert done.out.endswith("nothing is left\nback after 0s\n")
+
+
+def test_an_undrain_of_what_is_disabled_says_what_ends_that(run: Run, five: Served) -> None:
+    run("disable", "rs1", "--socket", str(five.socket))
+    done = run("undrain", "rs1", "--wait", "--socket", str(five.socket))
+    assert done.status == 1
+    assert "`lvsguard enable` ends that" in done.err
+    assert run("enable", "rs1", "--wait", "--socket", str(five.socket)).status == 0
+
+
+def test_many_are_asked_for_by_their_service(run: Run, served: Served) -> None:
+    served.desk.picture.shown = (
+        service(*(realserver(f"10.0.0.{n}", name="web") for n in range(1, 2))),
+        service(*(realserver(f"10.0.1.{n}") for n in range(1, 101)), name="many"),
+    )
+    done = run(
+        "drain", "--percent", "50", "--service", "many", "--wait", "--socket", str(served.socket)
+    )
+    assert done.status == 0
+    assert len(served.desk.picture.overrides()) == 50
+
+
+def test_one_that_is_slow_to_rise_is_named(run: Run, five: Served) -> None:
+    (web,) = five.desk.picture.shown
+    rising = replace(web.realservers[0], weight=2, full_weight=20, reason="up; slow start: 2 of 20")
+    five.desk.picture.shown = (replace(web, realservers=(rising, *web.realservers[1:])),)
+    done = run("undrain", "rs1", "--wait", "--timeout", "0.1s", "--socket", str(five.socket))
+    assert done.status == 4
+    assert "  10.0.0.42:80 in web: weight 2 of 20: up; slow start: 2 of 20\n" in done.err
