@@ -57,12 +57,13 @@ class Controller:
         settings: Settings,
         emit: Callable[[Event], None],
         latency: Callable[[float], None] = lambda seconds: None,
+        passed: Callable[[float], None] = lambda seconds: None,
         give_hint: GiveHint = lambda checks, hint: None,
         recorded: Collection[ServiceKey] = (),
         recorded_addresses: Collection[VipAddress] = (),
     ) -> None:
-        """``latency`` gets the seconds from each verdict to the kernel, ``give_hint`` hands a hint
-        to the probers.
+        """``latency`` gets the seconds from each verdict to the kernel, ``passed`` those of each
+        pass, ``give_hint`` hands a hint to the probers.
 
         ``recorded`` and ``recorded_addresses``: what an earlier run owned; those that the config
         no longer names are removed by the first pass.
@@ -80,6 +81,7 @@ class Controller:
         self._owner = owner
         self._settings = settings
         self._emit = emit
+        self._passed = passed
         self._wake = asyncio.Event()
         self._intake = Intake(
             self.book,
@@ -200,6 +202,7 @@ class Controller:
         self.pulse.passes += 1
         self.pulse.last_pass = time.time()
         self.pulse.pass_seconds = time.monotonic() - begun
+        self._passed(self.pulse.pass_seconds)
 
     async def _full(self) -> None:
         ipvs = await self._ready_ipvs()

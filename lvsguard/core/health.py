@@ -76,6 +76,8 @@ class Result:
     """None exactly when ok."""
     seen: str = ""
     """The beginning of what the peer sent, where that decided; printable, never a header."""
+    expires: float = 0.0
+    """Wall clock of the end of the certificate that was shown; 0: none was seen."""
 
 
 @dataclass(frozen=True, slots=True)

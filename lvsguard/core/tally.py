@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lvsguard.core.config import Check
 
@@ -24,3 +24,7 @@ class Tally:
     """Not cumulative: len(BUCKETS) + 1 counts."""
     last: float
     """Wall clock of the latest probe's end."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Probes that failed, by failure class."""
+    expires: float = 0.0
+    """Wall clock of the end of the certificate that was shown; 0: none was seen."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -40,6 +41,7 @@ from lvsguard.kernel.port import Ipvs, KernelError
 from lvsguard.probes.pool import Probers
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
+from lvsguard.telemetry.processes import Machine, ProberLoad
 from lvsguard.vrrp.ownership import AddressOwner
 from lvsguard.vrrp.vip_watch import VipWatch
 
@@ -68,7 +70,7 @@ class House:
         self._journal = journal
         self._addresses = addresses
         self._manager = ServiceManager()
-        self._metrics = Metrics(config)
+        self._metrics = Metrics(config, machine=self._machine)
         self._signs = LinkSigns(lambda: self._controller.book.checks, self._give_any_hint)
         self._owner = AddressOwner(
             addresses, emit=self.emit, changed=self._look, also=self._signs.follow
@@ -80,6 +82,7 @@ class House:
             settings=Settings(config.ipvs, sync=wanted_sync(config)),
             emit=self.emit,
             latency=self._metrics.verdict_to_kernel,
+            passed=self._metrics.passed,
             give_hint=self._give_hint,
             recorded=journal.owned(),
             recorded_addresses=journal.addresses(),
@@ -174,6 +177,20 @@ class House:
 
     def _tally(self, tallies: Sequence[Tally]) -> None:
         self._metrics.tally(tallies)
+
+    def _machine(self) -> Machine:
+        loads = {f"prober{load.prober}": load for load in self._probers.loads}
+        return Machine(
+            {
+                "controller": os.getpid(),
+                "vrrp": self._elections.client.pid,
+                **{name: load.pid for name, load in loads.items()},
+            },
+            {
+                name: ProberLoad(load.lateness, load.in_flight, load.waiting)
+                for name, load in loads.items()
+            },
+        )
 
     def _give_hint(self, checks: Collection[Check], hint: Hint) -> None:
         self._probers.hint(checks, hint)

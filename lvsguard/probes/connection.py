@@ -304,7 +304,7 @@ class Connection:
     def _finish(self, found: Outcome) -> None:
         self._close()
         duration = self._engine.now - self._started
-        self._done(Result(found.ok, found.code, found.reason, duration, found.failure, found.seen))
+        self._done(found.result(duration))
 
     def _settle(self) -> None:
         """One connection stands, or none will: the others are of no use."""

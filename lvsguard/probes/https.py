@@ -20,9 +20,9 @@ import aiohttp
 from yarl import URL
 
 from lvsguard.core.config import Check, HttpSpec, TlsSpec
-from lvsguard.core.health import FailureClass, Result
+from lvsguard.core.health import FailureClass
 from lvsguard.core.model import endpoint
-from lvsguard.probes import outcome, tls
+from lvsguard.probes import certificate, outcome, tls
 from lvsguard.probes.answer import expecting, wrong
 from lvsguard.probes.connection import GONE, Done, bindings, leave_port_open, prefer
 from lvsguard.probes.engine import Engine
@@ -30,7 +30,10 @@ from lvsguard.probes.http import headers, host_header
 from lvsguard.probes.outcome import Outcome, plain, seconds
 
 if TYPE_CHECKING:
-    from aiohttp.connector import AddrInfoType
+    from collections.abc import Callable
+
+    from aiohttp.connector import AddrInfoType, Connection
+    from aiohttp.tracing import Trace
 
 STARTS: Final = 4
 """Probes started in one turn of the loop: handshakes cost so much that a crowd would time out."""
@@ -105,6 +108,7 @@ class HttpsProbe:
         self._socket: socket.socket | None = None
         self._secured = False
         self._status = 0
+        self._expires = 0.0
 
     def begin(self) -> None:
         """Start it, unless it was cancelled while it waited."""
@@ -154,7 +158,7 @@ class HttpsProbe:
                 raise
             found = self._expired
         duration = self._check.engine.now - self._started
-        self._done(Result(found.ok, found.code, found.reason, duration, found.failure, found.seen))
+        self._done(found._replace(expires=self._expires).result(duration))
 
     async def _ask(self) -> Outcome:
         context = tls.context(self._check.tls)
@@ -181,9 +185,9 @@ class HttpsProbe:
 
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(secured)
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
+            self._see,
             ssl=context,
-            force_close=True,
             local_addr=self._check.source,
             socket_factory=self._make_socket,
         )
@@ -223,6 +227,10 @@ class HttpsProbe:
             if found is not None:
                 return found
         return answer.whole(response.status, body)
+
+    def _see(self, transport: asyncio.BaseTransport | None) -> None:
+        if transport is not None:
+            self._expires = certificate.shown(transport.get_extra_info("ssl_object"))
 
     def _make_socket(self, info: AddrInfoType) -> socket.socket:
         family, kind, protocol = info[:3]
@@ -276,6 +284,33 @@ class HttpsProbe:
             if own is not None:
                 prefer(asked, own)
             return asked.connect_ex(self._check.address) == 0  # looks it up, sends nothing
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Shows each connection once it stands: afterwards a short answer has closed it already."""
+
+    def __init__(
+        self,
+        see: Callable[[asyncio.BaseTransport | None], None],
+        *,
+        ssl: ssl.SSLContext,
+        local_addr: tuple[str, int] | None,
+        socket_factory: Callable[[AddrInfoType], socket.socket],
+    ) -> None:
+        super().__init__(
+            ssl=ssl, force_close=True, local_addr=local_addr, socket_factory=socket_factory
+        )
+        self._see = see
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        self._see(connection.transport)
+        return connection
 
 
 def _surface(task: asyncio.Task[None]) -> None:

@@ -30,7 +30,7 @@ from lvsguard.core.health import Health, Hint, Timing
 from lvsguard.core.model import IPAddress, Tunnel
 from lvsguard.core.tally import BUCKETS, Tally
 
-VERSION: Final = 11
+VERSION: Final = 12
 """Raise it with every change here; the two sides always come from one installation."""
 FRAME_MAX: Final = 1 << 24
 """Bytes of a frame."""
@@ -153,6 +153,8 @@ class Counted(msgspec.Struct, frozen=True, array_like=True):
     seconds: float
     buckets: tuple[int, ...]
     last: float
+    failures: dict[str, int] = {}
+    expires: float = 0.0
 
 
 class Counts(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -293,7 +295,15 @@ def tally(counted: Counted, check: Check) -> Tally:
     """Make the controller's value of it; ``MessageError`` where it makes no sense."""
     if len(counted.buckets) != len(BUCKETS) + 1:
         raise MessageError(f"{len(counted.buckets)} buckets, expected {len(BUCKETS) + 1}")
-    return Tally(check, counted.codes, counted.seconds, counted.buckets, counted.last)
+    return Tally(
+        check,
+        counted.codes,
+        counted.seconds,
+        counted.buckets,
+        counted.last,
+        counted.failures,
+        counted.expires,
+    )
 
 
 def macs(message: Met) -> Iterator[tuple[IPAddress, str]]:

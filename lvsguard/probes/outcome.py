@@ -9,7 +9,7 @@ import errno
 import os
 from typing import Final, NamedTuple, Protocol
 
-from lvsguard.core.health import FailureClass
+from lvsguard.core.health import FailureClass, Result
 
 REASON_MAX: Final = 200
 """Characters of a reason; part of it may come from a hostile peer."""
@@ -31,6 +31,14 @@ class Outcome(NamedTuple):
     failure: FailureClass | None = None
     seen: str = ""
     """The beginning of what the peer sent, where that decided (see ``excerpt``)."""
+    expires: float = 0.0
+    """Of the certificate that was shown (see ``core.health.Result``)."""
+
+    def result(self, duration: float) -> Result:
+        """The same, after so many seconds."""
+        return Result(
+            self.ok, self.code, self.reason, duration, self.failure, self.seen, self.expires
+        )
 
 
 class Conversation(Protocol):

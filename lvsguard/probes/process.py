@@ -152,7 +152,15 @@ class Child:
                 self._news[number] = health
             self._send_news()
             counts = [
-                Counted(c.number, dict(c.codes), c.seconds, c.buckets, c.last)
+                Counted(
+                    c.number,
+                    dict(c.codes),
+                    c.seconds,
+                    c.buckets,
+                    c.last,
+                    dict(c.failures),
+                    c.expires,
+                )
                 for c in prober.counts()
             ]
             for part in message.chunks(counts):

@@ -40,6 +40,8 @@ class Count:
     seconds: float
     buckets: tuple[int, ...]
     last: float
+    failures: Mapping[str, int]
+    expires: float
 
 
 class Running:
@@ -52,6 +54,8 @@ class Running:
         "_check",
         "_codes",
         "_due",
+        "_expires",
+        "_failures",
         "_hint",
         "_hinted",
         "_last",
@@ -109,6 +113,8 @@ class Running:
         self._seconds = 0.0
         self._buckets: list[int] | None = None
         self._last = 0.0
+        self._failures: dict[str, int] = {}
+        self._expires = 0.0
 
     def begin(self) -> None:
         """Probe now; or at the check's phase, where a verdict stands already."""
@@ -224,8 +230,13 @@ class Running:
     def count(self, offset: float) -> Count:
         """Hand out the counts and begin anew. ``offset``: wall clock minus monotonic."""
         buckets = tuple(self._buckets or ())
-        count = Count(self.number, self._codes, self._seconds, buckets, self._last + offset)
+        last = self._last + offset
+        count = Count(
+            self.number, self._codes, self._seconds, buckets, last, self._failures, self._expires
+        )
         self._codes, self._seconds, self._buckets = {}, 0.0, None
+        if self._failures:
+            self._failures = {}
         return count
 
     def changed(self) -> bool:
@@ -365,6 +376,9 @@ class Running:
         buckets[bisect_left(BUCKETS, result.duration)] += 1
         self._seconds += result.duration
         self._last = now
+        if result.failure is not None:
+            self._failures[result.failure] = self._failures.get(result.failure, 0) + 1
+        self._expires = result.expires or self._expires
 
 
 def _cut(health: Health) -> bool:

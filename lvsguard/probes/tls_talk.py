@@ -6,7 +6,7 @@ import ssl
 from typing import Final
 
 from lvsguard.core.health import FailureClass
-from lvsguard.probes import tls
+from lvsguard.probes import certificate, tls
 from lvsguard.probes.outcome import Conversation, Outcome, seconds
 
 READ_SIZE: Final = 16384
@@ -24,6 +24,7 @@ class TlsTalk:
         self._goes = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._came, self._goes, server_hostname=name)
         self._secured = False
+        self._expires = 0.0
         self._read = 0
         self._found = self._shake()
         self.request = self._goes.read()
@@ -43,8 +44,8 @@ class TlsTalk:
             self._read += len(data)
             found = self._shake()
             if found is not None or not self._secured:
-                return found
-        return self._hear()
+                return self._with_expiry(found)
+        return self._with_expiry(self._hear())
 
     def closed(self) -> Outcome:
         """See ``Conversation``."""
@@ -67,6 +68,9 @@ class TlsTalk:
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _with_expiry(self, found: Outcome | None) -> Outcome | None:
+        return found and found._replace(expires=self._expires)
+
     def _shake(self) -> Outcome | None:
         if self._read > HANDSHAKE_MAX:
             return tls.broken(f"more than {HANDSHAKE_MAX} bytes of TLS handshake")
@@ -81,6 +85,7 @@ class TlsTalk:
                 tls.handshake(error) if isinstance(error, OSError) else tls.words(error)
             )
         self._secured = True
+        self._expires = certificate.shown(self._tls)
         if self._inner.request:
             self._tls.write(self._inner.request)
         return self._inner.sent()

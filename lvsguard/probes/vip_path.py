@@ -86,7 +86,9 @@ class VipCheck:
 
 
 def _as_outcome(result: Result) -> Outcome:
-    return Outcome(result.ok, result.code, result.reason, result.failure, result.seen)
+    return Outcome(
+        result.ok, result.code, result.reason, result.failure, result.seen, result.expires
+    )
 
 
 def _opener(check: Check) -> Callable[[], Conversation | Outcome]:
@@ -202,4 +204,4 @@ class VipProbe:
 
     def _finish(self, found: Outcome) -> None:
         duration = self._engine.now - self._started
-        self._done(Result(found.ok, found.code, found.reason, duration, found.failure, found.seen))
+        self._done(found.result(duration))

@@ -43,12 +43,26 @@ def _histogram(name: str, text: str, *labels: str) -> Metric:
 # -- the program -------------------------------------------------------------------------------
 
 BUILD_INFO = _gauge("build_info", "1; version of lvsguard and of Python.", "version", "python")
+PROCESS_CPU = _counter(
+    "process_cpu_seconds",
+    "CPU time of each of the daemon's processes: controller, vrrp, prober0 and so on.",
+    "process",
+)
+PROCESS_RESIDENT = _gauge(
+    "process_resident_memory_bytes",
+    "Resident memory of each of the daemon's processes; pages that they share count in each.",
+    "process",
+)
 START_TIME = _gauge("start_time_seconds", "When the daemon started, in seconds since the epoch.")
 CONFIG_INFO = _gauge("config_info", "1; configuration in force.", "director", "digest")
 RELOAD_SUCCESS = _gauge("config_reload_success", "1 when the last reload was accepted, else 0.")
 RELOAD_TIME = _gauge(
     "config_last_reload_success_timestamp_seconds",
     "When a configuration was accepted last, in seconds since the epoch.",
+)
+CONFIG_GENERATION = _gauge(
+    "config_generation",
+    "Number of the configuration in force: 1 since the start, one more for each accepted reload.",
 )
 RELOADS = _counter("config_reloads", "Reloads by outcome: accepted, refused.", "outcome")
 EVENTS = _counter("events", "Events by kind, as in lvsguard events.", "kind")
@@ -64,6 +78,7 @@ TROUBLES = _gauge("troubles", "Things that are wrong now, as lvsguard status tel
 PASSES = _counter("passes", "Passes: read, decide, plan, apply.")
 PASS_TIME = _gauge("last_pass_timestamp_seconds", "When the last pass ended, since the epoch.")
 PASS_DURATION = _gauge("last_pass_duration_seconds", "How long the last pass took.")
+PASS_SECONDS = _histogram("pass_duration_seconds", "How long passes took, writing included.")
 READS = _counter("reads", "Reads of the kernel: the IPVS table and the addresses.")
 READ_DURATION = _gauge("last_read_duration_seconds", "How long the last read of the kernel took.")
 READ_CPU = _counter("read_cpu_seconds", "CPU time that reads of the kernel took.")
@@ -91,6 +106,21 @@ LOOP_LAG = _histogram(
 PROBERS = _gauge("probers", "Prober processes alive.")
 PROBERS_WANTED = _gauge("probers_wanted", "Prober processes configured.")
 PROBER_RESTARTS = _counter("prober_restarts", "Prober processes that ended and were replaced.")
+PROBER_LATENESS = _gauge(
+    "prober_lateness_seconds", "How late the prober's probes began in its last second.", "process"
+)
+PROBER_IN_FLIGHT = _gauge("prober_probes_in_flight", "Probes under way.", "process")
+PROBER_WAITING = _gauge("prober_probes_waiting", "Probes that wait for a socket.", "process")
+CHECKS = _gauge(
+    "checks",
+    "Checks that are configured; those of one realserver that differ in neither kind nor path are "
+    "one.",
+)
+CHECKS_OVERDUE = _gauge(
+    "checks_overdue",
+    "Checks without a probe for 3 times their longest interval and timeout, and 5 s; "
+    "lvsguard_last_check_timestamp_seconds tells which.",
+)
 VERDICT_CHANGES = _counter(
     "verdict_changes", "Changes of a check's verdict, by the new one.", "verdict"
 )
@@ -108,6 +138,21 @@ PROBE_RESULTS = _counter(
     "realserver",
     "check",
     "code",
+)
+PROBE_FAILURES = _counter(
+    "probe_failures",
+    "Probes that failed, by failure class: refused, host-dead, timeout, wrong, vip-path, local (the"
+    " director could not ask). From its first failure on.",
+    "service",
+    "kind",
+    "failure",
+)
+CERTIFICATE_EXPIRY = _gauge(
+    "certificate_expiry_timestamp_seconds",
+    "When the certificate ends that the realserver showed last, in seconds since the epoch; of "
+    "https checks.",
+    "realserver",
+    "check",
 )
 LAST_CHECK = _gauge(
     "last_check_timestamp_seconds",
@@ -136,6 +181,11 @@ VRRP_STATE = _gauge(
 VRRP_PRIORITY = _gauge("vrrp_priority", "Priority that this director stands with now.", "vip")
 VRRP_READY = _gauge(
     "vrrp_ready", "1 when this director can serve the VIP group, 0 when it stands back.", "vip"
+)
+VRRP_SINCE = _gauge(
+    "vrrp_last_change_timestamp_seconds",
+    "When this director's role for the VIP group changed last, since the epoch.",
+    "vip",
 )
 VRRP_TRANSITIONS = _counter("vrrp_transitions", "Changes of role, by the new one.", "vip", "to")
 VRRP_SENT = _counter(
@@ -244,6 +294,12 @@ SERVICE_SORRY = _gauge(
 SERVICE_RISING = _gauge(
     "service_slow_starting", "Realservers whose weight rises in a slow start.", "service"
 )
+SERVICE_REALSERVERS = _gauge(
+    "service_realservers",
+    "Realservers by verdict (up, down, unknown), drained ones included.",
+    "service",
+    "verdict",
+)
 SERVICE_CONNECTIONS = _counter(
     "ipvs_service_connections", "Connections that the kernel has scheduled.", "service"
 )
@@ -282,6 +338,16 @@ REALSERVER_ADMIN = _gauge("realserver_admin_state", "0 ready, 1 drained, 2 disab
 REALSERVER_CHANGED = _gauge(
     "realserver_last_change_timestamp_seconds",
     "When its verdict changed last, since the epoch.",
+    *_RS,
+)
+ADMIN_SINCE = _gauge(
+    "realserver_admin_since_timestamp_seconds",
+    "Since when it is drained or disabled; only while it is.",
+    *_RS,
+)
+ADMIN_UNTIL = _gauge(
+    "realserver_admin_until_timestamp_seconds",
+    "When that ends by itself; only where it does.",
     *_RS,
 )
 REALSERVER_VIP_PATH = _gauge(
@@ -336,13 +402,44 @@ CATALOG = tuple(value for value in tuple(globals().values()) if isinstance(value
 _PREAMBLE = """\
 # Metrics
 
-`http://127.0.0.1:9852/metrics` (`[telemetry] listen`), in the Prometheus text format 0.0.4.
-Times are seconds, sizes are bytes, counters only grow, except that the kernel begins anew when a
+`http://127.0.0.1:9852/metrics` (`[telemetry] listen`), in the Prometheus text format 0.0.4, or in
+OpenMetrics 1.0 for whom the request's `Accept` header prefers it, as Prometheus does. Times are
+seconds, sizes are bytes, counters only grow, except that the kernel begins anew when a
 service or realserver is removed and added again.
 
 Labels: `service` is the service's name in the configuration; `realserver` is `address:port`;
 `vip` is the name of the VIP group; `check` is the kind of check and, for HTTP, its path without
 the query. The usual `process_*` metrics of the controller's process are there too.
+
+## How many series
+
+What is configured bounds them; nothing that comes from the network becomes a label, but for a
+check's result codes, at most 32 of a check. With R realservers (one that is in two services counts
+twice), C checks of a realserver, S services and V VIP groups it is about
+
+    12 R + 3 C R + S (14 + 15 K) + 20 V + 190
+
+where K is the number of kinds of checks that a service has, usually 1: some 270 for two realservers
+of one service, 18,000 for 1,000 in 100 services, 660,000 for 37,000 in 3,700. A realserver has two
+more while it is drained, and one or two each for an agent, a check via the VIP, a certificate,
+forwarding nat, and each further result code. One that leaves the configuration takes its series
+along. What an exposition of that size costs is in [the benchmarks](../benchmarks.md). A Prometheus
+that need not know each realserver drops them when it scrapes:
+
+```yaml
+metric_relabel_configs:
+  - source_labels: [realserver]
+    regex: .+
+    action: drop
+```
+
+There are no rates: `rate()` of the kernel's 64-bit totals is exact over any window, the kernel's
+own estimate is smoothed over a few seconds that nobody chose; [the recording
+rules](../howto/monitor-with-prometheus.md) have them ready. There are no exemplars: they lead to
+traces, and a director has none; what became of one verdict, from the probe to the kernel, is in
+`lvsguard events`, found by its time.
+
+## All of them
 
 This page is made from `lvsguard/telemetry/catalog.py`.
 

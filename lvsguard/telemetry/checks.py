@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Iterable
 from itertools import accumulate
 
@@ -10,30 +11,36 @@ from lvsguard.core.model import endpoint
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog
-from lvsguard.telemetry.exposition import Family, escape, labels, number
+from lvsguard.telemetry.exposition import Family, Form, escape, labels, upper
 
+OVERDUE = 3.0
+"""A check is overdue when it was silent for so many times its longest pause and timeout, and"""
+OVERDUE_SECONDS = 5.0
+"""for this: a prober that is replaced comes back in less."""
 CODES_MAX = 32
 """Codes of one check; further ones are counted as ``other``."""
 
-_BOUNDS = (*(number(bound) for bound in BUCKETS), "+Inf")
+_BOUNDS = (*(upper(edge) for edge in BUCKETS), "+Inf")
 
 
 class _Results:
     """Counts of one check."""
 
-    __slots__ = ("codes", "head", "labelled", "last")
+    __slots__ = ("codes", "expires", "head", "labelled", "last")
 
     def __init__(self, realserver: str, check: str) -> None:
         self.labelled = labels(realserver=realserver, check=check)
         self.head = f"{self.labelled[:-1]},code="
         self.codes: dict[str, int] = {}
         self.last = 0.0
+        self.expires = 0.0
 
     def add(self, tally: Tally) -> None:
         for code, count in tally.codes.items():
             known = code if code in self.codes or len(self.codes) < CODES_MAX else "other"
             self.codes[known] = self.codes.get(known, 0) + count
         self.last = max(self.last, tally.last)
+        self.expires = tally.expires or self.expires
 
 
 class _Durations:
@@ -59,6 +66,9 @@ class Checks:
         self._services: dict[Check, tuple[str, ...]] = {}
         self._results: dict[tuple[str, str], _Results] = {}
         self._durations: dict[tuple[str, CheckKind], _Durations] = {}
+        self._failures: dict[tuple[str, CheckKind, str], int] = {}
+        self._patience: dict[tuple[str, str], float] = {}
+        self._configured = 0.0
         self._adders: dict[Check, tuple[_Results, tuple[_Durations, ...]]] = {}
 
     def configure(self, config: Config) -> None:
@@ -69,10 +79,16 @@ class Checks:
                 for check in realserver.checks:
                     services.setdefault(check, {})[service.name] = None
         self._services = {check: tuple(names) for check, names in services.items()}
-        results = {identity(check) for check in services}
+        patience: dict[tuple[str, str], float] = {}
+        for check in services:
+            key, pause = identity(check), _patience(check)
+            patience[key] = max(patience.get(key, 0.0), pause)
+        self._patience = patience
+        self._configured = time.time()
         durations = {(n, c.spec.kind) for c, names in services.items() for n in names}
-        self._results = {k: v for k, v in self._results.items() if k in results}
+        self._results = {k: v for k, v in self._results.items() if k in patience}
         self._durations = {k: v for k, v in self._durations.items() if k in durations}
+        self._failures = {k: v for k, v in self._failures.items() if k[:2] in durations}
         self._adders.clear()
 
     def add(self, tallies: Iterable[Tally]) -> None:
@@ -85,6 +101,13 @@ class Checks:
             results.add(tally)
             for histogram in durations:
                 histogram.add(tally)
+            for failure, count in tally.failures.items():
+                self._fail(tally.check, failure, count)
+
+    def _fail(self, check: Check, failure: str, count: int) -> None:
+        for name in self._services[check]:
+            key = name, check.spec.kind, failure
+            self._failures[key] = self._failures.get(key, 0) + count
 
     def _adder(self, check: Check) -> tuple[_Results, tuple[_Durations, ...]] | None:
         """Where a check's tallies go, looked up once: they come a thousand a second."""
@@ -99,13 +122,17 @@ class Checks:
         self._adders[check] = self._results[key], durations
         return self._adders[check]
 
-    async def pieces(self, slices: Slices) -> AsyncGenerator[bytes, None]:
+    async def pieces(self, slices: Slices, form: Form) -> AsyncGenerator[bytes, None]:
         """The families' text."""
         results, last = Family(catalog.PROBE_RESULTS), Family(catalog.LAST_CHECK)
-        for one in tuple(self._results.values()):
+        expiry, heard, now = Family(catalog.CERTIFICATE_EXPIRY), 0, time.time()
+        for key, one in tuple(self._results.items()):
+            heard += now - one.last <= self._patience.get(key, 0.0)
             for code, count in one.codes.items():
                 results.lines.append(f'{results.name}{one.head}"{escape(code)}"}} {count}\n')
             last.lines.append(f"{last.name}{one.labelled} {one.last:.3f}\n")
+            if one.expires:
+                expiry.lines.append(f"{expiry.name}{one.labelled} {one.expires:.0f}\n")
             if slices.due():
                 await slices.rest()
         durations = Family(catalog.PROBE_DURATION)
@@ -113,13 +140,32 @@ class Checks:
             _histogram(durations, labels(service=service, kind=str(kind)), histogram)
             if slices.due():
                 await slices.rest()
-        for family in (results, last, durations):
-            for piece in family.pieces():
+        failures = Family(catalog.PROBE_FAILURES)
+        for (service, kind, failure), count in tuple(self._failures.items()):
+            labelled = labels(service=service, kind=str(kind), failure=failure)
+            failures.add(labelled, count)
+        for family in (*self._counted(heard, now), failures, results, last, expiry, durations):
+            for piece in family.pieces(form):
                 slices.end()
                 yield piece
                 slices.begin()
                 await slices.rest()  # a caller whose socket takes it does not wait
             family.lines.clear()
+
+    def _counted(self, heard: int, now: float) -> tuple[Family, Family]:
+        checks, overdue = Family(catalog.CHECKS), Family(catalog.CHECKS_OVERDUE)
+        checks.add("", len(self._patience))
+        # What was never heard is overdue once the most patient of them should have been.
+        early = now - self._configured <= max(self._patience.values(), default=0.0)
+        known = len(self._results) if early else len(self._patience)
+        overdue.add("", known - heard)
+        return checks, overdue
+
+
+def _patience(check: Check) -> float:
+    timing = check.spec.timing
+    pause = max(timing.interval, timing.fast_interval, timing.down_interval)
+    return OVERDUE * (pause + timing.timeout) + OVERDUE_SECONDS
 
 
 def identity(check: Check) -> tuple[str, str]:
@@ -133,7 +179,7 @@ def identity(check: Check) -> tuple[str, str]:
 def _histogram(family: Family, labelled: str, durations: _Durations) -> None:
     head = labelled[:-1]
     counts = list(accumulate(durations.buckets))
-    for bound, count in zip(_BOUNDS, counts, strict=True):
-        family.lines.append(f'{family.name}_bucket{head},le="{bound}"}} {count}\n')
+    for edge, count in zip(_BOUNDS, counts, strict=True):
+        family.lines.append(f'{family.name}_bucket{head},le="{edge}"}} {count}\n')
     family.lines.append(f"{family.name}_sum{labelled} {durations.seconds!r}\n")
     family.lines.append(f"{family.name}_count{labelled} {counts[-1]}\n")

@@ -16,7 +16,7 @@ from lvsguard.core.snapshot import Role, View
 from lvsguard.core.vrrp_event import RoleChanged
 from lvsguard.telemetry import catalog
 from lvsguard.telemetry.catalog import Metric
-from lvsguard.telemetry.exposition import Family, labels, number
+from lvsguard.telemetry.exposition import Family, Form, labels, number, upper
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +87,20 @@ class Elections:
             self._sums[series] = self._sums.get(series, 0) + more
         self._last = counted
 
-    def pieces(self, view: View) -> Iterator[bytes]:
+    def pieces(self, view: View, form: Form) -> Iterator[bytes]:
         """The families' text; nothing while no VIP group has an election."""
         if self.status is None:
             return
         for family in (*_process(self.status, self._restarts), *_roles(view, self.status)):
-            yield from family.pieces()
+            yield from family.pieces(form)
         transitions = Family(catalog.VRRP_TRANSITIONS)
         for (vip, role), count in self._transitions.items():
             transitions.add(labels(vip=vip, to=str(role)), count)
-        yield from transitions.pieces()
-        yield from self._counters()
-        yield from _lateness(self._sums)
+        yield from transitions.pieces(form)
+        yield from self._counters(form)
+        yield from _lateness(self._sums, form)
 
-    def _counters(self) -> Iterator[bytes]:
+    def _counters(self, form: Form) -> Iterator[bytes]:
         families: dict[Metric, Family] = {}
         for series, count in self._sums.items():
             if series.metric is catalog.VRRP_LATENESS:
@@ -110,7 +110,7 @@ class Elections:
             known = {name: value for name, value in named.items() if value}
             family.add(labels(**known) if known else "", count)
         for family in families.values():
-            yield from family.pieces()
+            yield from family.pieces(form)
 
 
 def _counted(counts: ElectionCounts) -> Iterable[tuple[_Series, float]]:
@@ -144,7 +144,7 @@ def _process(status: ElectionStatus, restarts: int) -> Iterator[Family]:
 
 def _roles(view: View, status: ElectionStatus) -> Iterator[Family]:
     state, priority = Family(catalog.VRRP_STATE), Family(catalog.VRRP_PRIORITY)
-    ready = Family(catalog.VRRP_READY)
+    ready, since = Family(catalog.VRRP_READY), Family(catalog.VRRP_SINCE)
     for vip in view.vips():
         if vip.vrid is None:
             continue
@@ -153,19 +153,21 @@ def _roles(view: View, status: ElectionStatus) -> Iterator[Family]:
             state.add(labels(vip=vip.name, state=str(role)), vip.role is role)
         priority.add(labelled, vip.priority or 0)
         ready.add(labelled, status.ready.get(vip.name, False))
-    yield from (state, priority, ready)
+        if vip.since:  # 0 before the VRRP process has spoken
+            since.add(labelled, vip.since)
+    yield from (state, priority, ready, since)
 
 
-def _lateness(sums: Mapping[_Series, float]) -> Iterator[bytes]:
+def _lateness(sums: Mapping[_Series, float], form: Form) -> Iterator[bytes]:
     metric = catalog.VRRP_LATENESS
     buckets = sorted((s.bound, n) for s, n in sums.items() if s.metric is metric and s.bound)
     if not buckets:
         return
     family = Family(metric)
     counts = list(accumulate(count for _, count in buckets))
-    for (bound, _), count in zip(buckets, counts, strict=True):
-        le = "+Inf" if bound == inf else number(bound)
+    for (edge, _), count in zip(buckets, counts, strict=True):
+        le = "+Inf" if edge == inf else upper(edge)
         family.lines.append(f'{family.name}_bucket{{le="{le}"}} {number(count)}\n')
     family.lines.append(f"{family.name}_sum {sums[_Series(metric)]!r}\n")
     family.lines.append(f"{family.name}_count {number(counts[-1])}\n")
-    yield from family.pieces()
+    yield from family.pieces(form)

@@ -16,7 +16,7 @@ from aiohttp import web
 from lvsguard.core.snapshot import View
 from lvsguard.serving import BoundedServer, Bounds
 from lvsguard.telemetry import health
-from lvsguard.telemetry.exposition import CONTENT_TYPE
+from lvsguard.telemetry.exposition import chosen
 from lvsguard.telemetry.health import Judgement
 from lvsguard.telemetry.metrics import Metrics
 
@@ -97,13 +97,16 @@ class TelemetryServer:
         return _judged(await health.ready(self._view, self._metrics.election, time.time()))
 
     async def _exposition(self, request: web.BaseRequest) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE})
+        form = chosen(", ".join(request.headers.getall("Accept", ())))
+        response = web.StreamResponse(headers={"Content-Type": form, "Vary": "Accept"})
         response.force_close()
         async with self._expositions:
             # A reader who stays away is the end of the connection's lifetime, not of this.
             with contextlib.suppress(ConnectionError):
                 await response.prepare(request)
-                async with contextlib.aclosing(self._metrics.render(self._view)) as pieces:
+                async with contextlib.aclosing(
+                    self._metrics.render(self._view, form=form)
+                ) as pieces:
                     async for piece in pieces:
                         await response.write(piece)
         return response

@@ -6,7 +6,7 @@ written by ``tables`` and ``checks``, in slices.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from time import perf_counter
 
 import prometheus_client
@@ -41,10 +41,12 @@ from lvsguard.core.vrrp_event import (
     VrrpProcessDied,
 )
 from lvsguard.serving import Slices
-from lvsguard.telemetry import catalog, overview, tables
+from lvsguard.telemetry import catalog, overview, processes, tables
 from lvsguard.telemetry.catalog import Metric
 from lvsguard.telemetry.checks import Checks
 from lvsguard.telemetry.elections import Elections
+from lvsguard.telemetry.exposition import END, Form, library
+from lvsguard.telemetry.processes import Machine
 from lvsguard.telemetry.transfers import Transfers
 
 LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -55,13 +57,21 @@ DRIFTS = ("service", "realserver", "address", "table", "setting")
 class Metrics:
     """Counts from the start on. Only ``render`` takes time, and it takes it in slices."""
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        machine: Callable[[], Machine] = lambda: Machine({}, {}),
+    ) -> None:
+        """``machine`` tells of the daemon's processes."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
         self._checks = Checks()
         self._elections = Elections()
         self._transfers = Transfers()
         self._labels = tables.Labels()
+        self._machine = machine
+        self._generation = _gauge(catalog.CONFIG_GENERATION, registry)
         self._events = _counter(catalog.EVENTS, registry)
         self._reloads = _counter(catalog.RELOADS, registry)
         self._errors = _counter(catalog.KERNEL_ERRORS, registry)
@@ -70,8 +80,8 @@ class Metrics:
         self._verdicts = _counter(catalog.VERDICT_CHANGES, registry)
         self._latency = _histogram(catalog.VERDICT_TO_KERNEL, registry)
         self._lag = _histogram(catalog.LOOP_LAG, registry)
-        writable = catalog.STATE_WRITABLE
-        self._state = Gauge(writable.name, writable.help, registry=registry)
+        self._passes = _histogram(catalog.PASS_SECONDS, registry)
+        self._state = _gauge(catalog.STATE_WRITABLE, registry)
         self._state.set(1)
         ProcessCollector(registry=registry)
         every: set[type[Event]] = {*Event.__subclasses__(), *SERVICE, *AGENT, *PEER}
@@ -87,7 +97,9 @@ class Metrics:
 
     def configure(self, config: Config) -> None:
         """A configuration is in force: tallies are told apart by its services."""
+        self._generation.inc()
         self._checks.configure(config)
+        self._labels.keep({service.name for service in config.services})
         self._elections.configure(config)
 
     def event(self, event: Event) -> None:
@@ -141,32 +153,48 @@ class Metrics:
         """A change of verdict has reached the kernel."""
         self._latency.observe(seconds)
 
+    def passed(self, seconds: float) -> None:
+        """A pass of the controller took so long."""
+        self._passes.observe(seconds)
+
     def loop_lag(self, seconds: float) -> None:
         """A timer was so late."""
         self._lag.observe(max(seconds, 0.0))
 
-    async def render(self, view: View, slices: Slices | None = None) -> AsyncGenerator[bytes, None]:
+    async def render(
+        self, view: View, slices: Slices | None = None, form: Form = Form.TEXT
+    ) -> AsyncGenerator[bytes, None]:
         """The exposition in pieces, made in slices of a few ms; one may wait between pieces."""
         slices = slices or Slices()
         begun = perf_counter()
         slices.begin()
-        small = b"".join(overview.pieces(view, self._spent, self._longest))
-        small += b"".join(self._elections.pieces(view))
-        small += b"".join(self._transfers.pieces(view))
-        small += prometheus_client.generate_latest(self._registry)
+        small = b"".join(overview.pieces(view, self._spent, self._longest, form))
+        small += b"".join(processes.pieces(self._machine(), form))
+        small += b"".join(self._elections.pieces(view, form))
+        small += b"".join(self._transfers.pieces(view, form))
+        small += library(self._registry, form)
         slices.end()
         yield small
-        for big in (tables.pieces(view, self._labels, slices), self._checks.pieces(slices)):
+        for big in (
+            tables.pieces(view, self._labels, slices, form),
+            self._checks.pieces(slices, form),
+        ):
             slices.begin()
             async for piece in big:
                 yield piece
             slices.end()
+        if form is Form.OPENMETRICS:
+            yield END
         self._spent = perf_counter() - begun
         self._longest = slices.longest
 
 
 def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:
     return Counter(metric.name, metric.help, metric.labels, registry=registry)
+
+
+def _gauge(metric: Metric, registry: CollectorRegistry) -> Gauge:
+    return Gauge(metric.name, metric.help, metric.labels, registry=registry)
 
 
 def _histogram(metric: Metric, registry: CollectorRegistry) -> Histogram:

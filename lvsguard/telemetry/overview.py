@@ -10,17 +10,17 @@ from lvsguard.core.override import OverrideKind
 from lvsguard.core.snapshot import View
 from lvsguard.telemetry import catalog
 from lvsguard.telemetry.catalog import Metric
-from lvsguard.telemetry.exposition import Family, labels
+from lvsguard.telemetry.exposition import Family, Form, labels
 
 
-def pieces(view: View, spent: float, longest: float) -> Iterator[bytes]:
+def pieces(view: View, spent: float, longest: float, form: Form) -> Iterator[bytes]:
     """The families' text. ``spent``, ``longest``: seconds of the previous exposition."""
     for metric, value in _values(view, spent, longest).items():
         family = Family(metric)
         family.add("", value)
-        yield from family.pieces()
+        yield from family.pieces(form)
     for family in (_build(view), _config(view), _overrides(view), *_vips(view), *_peers(view)):
-        yield from family.pieces()
+        yield from family.pieces(form)
 
 
 def _values(view: View, spent: float, longest: float) -> dict[Metric, float]:

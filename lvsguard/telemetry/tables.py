@@ -5,17 +5,20 @@ Label strings are made once for a configuration: they are most of the work.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Collection
+from typing import NamedTuple
 
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import Forwarding, RealserverKey
-from lvsguard.core.override import Admin
+from lvsguard.core.override import Admin, OverrideKind
 from lvsguard.core.snapshot import RealserverStatus, ServiceStatus, View
 from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog
-from lvsguard.telemetry.exposition import Family, labels
+from lvsguard.telemetry.exposition import Family, Form, escape, labels
 
 _ADMIN = {Admin.READY: 0, Admin.DRAIN: 1, Admin.DISABLED: 2}
+_AWAY = frozenset({OverrideKind.DRAIN, OverrideKind.DISABLE})
 _SERVICE = (
     catalog.SERVICE_PRESENT,
     catalog.SERVICE_LIVE_WEIGHT,
@@ -23,6 +26,7 @@ _SERVICE = (
     catalog.SERVICE_PANIC,
     catalog.SERVICE_SORRY,
     catalog.SERVICE_RISING,
+    catalog.SERVICE_REALSERVERS,
     catalog.SERVICE_CONNECTIONS,
     catalog.SERVICE_PACKETS,
     catalog.SERVICE_BYTES,
@@ -35,6 +39,8 @@ _REALSERVER = (
     catalog.REALSERVER_CONFIGURED,
     catalog.REALSERVER_ADMIN,
     catalog.REALSERVER_CHANGED,
+    catalog.ADMIN_SINCE,
+    catalog.ADMIN_UNTIL,
     catalog.REALSERVER_VIP_PATH,
     catalog.AGENT_ANSWERS,
     catalog.AGENT_SHARE,
@@ -46,49 +52,74 @@ _REALSERVER = (
 )
 
 
+class Labelled(NamedTuple):
+    """Label strings of one realserver."""
+
+    plain: str
+    came: str
+    left: str
+    info: str
+    name: str
+    """What the info was made of."""
+    forwarding: Forwarding
+
+
 class Labels:
-    """Label strings of services and realservers, kept as long as a configuration is in force."""
+    """Label strings of services and realservers, kept as long as they are configured."""
 
     def __init__(self) -> None:
-        self._digest = ""
-        self._made: dict[tuple[str, RealserverKey], tuple[str, str, str, str]] = {}
+        self._services: dict[str, dict[RealserverKey, Labelled]] = {}
 
-    def of(self, digest: str) -> Labels:
-        """These labels, emptied when the configuration is another."""
-        if digest != self._digest:
-            self._digest = digest
-            self._made.clear()
-        return self
+    def keep(self, services: Collection[str]) -> None:
+        """Forget all services but these: a new configuration is in force."""
+        self._services = {name: made for name, made in self._services.items() if name in services}
 
-    def realserver(self, service: str, status: RealserverStatus) -> tuple[str, str, str, str]:
-        """Labels: plain, direction in, direction out, info."""
-        made = self._made.get((service, status.key))
-        if made is None:
-            known = {"service": service, "realserver": str(status.key)}
-            made = self._made[service, status.key] = (
-                labels(**known),
-                labels(**known, direction="in"),
-                labels(**known, direction="out"),
-                labels(**known, name=status.name, forwarding=str(status.forwarding)),
-            )
-        return made
+    def of(self, status: ServiceStatus) -> dict[RealserverKey, Labelled]:
+        """Those of one service's realservers, made where they are not known."""
+        known = self._services.setdefault(status.name, {})
+        if len(known) > len(status.realservers):  # some have left the configuration
+            known.clear()
+        head = ""
+        for realserver in status.realservers:
+            made = known.get(realserver.key)
+            if (
+                made is None
+                or made.name != realserver.name
+                or made.forwarding is not realserver.forwarding
+            ):
+                head = head or f'{{service="{escape(status.name)}",realserver="'
+                known[realserver.key] = _labelled(f'{head}{realserver.key}"', realserver)
+        return known
 
 
-async def pieces(view: View, made: Labels, slices: Slices) -> AsyncGenerator[bytes, None]:
+def _labelled(base: str, status: RealserverStatus) -> Labelled:
+    return Labelled(
+        f"{base}}}",
+        f'{base},direction="in"}}',
+        f'{base},direction="out"}}',
+        f'{base},name="{escape(status.name)}",forwarding="{status.forwarding}"}}',
+        status.name,
+        status.forwarding,
+    )
+
+
+async def pieces(
+    view: View, made: Labels, slices: Slices, form: Form
+) -> AsyncGenerator[bytes, None]:
     """The families' text. The caller may wait between pieces; slices are counted without that."""
     services = [Family(metric) for metric in _SERVICE]
     realservers = [Family(metric) for metric in _REALSERVER]
-    made = made.of(view.config_digest)
     for service in view.services():
         _service(services, service)
+        labelled = made.of(service)
         for realserver in service.realservers:
-            _realserver(realservers, made, service.name, realserver)
+            _realserver(realservers, labelled[realserver.key], realserver)
             if slices.due():
                 await slices.rest()
         if slices.due():
             await slices.rest()
     for family in (*services, *realservers):
-        for piece in family.pieces():
+        for piece in family.pieces(form):
             slices.end()
             yield piece
             slices.begin()
@@ -97,7 +128,7 @@ async def pieces(view: View, made: Labels, slices: Slices) -> AsyncGenerator[byt
 
 
 def _service(families: list[Family], status: ServiceStatus) -> None:
-    present, live, quorum, panic, sorry, rising, connections, packets, sizes = families
+    present, live, quorum, panic, sorry, rising, members, connections, packets, sizes = families
     labelled = labels(service=status.name)
     counters = status.counters
     present.add(labelled, status.present)
@@ -106,6 +137,9 @@ def _service(families: list[Family], status: ServiceStatus) -> None:
     panic.add(labelled, status.panic)
     sorry.add(labelled, status.sorry)
     rising.add(labelled, status.rising)
+    verdicts = Counter(realserver.verdict for realserver in status.realservers)
+    for verdict in Verdict:
+        members.add(labels(service=status.name, verdict=verdict), verdicts[verdict])
     connections.add(labelled, counters.connections)
     came, left = (labels(service=status.name, direction=way) for way in ("in", "out"))
     packets.add(came, counters.in_packets)
@@ -114,12 +148,10 @@ def _service(families: list[Family], status: ServiceStatus) -> None:
     sizes.add(left, counters.out_bytes)
 
 
-def _realserver(
-    families: list[Family], made: Labels, service: str, status: RealserverStatus
-) -> None:
-    info, up, present, weight, configured, admin, changed, path, *rest = families
+def _realserver(families: list[Family], made: Labelled, status: RealserverStatus) -> None:
+    info, up, present, weight, configured, admin, changed, since, until, path, *rest = families
     answers, share, connections, packets, sizes, active, inactive = rest
-    plain, came, left, known = made.realserver(service, status)
+    plain, came, left, known, *_ = made
     counters = status.counters
     info.lines.append(f"{info.name}{known} 1\n")
     up.lines.append(f"{up.name}{plain} {1 if status.verdict is Verdict.UP else 0}\n")
@@ -128,6 +160,13 @@ def _realserver(
     configured.lines.append(f"{configured.name}{plain} {status.configured_weight}\n")
     admin.lines.append(f"{admin.name}{plain} {_ADMIN[status.admin]}\n")
     changed.lines.append(f"{changed.name}{plain} {status.since:.3f}\n")
+    if status.admin is not Admin.READY:
+        ends = [(o.since, o.expires) for o in status.overrides if o.kind in _AWAY]
+        if ends:
+            since.lines.append(f"{since.name}{plain} {min(begun for begun, _ in ends):.3f}\n")
+        over = [end for _, end in ends if end is not None]
+        if over and len(over) == len(ends):
+            until.lines.append(f"{until.name}{plain} {max(over):.3f}\n")
     asked = [check.vip_path for check in status.checks if check.vip_path is not None]
     if asked:
         path.lines.append(f"{path.name}{plain} {1 if all(asked) else 0}\n")

@@ -7,14 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
-import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from lvsguard.core.snapshot import View
 from lvsguard.core.vrrp_event import TableFailed, TableReceived, TableSent
 from lvsguard.telemetry import catalog
 from lvsguard.telemetry.catalog import Metric
-from lvsguard.telemetry.exposition import Family, labels
+from lvsguard.telemetry.exposition import Family, Form, labels, library
 
 DURATIONS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds in seconds: a table of 100,000 connections takes one or two, a director that joins
@@ -58,7 +57,7 @@ class Transfers:
         self._connections.labels(direction).inc(event.entries)
         self._last.labels(direction).set_to_current_time()
 
-    def pieces(self, view: View) -> Iterator[bytes]:
+    def pieces(self, view: View, form: Form) -> Iterator[bytes]:
         """The families' text; nothing while no connections are kept in step."""
         sync = view.sync()
         if sync is None:
@@ -66,8 +65,8 @@ class Transfers:
         daemons = Family(catalog.SYNC_DAEMON)
         for role in DAEMONS:
             daemons.add(labels(role=role), role in sync.daemons)
-        yield from daemons.pieces()
-        yield prometheus_client.generate_latest(self._registry)
+        yield from daemons.pieces(form)
+        yield library(self._registry, form)
 
 
 def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:

@@ -104,6 +104,20 @@ async def test_the_certificate_is_verified_for_the_host_headers_name(
 
 
 @on_engine
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize(
+    "answer", [OK, b"HTTP/1.1 204 Nothing\r\n\r\n", b"HTTP/1.1 503 No\r\n\r\n"]
+)
+async def test_the_end_of_the_certificate_is_told_whatever_the_answer(
+    authority: trustme.CA, ca_file: str, verify: bool, answer: bytes
+) -> None:
+    until = datetime.datetime(2030, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)
+    spec = TlsSpec(ca_file=ca_file, verify=verify)
+    context = server_side(authority, "www.example", until=until)
+    assert (await ask(context, spec, manner=answers(answer))).expires == until.timestamp()
+
+
+@on_engine
 async def test_the_name_may_be_configured_and_is_sent_as_sni(
     authority: trustme.CA, ca_file: str
 ) -> None:

@@ -155,8 +155,10 @@ def test_a_hint_arrives_as_it_was_sent() -> None:
 
 def test_counts_become_tallies() -> None:
     buckets = (0,) * len(BUCKETS) + (3,)
-    counted = Counted(7, {"L7OK": 3}, 30.0, buckets, 1e9)
-    assert message.tally(counted, CHECK) == Tally(CHECK, {"L7OK": 3}, 30.0, buckets, 1e9)
+    counted = Counted(7, {"L7OK": 2, "L4CON": 1}, 30.0, buckets, 1e9, {"refused": 1}, 2e9)
+    assert message.tally(counted, CHECK) == Tally(
+        CHECK, {"L7OK": 2, "L4CON": 1}, 30.0, buckets, 1e9, {"refused": 1}, 2e9
+    )
     with pytest.raises(MessageError, match="2 buckets, expected 13"):
         message.tally(Counted(7, {}, 0.0, (1, 2), 1e9), CHECK)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -451,6 +452,19 @@ def test_counts_are_of_what_was_done_since_the_last_time(bench: Bench) -> None:
     assert len(count.buckets) == len(BUCKETS) + 1
     assert count.buckets[1] == count.codes["L7OK"]  # 2 ms: above 1 ms, at most 2.5 ms
     assert list(bench.prober.counts()) == []
+
+
+def test_failures_are_counted_by_class_and_the_last_certificate_is_remembered(bench: Bench) -> None:
+    shown = replace(OK, expires=2e9)
+    answers = iter([shown, *[Result(False, "L6RSP", "no", 0.0, FailureClass.WRONG)] * 2])
+    bench.asked.answer = lambda _: next(answers, OK)
+    bench.prober.add(7, check_of(7))
+    bench.pass_time(2.5)
+    (count,) = bench.prober.counts()
+    assert (dict(count.failures), count.expires) == ({"wrong": 2}, 2e9)
+    bench.pass_time(1.5)
+    (count,) = bench.prober.counts()
+    assert (dict(count.failures), count.expires) == ({}, 2e9)
 
 
 def test_a_number_is_given_once(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from lvsguard.core.snapshot import Role
 from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.core.vrrp_event import RoleChanged
 from lvsguard.telemetry.elections import Elections
+from lvsguard.telemetry.exposition import Form
 from tests.support.published import ELECTED, ELECTION, VIP, Picture
 from tests.unit.telemetry.test_metrics import samples
 
@@ -34,7 +35,7 @@ def config(*vips: str) -> Config:
 
 def told(elections: Elections, picture: Picture = BACKUP) -> dict[str, float]:
     """Samples by name and labels."""
-    return samples(b"".join(elections.pieces(picture)).decode())
+    return samples(b"".join(elections.pieces(picture, Form.TEXT)).decode())
 
 
 def sent(count: int, *, pid: int = 1) -> ElectionStatus:

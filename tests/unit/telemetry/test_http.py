@@ -16,7 +16,7 @@ import pytest
 from lvsguard.core.health import Verdict
 from lvsguard.core.snapshot import Role
 from lvsguard.serving import Bounds
-from lvsguard.telemetry.exposition import CONTENT_TYPE
+from lvsguard.telemetry.exposition import Form
 from lvsguard.telemetry.health import alive, ready
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
@@ -60,9 +60,19 @@ async def get(server: TelemetryServer, path: str, method: str = "GET") -> Answer
 async def test_metrics_come_as_the_text_format(server: TelemetryServer) -> None:
     answer = await get(server, "/metrics")
     assert answer.status == 200
-    assert f"Content-Type: {CONTENT_TYPE}" in answer.head
+    assert f"Content-Type: {Form.TEXT}" in answer.head
     assert b"\nlvsguard_programmed 1\n" in answer.body
     assert b"process_resident_memory_bytes" in answer.body
+
+
+async def test_openmetrics_comes_to_whom_asks_for_it(server: TelemetryServer) -> None:
+    ask = "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain;q=0.5\r\n"
+    ask += "Accept: application/openmetrics-text; version=1.0.0\r\n\r\n"
+    answer = parse(await send(server, ask.encode()))
+    assert f"Content-Type: {Form.OPENMETRICS}" in answer.head
+    assert "Vary: Accept" in answer.head
+    assert b"\n# TYPE lvsguard_passes counter\n" in answer.body
+    assert answer.body.endswith(b"\n# EOF\n")
 
 
 async def test_health_is_200_while_all_is_well(server: TelemetryServer) -> None:

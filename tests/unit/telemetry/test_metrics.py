@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from lvsguard.core.agent import AgentKind
@@ -51,7 +53,9 @@ from lvsguard.core.vrrp_event import (
 )
 from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog
+from lvsguard.telemetry.exposition import Form, chosen
 from lvsguard.telemetry.metrics import Metrics
+from lvsguard.telemetry.processes import Machine, ProberLoad
 from tests.support.golden import Golden
 from tests.support.loop_turns import turns
 from tests.support.published import (
@@ -99,18 +103,23 @@ def tally(check: Check = HEALTH, codes: dict[str, int] | None = None) -> Tally:
     """Three probes, one of them slow."""
     buckets = [0] * (len(BUCKETS) + 1)
     buckets[0], buckets[-1] = 2, 1
-    return Tally(check, codes or {"L7OK": 2, "L7TOUT": 1}, 9.5, tuple(buckets), NOON)
+    failures = {} if codes else {"timeout": 1}
+    expires = NOON + 86400 if check is HEALTH else 0.0
+    counts = codes or {"L7OK": 2, "L7TOUT": 1}
+    return Tally(check, counts, 9.5, tuple(buckets), NOON, failures, expires)
 
 
-async def exposition(metrics: Metrics, view: View) -> str:
+async def exposition(metrics: Metrics, view: View, form: Form = Form.TEXT) -> str:
     """The whole text, without the metrics of this process."""
-    text = b"".join([piece async for piece in metrics.render(view)]).decode()
+    text = b"".join([piece async for piece in metrics.render(view, form=form)]).decode()
     assert text.endswith("\n")
     return "".join(
         line for line in text.splitlines(keepends=True) if not re.match(r"(# \w+ )?process_", line)
     )
 
 
+MACHINE = Machine({"controller": os.getpid(), "vrrp": 0}, {"prober0": ProberLoad(0.002, 3, 0)})
+"""Of the processes one runs."""
 FULL = Picture(groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,))
 """All that is shown in metrics."""
 
@@ -126,7 +135,8 @@ def samples(text: str) -> dict[str, float]:
 
 def eventful() -> Metrics:
     """Metrics after one event of each kind that is counted, and two batches."""
-    metrics = Metrics(config(HEALTH, PLAIN, services=("web", "tls"), vips=(ELECTING,)))
+    seed = config(HEALTH, PLAIN, services=("web", "tls"), vips=(ELECTING,))
+    metrics = Metrics(seed, machine=lambda: MACHINE)
     events: tuple[Event, ...] = (
         HealthChanged("10.0.0.42:80", "http", Verdict.UP, Verdict.DOWN, "L4CON", "refused", None),
         Repaired("service", "tcp 10.0.0.8:80", "gone", ()),
@@ -148,6 +158,7 @@ def eventful() -> Metrics:
     metrics.tally([tally()])
     metrics.elections(ELECTION)
     metrics.verdict_to_kernel(0.004)
+    metrics.passed(0.02)
     metrics.loop_lag(-0.001)
     metrics.loop_lag(0.2)
     return metrics
@@ -157,6 +168,8 @@ async def test_the_exposition_is_public(golden: Golden) -> None:
     text = await exposition(eventful(), FULL)
     text = re.sub(r'(python=)"[^"]*"', r'\1"3"', text)
     text = re.sub(r"(_last_transfer_timestamp_seconds{.*}) .*", rf"\1 {NOON:.0f}", text)
+    text = re.sub(r"(lvsguard_process_\w+{.*}) .*", r"\1 1", text)
+    text = re.sub(r"(lvsguard_checks_overdue) .*", r"\1 0", text)
     golden.check("metrics/seed.txt", text)
 
 
@@ -174,7 +187,10 @@ async def test_promtool_has_nothing_against_it() -> None:
 async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> None:
     agent = AgentStatus(AgentKind.TEXT, 9100, "ready", 0.5, 0.5, "", "")
     check = replace(realserver().checks[0], vip_path=True)
-    asked = service(replace(realserver(), agent=agent, checks=(check,)))
+    drained = Override(Target(RS1.address), OverrideKind.DRAIN, "alice", NOON, expires=NOON + 60)
+    asked = service(
+        replace(realserver(), agent=agent, checks=(check,), admin=Admin.DRAIN, overrides=(drained,))
+    )
     view = Picture(shown=(asked,), groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,))
     text = await exposition(eventful(), view)
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
@@ -186,10 +202,88 @@ async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> Non
             assert set(sample.labels) - {"le"} == set(metric.labels), sample.name
 
 
+async def test_openmetrics_says_the_same_in_its_own_format() -> None:
+    """Read by prometheus_client's strict parser; promtool reads the text format only."""
+    text = await exposition(eventful(), FULL)
+    other = await exposition(eventful(), FULL, Form.OPENMETRICS)
+    assert other.endswith("\n# EOF\n")
+    assert other.count("# EOF") == 1
+    found = {
+        f"{s.name}{sorted(s.labels.items())}": s.value
+        for family in openmetrics.text_string_to_metric_families(other)  # type: ignore[no-untyped-call]
+        for s in family.samples
+    }
+    apart = re.compile("lvsguard_(exposition|process)_|last_transfer")  # they are of the moment
+    assert {k: v for k, v in found.items() if not apart.search(k)} == {
+        k: v for k, v in samples(text).items() if not apart.search(k)
+    }
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("", Form.TEXT),
+        ("*/*", Form.TEXT),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", Form.TEXT),
+        ("text/plain;version=0.0.4;q=1,*/*;q=0.1", Form.TEXT),
+        # Prometheus 2.42 and 3.5
+        (
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
+            "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            Form.OPENMETRICS,
+        ),
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+            "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;"
+            "escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            Form.OPENMETRICS,
+        ),
+        ("application/openmetrics-text", Form.OPENMETRICS),
+        ("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;q=0.8", Form.TEXT),
+        ("application/openmetrics-text;q=0", Form.TEXT),
+        ("application/openmetrics-text;version=x", Form.TEXT),
+        ("application/openmetrics-text;q=x,;;=,=;q", Form.TEXT),
+    ],
+)
+def test_the_format_is_the_one_that_is_asked_for(accept: str, form: Form) -> None:
+    assert chosen(accept) is form
+
+
 async def test_every_family_stands_together() -> None:
     text = await exposition(eventful(), Picture())
     names = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
     assert len(names) == len(set(names))
+
+
+async def test_there_are_as_many_series_as_the_reference_says() -> None:
+    members = tuple(
+        RealserverConfig(f"rs{n}", RealserverKey(RS1.address + n, 80), checks=(PLAIN,))
+        for n in range(50)
+    )
+    checks = [replace(PLAIN, address=member.key.address) for member in members]
+    services = tuple(
+        ServiceConfig(
+            f"s{number}",
+            ServiceKey.at(Protocol.TCP, VIP.address, 80 + number),
+            tuple(
+                replace(member, checks=(check,))
+                for member, check in zip(members[at : at + 10], checks[at : at + 10], strict=True)
+            ),
+        )
+        for number, at in enumerate(range(0, 50, 10))
+    )
+    metrics = Metrics(Config("director1", "eth0", (ELECTING,), services, "0123456789ab"))
+    metrics.tally([tally(check, {"L4OK": 2, "L4CON": 1}) for check in checks])
+    metrics.elections(ELECTION)
+    shown = [
+        service(*(realserver(str(m.key.address)) for m in one.realservers), name=one.name)
+        for one in services
+    ]
+    text = await exposition(metrics, replace(FULL, shown=shown))
+    found = sum(not line.startswith("#") for line in text.splitlines())
+    stated = 12 * 50 + 3 * 50 + 5 * (14 + 15) + 20 + 190
+    assert "12 R + 3 C R + S (14 + 15 K) + 20 V + 190" in catalog.reference()
+    assert abs(found - stated) < 40
 
 
 def test_the_reference_page_is_current() -> None:
@@ -236,6 +330,54 @@ async def test_realservers_tell_verdict_weight_and_admin_state() -> None:
     assert "10.0.0.45:80" in out[0]
 
 
+async def test_a_drain_tells_since_when_and_until_when_where_it_ends() -> None:
+    def drained(*ends: float | None) -> Picture:
+        overrides = tuple(
+            Override(Target(RS1.address), kind, "alice", NOON - number, expires=end)
+            for number, (kind, end) in enumerate(
+                zip((OverrideKind.DISABLE, OverrideKind.DRAIN), ends, strict=False)
+            )
+        )
+        return Picture([service(replace(realserver(), admin=Admin.DRAIN, overrides=overrides))])
+
+    since, until = (
+        f"lvsguard_realserver_admin_{name}_timestamp_seconds" for name in ("since", "until")
+    )
+    labels = "[('realserver', '10.0.0.42:80'), ('service', 'web')]"
+    found = samples(await exposition(Metrics(), drained(NOON + 5, NOON + 9)))
+    assert (found[since + labels], found[until + labels]) == (NOON - 1, NOON + 9)
+    found = samples(await exposition(Metrics(), drained(NOON + 5, None)))
+    assert (found[since + labels], found.get(until + labels)) == (NOON - 1, None)
+    text = await exposition(Metrics(), Picture([service(realserver())]))
+    assert "_admin_since" not in text
+
+
+async def test_a_reload_is_another_generation() -> None:
+    metrics = Metrics(config(HEALTH))
+    metrics.configure(config(PLAIN))
+    found = samples(await exposition(metrics, Picture()))
+    assert found["lvsguard_config_generation[]"] == 2
+
+
+async def test_processes_that_run_tell_what_they_take() -> None:
+    found = samples(await exposition(eventful(), Picture()))
+    assert found["lvsguard_process_cpu_seconds_total[('process', 'controller')]"] > 0
+    assert found["lvsguard_process_resident_memory_bytes[('process', 'controller')]"] > 1e7
+    assert "lvsguard_process_cpu_seconds_total[('process', 'vrrp')]" not in found
+    assert found["lvsguard_prober_lateness_seconds[('process', 'prober0')]"] == 0.002
+
+
+async def test_realservers_of_a_service_are_counted_by_verdict() -> None:
+    view = Picture(
+        [service(realserver("10.0.0.42"), realserver("10.0.0.43", verdict=Verdict.DOWN))]
+    )
+    found = samples(await exposition(Metrics(), view))
+    assert [
+        found[f"lvsguard_service_realservers{[('service', 'web'), ('verdict', verdict)]}"]
+        for verdict in ("up", "down", "unknown")
+    ] == [1, 1, 0]
+
+
 async def test_overrides_and_vips_are_told() -> None:
     view = Picture()
     view.groups = (replace(view.groups[0], held=frozenset()),)
@@ -269,6 +411,39 @@ class TestTallies:
         assert found[f"lvsguard_probe_duration_seconds_bucket{first}"] == 4
         last = "[('check', 'tcp'), ('realserver', '10.0.0.42:80')]"
         assert found[f"lvsguard_last_check_timestamp_seconds{last}"] == NOON
+
+    async def test_failures_are_told_by_class_and_certificates_by_their_end(self) -> None:
+        found = samples(await exposition(eventful(), Picture()))
+        for name in ("web", "tls"):
+            labels = f"[('failure', 'timeout'), ('kind', 'http'), ('service', '{name}')]"
+            assert found[f"lvsguard_probe_failures_total{labels}"] == 2
+        labels = "[('check', 'http /health'), ('realserver', '10.0.0.42:80')]"
+        expiry = "lvsguard_certificate_expiry_timestamp_seconds"
+        assert {k: v for k, v in found.items() if expiry in k} == {
+            f"{expiry}{labels}": NOON + 86400
+        }
+
+    async def test_a_check_that_says_nothing_is_overdue(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = NOON
+        monkeypatch.setattr(time, "time", lambda: now)
+        metrics = Metrics(config(HEALTH, PLAIN))
+
+        async def overdue() -> float:
+            return samples(await exposition(metrics, Picture()))["lvsguard_checks_overdue[]"]
+
+        assert samples(await exposition(metrics, Picture()))["lvsguard_checks[]"] == 2
+        now = NOON + 11  # 3 times an interval and a timeout of 1 s each, and 5 s
+        assert await overdue() == 0
+        now = NOON + 11.1
+        assert await overdue() == 2
+        metrics.tally([replace(tally(), last=NOON + 11)])
+        assert await overdue() == 1
+        metrics.configure(config(HEALTH, PLAIN))  # what was never heard has its time again
+        assert await overdue() == 0
+        now = NOON + 22.2
+        assert await overdue() == 2
 
     async def test_secrets_in_a_query_are_not_told(self) -> None:
         assert "s3cret" not in await exposition(eventful(), Picture())
@@ -304,6 +479,11 @@ def large() -> Picture:
     )
 
 
+def made(metrics: Metrics) -> int:
+    """Realservers whose labels are kept."""
+    return sum(len(known) for known in metrics._labels._services.values())
+
+
 class TestSlices:
     """10,000 realservers."""
 
@@ -330,10 +510,18 @@ class TestSlices:
         second = await exposition(metrics, large)
         own = re.compile(r"^lvsguard_exposition.*$", re.MULTILINE)
         assert own.sub("", first) == own.sub("", second)
-        assert len(metrics._labels._made) == 10_000
-        smaller = Picture(large.shown[:1], config_digest="ba9876543210")
-        await exposition(metrics, smaller)
-        assert len(metrics._labels._made) == 10
+        assert made(metrics) == 10_000
+        smaller = config(HEALTH, services=("service0", "service1"))
+        metrics.configure(smaller)
+        assert made(metrics) == 20
+        left = replace(large.shown[0], realservers=large.shown[0].realservers[:3])
+        await exposition(metrics, Picture([left]))
+        assert made(metrics) == 13
+
+    async def test_a_realserver_that_is_named_otherwise_has_other_labels(self) -> None:
+        metrics = Metrics()
+        await exposition(metrics, Picture([service(realserver(name="a"))]))
+        assert 'name="b"' in await exposition(metrics, Picture([service(realserver(name="b"))]))
 
 
 async def test_the_rules_of_a_service_are_told() -> None:

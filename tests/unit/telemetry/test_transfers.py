@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 from lvsguard.core.vrrp_event import TableFailed, TableReceived, TableSent
+from lvsguard.telemetry.exposition import Form
 from lvsguard.telemetry.transfers import Transfers
 from tests.support.published import IN_STEP, Picture
 from tests.unit.telemetry.test_metrics import samples
@@ -15,7 +16,7 @@ WELL = Picture(in_step=IN_STEP)
 
 def told(transfers: Transfers, picture: Picture = WELL) -> dict[str, float]:
     """Samples by name, with the direction or role."""
-    found = samples(b"".join(transfers.pieces(picture)).decode())
+    found = samples(b"".join(transfers.pieces(picture, Form.TEXT)).decode())
     return {name.removeprefix("lvsguard_sync_"): value for name, value in found.items()}
 
 
