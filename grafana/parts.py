@@ -37,7 +37,7 @@ BLUE, PURPLE, GREY = "blue", "purple", "text"
 
 Panel: TypeAlias = Builder[models.Panel]
 Steps: TypeAlias = tuple[tuple[float, str], ...]
-"""From such a value on, such a colour; what is below the first is green."""
+"""From such a value on, such a colour."""
 Words: TypeAlias = Mapping[int, tuple[str, str]]
 """What a value is called, and its colour."""
 
@@ -82,12 +82,12 @@ def number(
     *,
     unit: str = "none",
     steps: Steps = (),
+    below: str = GREEN,
     words: Words | None = None,
     runbook: str = "",
     width: int = 4,
-    decimals: int | None = None,
 ) -> Panel:
-    """One value, now, on a ground that tells whether it is well."""
+    """One value, now, on a ground that tells whether it is well; ``below`` the first step, too."""
     panel = (
         stat.Panel()
         .title(title)
@@ -95,7 +95,7 @@ def number(
         .datasource(SOURCE)
         .with_target(query.instant("A"))
         .unit(unit)
-        .thresholds(_thresholds(steps))
+        .thresholds(_thresholds(steps, below))
         .mappings(_mappings(words or {}))
         .links(_runbook(runbook))
         .no_value("no data")
@@ -114,7 +114,7 @@ def number(
         panel.color_scheme(
             dashboard.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color(BLUE)
         )
-    return panel if decimals is None else panel.decimals(decimals)
+    return panel
 
 
 def course(
@@ -266,8 +266,8 @@ def rows(
     return panel
 
 
-def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
-    every = [models.Threshold(value=None, color=GREEN)]
+def _thresholds(steps: Steps, below: str = GREEN) -> dashboard.ThresholdsConfig:
+    every = [models.Threshold(value=None, color=below)]
     every += [models.Threshold(value=value, color=color) for value, color in steps]
     return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(every)
 

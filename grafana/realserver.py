@@ -57,12 +57,16 @@ def _now() -> tuple[frame.Part, ...]:
             "Weight in the kernel",
             "What weight has it now? 0 also when it is not in the table.",
             Query("min(lvsguard_realserver_weight{@r})"),
+            below=ORANGE,
+            steps=((1, GREEN),),
         ),
         number(
             "Since the last change",
             "How long does its verdict last?",
             Query("time() - max(lvsguard_realserver_last_change_timestamp_seconds{@r})"),
             unit="s",
+            below=ORANGE,
+            steps=((600, GREEN),),
             runbook="realserver-flapping",
         ),
         number(
@@ -91,7 +95,6 @@ def _course() -> tuple[frame.Part, ...]:
             Query(state_of_realservers("@r"), "{{realserver}}"),
             REALSERVERS,
             runbook="realserver-flapping",
-            height=6,
         ),
         course(
             "Weight",

@@ -10,6 +10,7 @@ from grafana.parts import (
     NONE_IS_GOOD,
     ORANGE,
     PURPLE,
+    RED,
     YES_IS_GOOD,
     Query,
     course,
@@ -53,6 +54,8 @@ def _enough() -> tuple[frame.Part, ...]:
             "Live weight left above the quorum",
             "How much live weight may still go before the quorum is lost? 0: nothing.",
             Query("min(lvsguard_service_live_weight{@s} - lvsguard_service_quorum{@s})"),
+            below=RED,
+            steps=((0, ORANGE), (1, GREEN)),
             runbook="quorum-near",
         ),
         number(

@@ -163,7 +163,7 @@ def course(
     _frame(canvas, panel, box)
     names = [name for name, _ in series]
     below = _legend(canvas, box, names, [PALETTE[i % len(PALETTE)] for i in range(len(names))])
-    axes = canvas.axes(box.inside(58, 32, 14, 26 + below))
+    axes = canvas.axes(box.inside(58, 32, 22, 26 + below))
     custom = cast(Mapping[str, object], panel.defaults.get("custom") or {})
     stacked = cast(Mapping[str, str], custom.get("stacking") or {}).get("mode") == "normal"
     bars = custom.get("drawStyle") == "bars"
@@ -234,10 +234,11 @@ def states(
     """A line of coloured bars for each series."""
     _frame(canvas, panel, box)
     words = _words(panel)
-    named = list(words.values())
+    seen = {int(value) for _, one in series for _, value in one.points}
+    named = [word for value, word in words.items() if value in seen]
     below = _legend(canvas, box, [word for word, _ in named], [COLORS[color] for _, color in named])
     widest = max((len(name) for name, _ in series), default=4)
-    inner = box.inside(18 + widest * 5.6, 32, 14, 26 + below)
+    inner = box.inside(18 + widest * 5.6, 32, 22, 26 + below)
     axes = canvas.axes(inner)
     for line, (_, one) in enumerate(series):
         for begin, end, value in _stretches(one):
@@ -292,7 +293,7 @@ def _legend(canvas: Canvas, box: Box, names: Sequence[str], colors: Sequence[str
     """Draw it in two lines at most; return the pixels that it took beyond one."""
     places, left, line = [], 0.0, 0
     for at, name in enumerate(names):
-        needs = 22 + len(name) * 5.3
+        needs = 26 + len(name) * 5.7
         if left + needs > box.width - 24 and left:
             left, line = 0.0, line + 1
         if line > 1:
@@ -403,7 +404,8 @@ def _word(panel: Panel, value: float) -> tuple[str, str | None]:
         return words[int(value)]
     if not words and not steps:
         return "", None
-    colors = ["green", *(color for at, color in steps if value >= at)]
+    first = cast(Mapping[str, list[Mapping[str, str]]], panel.defaults["thresholds"])["steps"][0]
+    colors = [first["color"], *(color for at, color in steps if value >= at)]
     return "", colors[-1]
 
 
@@ -412,7 +414,9 @@ def _columns(panel: Panel) -> dict[str, str]:
     organized = cast(
         list[Mapping[str, Mapping[str, Mapping[str, str]]]], panel.json["transformations"]
     )
-    return dict(organized[-1]["options"]["renameByName"])
+    options = organized[-1]["options"]
+    order = cast(Mapping[str, int], options["indexByName"])
+    return {name: options["renameByName"][name] for name in sorted(order, key=order.__getitem__)}
 
 
 def _properties(panel: Panel) -> dict[str, object]:
