@@ -34,7 +34,7 @@ CHOSEN = {
     "service": "web",
     "realserver": "10.0.0.42:80",
 }
-COLOURS = 96
+COLOURS = 255
 """Of a picture's palette, which keeps it small."""
 
 
@@ -194,7 +194,9 @@ class Artist:
 
     def _marks(self, name: str, span: tuple[float, float], chosen: Mapping[str, str]) -> list[Mark]:
         found = []
-        for expr, color in zip(dashboards.annotations(name), ("orange", "blue"), strict=True):
+        for expr, color in zip(
+            dashboards.annotation_queries(name), ("orange", "blue"), strict=True
+        ):
             target = dashboards.Target(expr, "", instant=False)
             for one in self._ask(target, span, chosen):
                 found += [Mark(a, b, color) for a, b in _spans(one)]
@@ -219,7 +221,9 @@ def save(canvas: Canvas, path: Path) -> None:
     """Write it, with few colours."""
     canvas.figure.savefig(path, dpi=drawing.DPI, facecolor=drawing.GROUND)
     with Image.open(path) as picture:
-        few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        few = picture.convert("RGB").quantize(
+            COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+        )
     few.save(path, optimize=True)
 
 

@@ -120,7 +120,7 @@ def variables(name: str) -> dict[str, str]:
     return found
 
 
-def annotations(name: str) -> list[str]:
+def annotation_queries(name: str) -> list[str]:
     """Expressions of a dashboard's annotations."""
     listed = cast(dict[str, list[dict[str, str]]], dashboard(name)["annotations"])["list"]
     return [one["expr"] for one in listed]
@@ -130,7 +130,7 @@ def expressions(name: str) -> Iterator[str]:
     """Everything that a dashboard asks Prometheus."""
     for one in panels(name):
         yield from (target.expr for target in one.targets)
-    yield from annotations(name)
+    yield from annotation_queries(name)
     yield from (query for query in variables(name).values() if query)
 
 

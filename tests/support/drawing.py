@@ -4,6 +4,7 @@ units, thresholds, words and legends, in its dark theme."""
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +14,6 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -45,6 +45,9 @@ PALETTE = (
     "#73bf69", "#5794f2", "#ff9830", "#f2cc0c", "#b877d9", "#f2495c", "#8ab8ff", "#ffa6b0",
     "#96d98d", "#ca95e5", "#ffcb7d", "#c0d8ff",
 )  # fmt: skip
+
+_TICKS = (300, 600, 900, 1800, 3600, 7200, 10800)
+"""Seconds between two times below a panel."""
 
 Labelled = tuple[str, "Series"]
 """What a series is called, and it."""
@@ -243,13 +246,12 @@ def states(
     for line, (_, one) in enumerate(series):
         for begin, end, value in _stretches(one):
             word, color = words.get(int(value), (shown(value, "none"), "text"))
-            left, right = date2num([_moment(begin), _moment(end)])
             axes.add_patch(
-                Rectangle((left, line - 0.4), right - left, 0.8, color=COLORS[color], lw=0)
+                Rectangle((begin, line - 0.4), end - begin, 0.8, color=COLORS[color], lw=0)
             )
             room = (end - begin) / (span[1] - span[0]) * inner.width
             if room > len(word) * 5.5 + 6:
-                axes.text(left, line, f"  {word}", color="white", fontsize=7, va="center")
+                axes.text(begin, line, f"  {word}", color="white", fontsize=7, va="center")
     axes.set_ylim(len(series) - 0.4, -0.6)
     axes.set_yticks(range(len(series)), [name for name, _ in series])
     _times(axes, span, grid=False)
@@ -311,14 +313,10 @@ def _legend(canvas: Canvas, box: Box, names: Sequence[str], colors: Sequence[str
 
 def _times(axes: Axes, span: tuple[float, float], *, grid: bool = True) -> None:
     axes.set_facecolor(CARD)
-    axes.set_xlim(*date2num([_moment(at) for at in span]))
-    locator = AutoDateLocator(minticks=4, maxticks=9)
-    axes.xaxis.set_major_locator(locator)
-    whole_day = span[1] - span[0] > 80000
-    axes.xaxis.set_major_formatter(
-        DateFormatter("%H:%M") if whole_day else ConciseDateFormatter(locator, show_offset=False)
-    )
-    axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
+    axes.set_xlim(*span)
+    every = next(step for step in _TICKS if (span[1] - span[0]) / step <= 9)
+    ticks = [at for at in range(int(span[0]), int(span[1]) + 1, 60) if at % every == 0]
+    axes.set_xticks(ticks, [time.strftime("%H:%M", time.gmtime(at)) for at in ticks])
     axes.tick_params(colors=FAINT, labelsize=7, length=0, pad=4)
     for side in axes.spines.values():
         side.set_visible(False)
@@ -329,7 +327,7 @@ def _times(axes: Axes, span: tuple[float, float], *, grid: bool = True) -> None:
 
 def _mark(axes: Axes, mark: Mark) -> None:
     color = COLORS[mark.color]
-    begin, end = date2num([_moment(mark.begin), _moment(mark.end)])
+    begin, end = mark.begin, mark.end
     if mark.end - mark.begin > 600:
         axes.axvspan(begin, end, color=color, alpha=0.10, lw=0, zorder=1)
         axes.axvspan(begin, end, 0, 0.018, color=color, alpha=0.9, lw=0, zorder=5)
@@ -340,21 +338,15 @@ def _mark(axes: Axes, mark: Mark) -> None:
         )
 
 
-def _moment(at: float) -> object:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(at, UTC)
-
-
 def _with_gaps(one: Series) -> tuple[list[float], list[float]]:
     times, values = [], []
     step = min((b[0] - a[0] for a, b in pairwise(one.points)), default=60)
     before = None
     for at, value in one.points:
         if before is not None and at - before > step * 1.5:
-            times.append(float(date2num(_moment(before + step))))
+            times.append(before + step)
             values.append(math.nan)
-        times.append(float(date2num(_moment(at))))
+        times.append(at)
         values.append(value)
         before = at
     return times, values
@@ -362,7 +354,7 @@ def _with_gaps(one: Series) -> tuple[list[float], list[float]]:
 
 def _spacing(times: Sequence[float]) -> float:
     gaps = [b - a for a, b in pairwise(times)]
-    return min(gaps, default=60 / 86400)
+    return min(gaps, default=60.0)
 
 
 def _stretches(one: Series) -> list[tuple[float, float, float]]:

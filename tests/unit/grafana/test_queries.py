@@ -95,7 +95,7 @@ def test_every_state_has_a_word(prometheus: Prometheus, panel: Panel) -> None:
 
 @pytest.mark.parametrize("name", dashboards.names())
 def test_annotations_and_variables_return_data(prometheus: Prometheus, name: str) -> None:
-    for expr in dashboards.annotations(name):
+    for expr in dashboards.annotation_queries(name):
         assert ask(prometheus, Target(expr, "", instant=False)), expr
     for variable, query in dashboards.variables(name).items():
         if query:
