@@ -30,7 +30,7 @@ DPI = 100
 COLUMN, LINE = 58, 33
 """Pixels of a cell of Grafana's grid."""
 GAP = 5
-GROUND, CARD, EDGE, GRID = "#111217", "#181b1f", "#26292f", "#282c33"
+GROUND, CARD, EDGE, GRID = "#08090b", "#181b1f", "#2c3037", "#2b2f36"
 INK, FAINT = "#d5d6df", "#8e8f9b"
 COLORS = {
     "green": "#56a64b",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
 
@@ -16,13 +15,13 @@ from tests.support import dashboards
 from tests.support.dashboards import Panel, Target
 from tests.support.day import record
 from tests.support.day_script import DAY_S, MIDNIGHT, at
+from tests.support.day_sights import SIGHTS, Sight
 from tests.support.processes import Processes
 from tests.support.prometheus import INSTALLED, MISSING, Prometheus, Series, backfill
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("prometheus"),
     pytest.mark.skipif(not INSTALLED, reason=MISSING),
 ]
 
@@ -104,37 +103,6 @@ def test_annotations_and_variables_return_data(prometheus: Prometheus, name: str
             found = set(prometheus.values(label.rstrip(")"), match))
             wanted = VALUES[variable].strip("()").split("|")
             assert set(wanted) <= found
-
-
-class Sight(NamedTuple):
-    """What a panel shows of a failure, at a time of the day."""
-
-    runbook: str
-    dashboard: str
-    panel: str
-    when: str
-    value: float
-    """The highest of its series then."""
-
-
-SIGHTS = (
-    Sight("no-master", "overview", "VIP groups without a master", "22:45", 2),
-    Sight("no-master", "election", "Masters", "22:45", 0),
-    Sight("two-masters", "overview", "VIP groups with two masters", "21:15", 2),
-    Sight("vip-conflict", "election", "Others that claim a VIP", "14:35", 1),
-    Sight("realserver-down", "overview", "Realservers down", "13:05", 2),
-    Sight("realserver-flapping", "service", "Realservers", "06:10", 4),
-    Sight("quorum-near", "service", "Live weight left above the quorum", "02:20", 1),
-    Sight("quorum-lost", "overview", "Services without quorum", "13:10", 1),
-    Sight("quorum-lost", "overview", "Services", "13:10", 3),
-    Sight("panic", "service", "Panic", "16:05", 1),
-    Sight("drain-forgotten", "overview", "Drained or disabled", "23:00", 2),
-    Sight("standby-unfit", "election", "Directors that could serve", "17:30", 1),
-    Sight("config-differs", "daemon", "Configurations in force", "04:15", 2),
-    Sight("director-down", "overview", "Directors that do not answer", "09:35", 1),
-    Sight("checks-stalled", "daemon", "Probers missing", "19:35", 1),
-)
-"""The day's failures, and the panels on which their runbooks say that they are seen."""
 
 
 @pytest.mark.parametrize("sight", SIGHTS, ids=lambda s: f"{s.runbook}: {s.panel}")
