@@ -9,7 +9,7 @@ LAB := tests/lab/run --out .lab
 OPT := /opt/lvsguard
 
 .PHONY: help venv deps check static test test-lab sim demo lab bench bench-failover bench-detection \
-  bench-false-alarms man clean \
+  bench-false-alarms dashboards pictures man clean \
   install-program install-director install-realserver
 
 help:  ## list the targets
@@ -83,6 +83,12 @@ bench-detection: deps venv  ## realservers that fail, beside keepalived: two hou
 bench-false-alarms: deps venv  ## realservers that are well, in trouble that is none; MINUTES=n each
 	@$(BIN)/python -m compileall -q lvsguard tests  # the guest can keep nothing compiled
 	@$(LAB) --limit 21600 python -m tests.bench.false_alarms --minutes $(or $(MINUTES),5)
+
+dashboards: venv  ## write grafana/dashboards anew; RUNBOOKS=URL where docs/runbooks is published
+	@$(BIN)/python -m grafana.build $(if $(RUNBOOKS),--runbooks $(RUNBOOKS))
+
+pictures: venv deps  ## draw docs/pictures anew, from a simulated day: some minutes
+	@$(BIN)/python -m tests.support.dashboard_pictures
 
 man: venv  ## write the man pages to build/man
 	@$(BIN)/python deploy/man/build.py build/man

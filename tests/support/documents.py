@@ -61,7 +61,8 @@ def _without_time(events: list[str]) -> list[str]:
 def pages() -> list[Path]:
     """Every page that the project ships."""
     found = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")]
-    found += [*CHECKOUT.glob("deploy/**/*.md"), CHECKOUT / "tests/lab/README.md"]
+    found += [*CHECKOUT.glob("deploy/**/*.md"), *CHECKOUT.glob("grafana/*.md")]
+    found += [CHECKOUT / "tests/lab/README.md"]
     return sorted(found)
 
 

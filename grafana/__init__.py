@@ -1,0 +1,1 @@
+"""Dashboards for Grafana, made from code: python -m grafana.build writes grafana/dashboards/."""

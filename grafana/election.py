@@ -1,0 +1,236 @@
+"""The election: who is master, does the other stand ready, do they hear each other in time?"""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard as models
+
+from grafana import frame
+from grafana.parts import (
+    GREEN,
+    NONE_IS_GOOD,
+    ORANGE,
+    RED,
+    YELLOW,
+    YES_IS_GOOD,
+    Query,
+    course,
+    number,
+    row,
+    states,
+)
+from grafana.words import ROLES, role_of
+
+
+def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
+    """The dashboard."""
+    return frame.frame(
+        frame.ELECTION,
+        "lvsguard / Election",
+        "Who is master, does the other stand ready, and do they hear each other in time?",
+        (*_now(), *_roles(), *_adverts(), *_in_step()),
+        variables=("instance", "vip"),
+        runbooks=runbooks,
+    )
+
+
+def _now() -> tuple[frame.Part, ...]:
+    return (
+        row("Is there one master, and somebody to take over?"),
+        number(
+            "Masters",
+            "How many directors are master of the VIP group that has the fewest? It must be 1.",
+            Query('min(sum by (vip) (lvsguard_vrrp_state{state="master",@v}))'),
+            words={0: ("none", RED), 1: ("one", GREEN), 2: ("two", RED)},
+            runbook="no-master",
+        ),
+        number(
+            "Two masters",
+            "How many VIP groups have more than one master?",
+            Query('sum(sum by (vip) (lvsguard_vrrp_state{state="master",@v}) > bool 1)'),
+            steps=NONE_IS_GOOD,
+            runbook="two-masters",
+        ),
+        number(
+            "Directors that could serve",
+            "How many directors could serve the VIP group that has the fewest?",
+            Query("min(sum by (vip) (lvsguard_vrrp_ready{@v}))"),
+            words={0: ("none", RED), 1: ("1: no standby", ORANGE)},
+            runbook="standby-unfit",
+        ),
+        number(
+            "Others that claim a VIP",
+            "How many other machines answer for a VIP now, by ARP or ND?",
+            Query("sum(lvsguard_vip_conflicts{@v})"),
+            steps=NONE_IS_GOOD,
+            runbook="vip-conflict",
+        ),
+        number(
+            "VRRP processes that are gone",
+            "How many directors have no VRRP process?",
+            Query("sum(lvsguard_vrrp_process_alive{@i} == bool 0)"),
+            steps=NONE_IS_GOOD,
+            runbook="director-down",
+        ),
+        number(
+            "Without real-time priority",
+            "How many VRRP processes may be late, since they have no real-time priority?",
+            Query("sum(lvsguard_vrrp_real_time{@i} == bool 0)"),
+            steps=((1, ORANGE),),
+            runbook="advert-late",
+        ),
+    )
+
+
+def _roles() -> tuple[frame.Part, ...]:
+    return (
+        states(
+            "Roles",
+            "Which director had which role for each VIP group?",
+            Query(role_of("@v"), "{{vip}} on {{instance}}"),
+            ROLES,
+            runbook="no-master",
+        ),
+        states(
+            "Addresses",
+            "Where did each address of the VIP groups stand?",
+            Query("lvsguard_vip_held{@v}", "{{address}} on {{instance}}"),
+            {1: ("held", GREEN), 0: ("not here", "text")},
+            runbook="two-masters",
+        ),
+        states(
+            "Ready to be master",
+            "Could each director serve, and if not, since when?",
+            Query("lvsguard_vrrp_ready{@v}", "{{vip}} on {{instance}}"),
+            {1: ("ready", GREEN), 0: ("stands back", ORANGE)},
+            runbook="standby-unfit",
+        ),
+        course(
+            "Priorities",
+            "With what priority does each director stand? It drops when something that is tracked"
+            " fails.",
+            Query("lvsguard_vrrp_priority{@v}", "{{vip}} on {{instance}}"),
+            runbook="standby-unfit",
+        ),
+        course(
+            "Changes of role",
+            "How often did roles change, and to what?",
+            Query(
+                "sum by (instance, vip, to)"
+                " (increase(lvsguard_vrrp_transitions_total{@v}[$__rate_interval])) > 0",
+                "{{instance}}: {{vip}} to {{to}}",
+            ),
+            bars=True,
+            runbook="no-master",
+        ),
+        course(
+            "Conflicts",
+            "Did somebody else claim a VIP while this director was master?",
+            Query(
+                "sum by (instance) (increase(lvsguard_vrrp_conflicts_total{@v}[$__rate_interval]))",
+                "{{instance}}: another master",
+            ),
+            Query(
+                "sum by (instance)"
+                " (increase(lvsguard_vip_arp_conflicts_total{@v}[$__rate_interval]))",
+                "{{instance}}: answers for the VIP",
+            ),
+            bars=True,
+            runbook="vip-conflict",
+        ),
+    )
+
+
+def _adverts() -> tuple[frame.Part, ...]:
+    late = "sum by (le) (rate(lvsguard_vrrp_timer_lateness_seconds_bucket{@i}[$__rate_interval]))"
+    return (
+        row("Do they hear each other in time?"),
+        course(
+            "Adverts",
+            "Does the master speak, and is it heard?",
+            Query(
+                "sum by (instance) (rate(lvsguard_vrrp_adverts_sent_total{@v}[$__rate_interval]))",
+                "sent by {{instance}}",
+            ),
+            Query(
+                "sum by (instance)"
+                " (rate(lvsguard_vrrp_adverts_received_total{@v}[$__rate_interval]))",
+                "heard by {{instance}}",
+            ),
+            unit="cps",
+            runbook="two-masters",
+        ),
+        course(
+            "How late adverts leave",
+            "Do adverts leave when they are due? Three intervals too late is a change of director.",
+            Query(f"histogram_quantile(0.5, {late})", "median"),
+            Query(f"histogram_quantile(0.99, {late})", "p99"),
+            Query(f"histogram_quantile(1, {late})", "the latest (its bucket)"),
+            unit="s",
+            steps=((0.1, YELLOW), (1, RED)),
+            logarithmic=True,
+            runbook="advert-late",
+        ),
+        course(
+            "Adverts that were dropped",
+            "Which adverts of others were not believed, and why?",
+            Query(
+                "sum by (instance, reason)"
+                " (increase(lvsguard_vrrp_adverts_rejected_total{@v}[$__rate_interval])) > 0",
+                "{{instance}}: {{reason}}",
+            ),
+            bars=True,
+            runbook="two-masters",
+        ),
+        course(
+            "Packets that were thrown away",
+            "What came in that was no advert at all?",
+            Query(
+                "sum by (instance, reason)"
+                " (increase(lvsguard_vrrp_packets_discarded_total{@i}[$__rate_interval]))",
+                "{{instance}}: {{reason}}",
+            ),
+            bars=True,
+        ),
+    )
+
+
+def _in_step() -> tuple[frame.Part, ...]:
+    return (
+        row("Would connections survive?"),
+        states(
+            "Sync daemons of the kernel",
+            "Does each kernel send its connections, and hear those of the other?",
+            Query("lvsguard_sync_daemon_running{@i}", "{{role}} on {{instance}}"),
+            YES_IS_GOOD,
+            runbook="standby-unfit",
+        ),
+        course(
+            "Connection tables sent and received",
+            "How many connections went with whole tables, and how many tables failed?",
+            Query(
+                "sum by (instance, direction) (increase("
+                "lvsguard_sync_transferred_connections_total{@i}[$__rate_interval])) > 0",
+                "{{instance}}: {{direction}}",
+            ),
+            Query(
+                "sum by (instance, direction) (increase("
+                "lvsguard_sync_transfer_failures_total{@i}[$__rate_interval])) > 0",
+                "{{instance}}: {{direction}}, failed",
+            ),
+            bars=True,
+        ),
+        states(
+            "The other director",
+            "Do the directors hear each other over the peer channel?",
+            Query("lvsguard_peer_heard{@i}", "{{peer}}, as {{instance}} hears it"),
+            {1: ("heard", GREEN), 0: ("silent", RED)},
+            runbook="director-down",
+        ),
+        states(
+            "Do they agree?",
+            "Have the directors the same configuration, overrides and view of the realservers?",
+            Query("lvsguard_peer_same{@i}", "{{what}}: {{instance}} and {{peer}}"),
+            {1: ("the same", GREEN), 0: ("differs", ORANGE)},
+            runbook="config-differs",
+        ),
+    )

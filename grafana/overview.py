@@ -1,0 +1,198 @@
+"""The fleet: is everybody served, by whom, and what is not as it should be?"""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard as models
+
+from grafana import frame
+from grafana.parts import (
+    BLUE,
+    GREEN,
+    NONE_IS_GOOD,
+    ORANGE,
+    PURPLE,
+    RED,
+    SOME_IS_ODD,
+    Query,
+    course,
+    number,
+    row,
+    rows,
+    states,
+)
+from grafana.words import ROLES, role_of
+
+SERVICES = {
+    0: ("well", GREEN),
+    1: ("quorum lost", RED),
+    2: ("sorry server", PURPLE),
+    3: ("quorum lost, sorry server", PURPLE),
+    4: ("panic", ORANGE),
+    5: ("quorum lost, panic", ORANGE),
+    6: ("sorry server, panic", ORANGE),
+    7: ("quorum lost, sorry server, panic", ORANGE),
+}
+OUT = {
+    1: ("drained", BLUE),
+    2: ("disabled", BLUE),
+    10: ("down", RED),
+    11: ("down, drained", ORANGE),
+    12: ("down, disabled", ORANGE),
+}
+STATE_OF_SERVICES = (
+    "max by (service) ((lvsguard_service_live_weight{@i} < bool lvsguard_service_quorum{@i})"
+    " + 2 * lvsguard_service_sorry_server{@i} + 4 * lvsguard_service_panic{@i})"
+)
+NOT_IN = (
+    "(max by (service, realserver) (lvsguard_realserver_admin_state{@i})"
+    " + 10 * max by (service, realserver) (lvsguard_realserver_up{@i} == bool 0)) > 0"
+)
+
+
+def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
+    """The dashboard."""
+    return frame.frame(
+        frame.OVERVIEW,
+        "lvsguard / Fleet overview",
+        "Is everybody served, by which director, and what is not as it should be?",
+        (
+            row("Is everybody served?"),
+            number(
+                "Services without quorum",
+                "How many services have fewer live realservers than they need?",
+                Query(
+                    "sum(max by (service)"
+                    " (lvsguard_service_live_weight{@i} < bool lvsguard_service_quorum{@i}))"
+                ),
+                steps=NONE_IS_GOOD,
+                runbook="quorum-lost",
+            ),
+            number(
+                "Realservers down",
+                "How many realservers fail their checks though nobody drained them?",
+                Query(
+                    "sum(max by (service, realserver) ((lvsguard_realserver_up{@i} == bool 0)"
+                    " * (lvsguard_realserver_admin_state{@i} == bool 0)))"
+                ),
+                steps=NONE_IS_GOOD,
+                runbook="realserver-down",
+            ),
+            number(
+                "Drained or disabled",
+                "How many realservers did somebody take out, and perhaps forget?",
+                Query(
+                    "sum(max by (service, realserver)"
+                    " (lvsguard_realserver_admin_state{@i} > bool 0))"
+                ),
+                steps=SOME_IS_ODD,
+                runbook="drain-forgotten",
+            ),
+            number(
+                "VIP groups without a master",
+                "How many VIP groups does no director answer for?",
+                Query('sum(sum by (vip) (lvsguard_vrrp_state{state="master",@i}) == bool 0)'),
+                steps=NONE_IS_GOOD,
+                runbook="no-master",
+            ),
+            number(
+                "VIP groups with two masters",
+                "For how many VIP groups do two directors answer, since they do not hear each"
+                " other?",
+                Query('sum(sum by (vip) (lvsguard_vrrp_state{state="master",@i}) > bool 1)'),
+                steps=NONE_IS_GOOD,
+                runbook="two-masters",
+            ),
+            number(
+                "Directors that do not answer",
+                "How many directors could Prometheus not scrape?",
+                Query("sum(up{@i} == bool 0)"),
+                steps=NONE_IS_GOOD,
+                runbook="director-down",
+            ),
+            states(
+                "Who is master",
+                "Which director had which role for each VIP group, and when did it change?",
+                Query(role_of("@i"), "{{vip}} on {{instance}}"),
+                ROLES,
+                runbook="no-master",
+                height=7,
+            ),
+            states(
+                "Services",
+                "Which service lost its quorum, went into panic or to its sorry server, and when?",
+                Query(STATE_OF_SERVICES, "{{service}}"),
+                SERVICES,
+                runbook="quorum-lost",
+                height=7,
+            ),
+            row("How much is it?"),
+            course(
+                "New connections by service",
+                "How many new connections a second does the kernel schedule for each service?",
+                Query(
+                    "sum by (service)"
+                    " (rate(lvsguard_ipvs_service_connections_total{@i}[$__rate_interval]))",
+                    "{{service}}",
+                ),
+                unit="cps",
+                stacked=True,
+            ),
+            course(
+                "Traffic from clients by service",
+                "How many bytes a second do clients send to each service? Answers pass the"
+                " director with forwarding nat only.",
+                Query(
+                    "sum by (service) (rate("
+                    'lvsguard_ipvs_service_bytes_total{direction="in",@i}[$__rate_interval]))',
+                    "{{service}}",
+                ),
+                unit="Bps",
+                stacked=True,
+            ),
+            course(
+                "Share of realservers that are up",
+                "How much of each service is left?",
+                Query(
+                    "avg by (service) (max by (service, realserver) (lvsguard_realserver_up{@i}))",
+                    "{{service}}",
+                ),
+                unit="percentunit",
+                maximum=1,
+                runbook="quorum-near",
+            ),
+            course(
+                "Active connections by service",
+                "How many connections does each service have? A backup counts those that it was"
+                " told of, so this is what the director with the most has.",
+                Query(
+                    "sum by (service) (max by (service, realserver)"
+                    " (lvsguard_ipvs_active_connections{@i}))",
+                    "{{service}}",
+                ),
+                stacked=True,
+            ),
+            row("What happened, and what is left of it?"),
+            course(
+                "Events by kind",
+                "What happened, and when? lvsguard events tells each of them.",
+                Query(
+                    "sum by (kind) (increase(lvsguard_events_total{@i}[$__rate_interval])) > 0",
+                    "{{kind}}",
+                ),
+                bars=True,
+            ),
+            rows(
+                "Realservers that are not in",
+                "Which realservers get no new connections now, and is that somebody's wish?",
+                Query(NOT_IN),
+                {"service": "Service", "realserver": "Realserver", "Value": "State"},
+                words=OUT,
+                links={
+                    "service": ("The service", frame.TO_SERVICE),
+                    "realserver": ("The realserver", frame.TO_REALSERVER),
+                },
+                runbook="realserver-down",
+            ),
+        ),
+        runbooks=runbooks,
+    )

@@ -1,0 +1,144 @@
+"""The committed dashboards, read as Grafana reads them: panels, their queries, variables."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from tests.support.documents import CHECKOUT
+
+FOLDER = CHECKOUT / "grafana" / "dashboards"
+BUILT_IN = {"__rate_interval", "__interval", "__range", "__url_time_range", "__data"}
+"""Variables that Grafana itself fills in."""
+_VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
+_METRIC = re.compile(r"\b(?:lvsguard|process)_\w+\b|\bup\b(?=\{)")
+
+Json = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A query of a panel."""
+
+    expr: str
+    legend: str
+    instant: bool
+
+    def filled(self, values: Mapping[str, str]) -> str:
+        """The expression with variables filled in."""
+        return _VARIABLE.sub(lambda found: values[found[1] or found[2]], self.expr)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A panel as it is in the file."""
+
+    dashboard: str
+    json: Json
+
+    def __str__(self) -> str:
+        return f"{self.dashboard}: {self.title}"
+
+    @property
+    def title(self) -> str:
+        return str(self.json["title"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.json["type"])
+
+    @property
+    def question(self) -> str:
+        return str(self.json.get("description", ""))
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """Left, top, width, height, on a grid 24 wide."""
+        grid = cast(dict[str, int], self.json["gridPos"])
+        return grid["x"], grid["y"], grid["w"], grid["h"]
+
+    @property
+    def defaults(self) -> Json:
+        """Unit, thresholds, mappings, ..."""
+        return cast(Json, cast(Json, self.json["fieldConfig"])["defaults"])
+
+    @property
+    def links(self) -> list[str]:
+        found = cast(list[dict[str, str]], self.json.get("links") or [])
+        return [link["url"] for link in found]
+
+    @property
+    def targets(self) -> list[Target]:
+        found = cast(list[dict[str, str]], self.json.get("targets") or [])
+        return [
+            Target(one["expr"], one.get("legendFormat", ""), bool(one.get("instant")))
+            for one in found
+        ]
+
+
+def names() -> list[str]:
+    """Of the dashboards."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def dashboard(name: str) -> Json:
+    """The whole file."""
+    return cast(Json, json.loads((FOLDER / f"{name}.json").read_text()))
+
+
+def rows_and_panels(name: str) -> list[Panel]:
+    """In their order."""
+    return [Panel(name, one) for one in cast(list[Json], dashboard(name)["panels"])]
+
+
+def panels(name: str) -> list[Panel]:
+    """Without the rows."""
+    return [panel for panel in rows_and_panels(name) if panel.kind != "row"]
+
+
+def every_panel() -> list[Panel]:
+    return [panel for name in names() for panel in panels(name)]
+
+
+def panel(name: str, title: str) -> Panel:
+    """The one of this title."""
+    (found,) = (one for one in panels(name) if one.title == title)
+    return found
+
+
+def variables(name: str) -> dict[str, str]:
+    """Names of a dashboard's variables, and the queries that fill them (empty: none does)."""
+    listed = cast(dict[str, list[dict[str, object]]], dashboard(name)["templating"])["list"]
+    found = {}
+    for one in listed:
+        query = one.get("query")
+        asked = cast(dict[str, str], query)["query"] if isinstance(query, dict) else ""
+        found[str(one["name"])] = asked
+    return found
+
+
+def annotation_queries(name: str) -> list[str]:
+    """Expressions of a dashboard's annotations."""
+    listed = cast(dict[str, list[dict[str, str]]], dashboard(name)["annotations"])["list"]
+    return [one["expr"] for one in listed]
+
+
+def expressions(name: str) -> Iterator[str]:
+    """Everything that a dashboard asks Prometheus."""
+    for one in panels(name):
+        yield from (target.expr for target in one.targets)
+    yield from annotation_queries(name)
+    yield from (query for query in variables(name).values() if query)
+
+
+def used_variables(text: str) -> set[str]:
+    """Names of variables in a text."""
+    return {found[1] or found[2] for found in _VARIABLE.finditer(text)}
+
+
+def used_metrics(expr: str) -> set[str]:
+    """Names of metrics in an expression."""
+    return set(_METRIC.findall(expr))

@@ -1,0 +1,132 @@
+"""The dashboards: current, asking for what is declared, a question to each panel."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from grafana import build, frame
+from lvsguard.telemetry import catalog
+from lvsguard.telemetry.catalog import Kind
+from tests.support import dashboards
+from tests.support.dashboards import BUILT_IN, FOLDER, Panel
+from tests.support.documents import CHECKOUT
+
+RUNBOOKS = CHECKOUT / "docs" / "runbooks"
+PANELS = dashboards.every_panel()
+NAMES = dashboards.names()
+
+each_panel = pytest.mark.parametrize("panel", PANELS, ids=str)
+each_dashboard = pytest.mark.parametrize("name", NAMES)
+
+
+def exposed() -> set[str]:
+    """Names of the samples that a director exposes, and of what Prometheus adds."""
+    found = {"up"}
+    for metric in catalog.CATALOG:
+        parts = ("_bucket", "_sum", "_count") if metric.kind is Kind.HISTOGRAM else ("",)
+        found |= {metric.name + part for part in parts}
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return found | {sample.name for family in registry.collect() for sample in family.samples}
+
+
+def test_the_files_are_current() -> None:
+    """Otherwise: python -m grafana.build"""
+    assert {path.name: path.read_text() for path in FOLDER.iterdir()} == build.texts()
+
+
+def test_where_the_runbooks_are_can_be_told() -> None:
+    for text in build.texts("https://wiki.example.net/lvs").values():
+        assert '"https://wiki.example.net/lvs"' in text
+        assert frame.RUNBOOKS_URL not in text
+
+
+@each_dashboard
+def test_every_metric_is_declared(name: str) -> None:
+    for expr in dashboards.expressions(name):
+        used = dashboards.used_metrics(expr)
+        assert used, expr
+        assert used <= exposed(), expr
+
+
+@each_dashboard
+def test_every_variable_is_there(name: str) -> None:
+    text = json.dumps(dashboards.dashboard(name)["panels"])
+    used = dashboards.used_variables(text) | {"datasource", "runbooks"}
+    assert used - BUILT_IN == set(dashboards.variables(name))
+
+
+def test_dashboards_and_panels_can_be_told_apart() -> None:
+    made = [dashboards.dashboard(name) for name in NAMES]
+    assert [one["uid"] for one in made] == [f"lvsguard-{name}" for name in NAMES]
+    for name in NAMES:
+        found = dashboards.rows_and_panels(name)
+        assert len({panel.title for panel in found}) == len(found)
+        assert len({panel.json["id"] for panel in found}) == len(found)
+
+
+@each_panel
+def test_a_panel_answers_a_question(panel: Panel) -> None:
+    assert "?" in panel.question
+    assert panel.targets
+
+
+@each_panel
+def test_a_panel_has_a_unit_and_colours(panel: Panel) -> None:
+    has = panel.defaults
+    thresholds = has["thresholds"]
+    assert isinstance(thresholds, dict)
+    assert thresholds["steps"][0]["value"] is None
+    if panel.kind in ("stat", "timeseries"):
+        assert has["unit"]
+    if panel.kind == "state-timeline":
+        assert has["mappings"], "a state is a word"
+
+
+@each_panel
+def test_a_series_has_a_name(panel: Panel) -> None:
+    if panel.kind in ("timeseries", "state-timeline"):
+        assert all(target.legend != "__auto" for target in panel.targets)
+
+
+@each_dashboard
+def test_panels_do_not_overlap_and_fill_their_lines(name: str) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboards.rows_and_panels(name):
+        left, top, width, height = panel.place
+        cells = {(x, y) for x in range(left, left + width) for y in range(top, top + height)}
+        assert not cells & taken, panel
+        assert left + width <= 24
+        taken |= cells
+    lines = {y for _, y in taken}
+    assert len(taken) == 24 * len(lines)
+    assert lines == set(range(len(lines)))
+
+
+@each_dashboard
+def test_it_leads_to_the_others_and_to_the_runbooks(name: str) -> None:
+    links = dashboards.dashboard(name)["links"]
+    assert isinstance(links, list)
+    assert {"lvsguard"} == {tag for link in links for tag in link["tags"]}
+    assert "${runbooks}/README.md" in [link["url"] for link in links]
+    assert "lvsguard" in str(dashboards.dashboard(name)["tags"])
+
+
+def test_links_in_tables_lead_to_dashboards_and_fill_their_variables() -> None:
+    for panel in PANELS:
+        text = json.dumps(panel.json)
+        for name in NAMES:
+            if f"/d/lvsguard-{name}?" in text:
+                wanted = set(dashboards.variables(name)) - {"datasource", "runbooks", "instance"}
+                assert all(f"var-{variable}=" in text for variable in wanted), panel
+    for url in (frame.TO_SERVICE, frame.TO_REALSERVER, frame.TO_DAEMON):
+        assert any(url in json.dumps(panel.json).replace("\\", "") for panel in PANELS)
+
+
+@each_panel
+def test_a_runbook_that_is_linked_is_there(panel: Panel) -> None:
+    for url in panel.links:
+        assert (RUNBOOKS / url.removeprefix("${runbooks}/")).is_file(), url
