@@ -296,12 +296,17 @@ class Desk:
             raise ConfigRefused(self.problems)
         return seed_steps()
 
-    async def failover(self, vip: str | None, actor: str, *, resume: bool) -> Sequence[FailedOver]:
+    async def failover(
+        self, vip: str | None, actor: str, *, resume: bool, force: bool
+    ) -> Sequence[FailedOver]:
         """Give a VIP group to its heir, or take note that it may come back."""
         groups = {group.name: group for group in self.picture.groups if group.vrid is not None}
         if vip is not None and vip not in groups:
             raise FailoverRefused("unknown-vip", f"no VIP is named {vip!r}", tuple(groups))
         wanted = [g for g in groups.values() if vip in (None, g.name)]
+        wrong = [str(reason) for other in self.picture.others for reason in other.unfit]
+        if wrong and not force and not resume:
+            raise FailoverRefused("unfit", "nobody is fit:", problems=tuple(wrong))
         found = []
         for group in [g for g in wanted if g.held_back if resume] or wanted:
             if not resume and group.role is not Role.MASTER:
