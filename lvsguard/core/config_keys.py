@@ -68,7 +68,7 @@ def differences(mine: Keys, theirs: Keys) -> tuple[KeyDifference, ...]:
 
 
 def _parents(keys: Keys) -> frozenset[Path]:
-    return frozenset(path[:-1] for path in keys)
+    return frozenset({(), *(path[:-1] for path in keys)})
 
 
 def _how(mine: str | None, theirs: str | None) -> How | None:

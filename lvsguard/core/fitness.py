@@ -135,7 +135,7 @@ def _kernel(account: Account) -> Iterator[Reason]:
         names = ", ".join(account.modules_lacking)
         yield Reason(
             Why.MODULES,
-            f"its kernel lacks {names}: there, modprobe {' '.join(account.modules_lacking)}",
+            f"its kernel lacks {names}: there, modprobe -a {' '.join(account.modules_lacking)}",
         )
     if not account.programmed:
         told = account.trouble[0] if account.trouble else "lvsguard status there says why"
