@@ -47,14 +47,14 @@ class _Walk:
             self._whole.add(1)
 
     def node(self, path: Path, value: object) -> str:
-        """Note the digest of a node, after those of its parts."""
-        parts = None if self._ends(path) else _parts(path, value)
+        """Note the digest of a node and those of its parts; it is the same however many parts are
+        noted."""
         self.found[path] = ""  # before its parts, as the file has it
-        if parts is None:
-            told = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-        else:
-            digests = [(name, self.node((*path, name), part)) for name, part in parts.items()]
-            told = repr(digests if isinstance(value, list) else sorted(digests))
+        parts = None if self._ends(path) else _parts(path, value)
+        inner = [(name, self.node((*path, name), part)) for name, part in (parts or {}).items()]
+        listed = len(path) == 1 and inner and isinstance(value, list)
+        # The JSON of all services once more would be megabytes.
+        told = repr(inner) if listed else _canonical(value)
         self.found[path] = hashlib.blake2b(told.encode(), digest_size=_OCTETS).hexdigest()
         return self.found[path]
 
@@ -62,6 +62,10 @@ class _Walk:
         if path[0] == "service" and len(path) in self._whole:
             return len(path) != 3 or path[2] == "realserver"
         return len(path) >= _DEPTH or (len(path) == 4 and path[2] != "realserver")
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def _parts(path: Path, value: object) -> dict[str, object] | None:

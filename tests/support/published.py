@@ -15,6 +15,7 @@ from lvsguard.admin.entry import Entry, entry
 from lvsguard.admin.failover import FailedOver, FailoverRefused, Outcome
 from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
+from lvsguard.core.clock import Offset
 from lvsguard.core.config import CheckKind
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event, OverrideCleared, OverrideSet
@@ -114,6 +115,7 @@ OTHER = PeerStatus(
     differs=(),
     vips=(VipPart("web", "backup", True),),
     problem="",
+    clock=Offset(0.0004, 0.0012),
 )
 """Another director, with which all is well."""
 

@@ -28,6 +28,7 @@ from lvsguard.admin.peer_message import (
     vips,
 )
 from lvsguard.core.clock import Clock
+from lvsguard.core.config_keys import Keys
 from lvsguard.core.peer import Account, ServiceHealth, VipPart
 from tests.support.peer_pair import seen
 
@@ -124,7 +125,7 @@ def test_many_services_are_told_in_pieces_that_fit() -> None:
     many = {f"{n:063}": ServiceHealth(2**40, 2**40, 2**40, 2**40) for n in range(1000)}
     pieces = list(services(many, None))
     assert [p.anew for p in pieces] == [True, False, False]
-    assert max(len(p.services) for p in pieces) == SERVICES_EACH
+    assert max(len(p.services) for p in pieces) <= SERVICES_EACH
     assert sum(len(p.services) for p in pieces) == 1000
     assert max(len(encode(p)) for p in pieces) < MESSAGE_MAX
 
@@ -154,7 +155,7 @@ def test_an_account_comes_through_but_for_what_has_messages_of_its_own() -> None
 
 
 def test_keys_are_told_in_pieces_of_which_the_last_says_so() -> None:
-    keys = {("service", f"{n:063}", "realserver", f"{n:063}"): "0" * 12 for n in range(1000)}
+    keys: Keys = {("service", f"{n:063}", "realserver", f"{n:063}"): "0" * 12 for n in range(1000)}
     pieces = list(digests("01", keys))
     assert len(pieces) > 2
     assert [p.anew for p in pieces] == [True, *[False] * (len(pieces) - 1)]

@@ -77,10 +77,10 @@ async def test_the_status_tells_of_the_other_director(pair: tuple[Director, Dire
         await two.rig.turn()
         await until(lambda: one.peers.status()[0].differs, "its health is another one")
         assert one.peers.status()[0].differs == (
-            "web: 1 of 2 healthy there, 2 here (rs2 down there)",
+            "web: 1 of 2 healthy there, 2 here (10.0.0.43 down there)",
         )
         assert two.peers.status()[0].differs == (
-            "web: 2 of 2 healthy there, 1 here (rs2 down here)",
+            "web: 2 of 2 healthy there, 1 here (10.0.0.43 down here)",
         )
         two.rig.verdict(RS2, Verdict.UP, OK)
         await two.rig.turn()
