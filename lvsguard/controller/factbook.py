@@ -128,6 +128,10 @@ class FactBook:
         self._dirty.update(s.key for s in self._by_check[agent])
         return True
 
+    def held(self, target: Target, kind: OverrideKind) -> Override | None:
+        """The override of that target and kind that is in force."""
+        return self._overrides.get((target, kind))
+
     def put(self, override: Override) -> None:
         """Set an override, in the place of an older one of the same target and kind."""
         self._overrides[override.key] = override

@@ -96,6 +96,7 @@ class House:
             put=self._controller.override,
             clear=self._controller.clear,
         )
+        self._sharing.ended = self._conflicts.ended
         self._elections = Elections(config, standings, emit=self._conflicts.tell)
         self._peers = Peers(
             config,
