@@ -86,9 +86,9 @@ class Conflicts:
         one's: who still claims a VIP is drained again."""
         self._drained.pop(target, None)
         for key, one in self._now.items():
-            if one.realserver is not None and Target(one.realserver) == target:
-                if self._drains(key[0]):
-                    self._drain(key, one.realserver)
+            who = one.realserver
+            if who is not None and Target(who) == target and self._drains(key[0]):
+                self._drain(key, who)
 
     def _begin(self, event: VipConflict) -> None:
         key = (event.vip, event.detail, event.other)
