@@ -160,9 +160,16 @@ class Api:
         request = _decode(await call.body(protocol.BODY_BYTES), FailoverRequest)
         actor = await call.actor()
         try:
-            found = await self._operations.failover(request.vip, actor, resume=request.resume)
+            found = await self._operations.failover(
+                request.vip, actor, resume=request.resume, force=request.force
+            )
         except FailoverRefused as refused:
-            failure = Failure(code=refused.code, error=str(refused), known=list(refused.known))
+            failure = Failure(
+                code=refused.code,
+                error=str(refused),
+                known=list(refused.known),
+                problems=list(refused.problems),
+            )
             raise Refusal(404 if refused.code == "unknown-vip" else 409, failure) from None
         return FailoverReply(vips=list(found))
 

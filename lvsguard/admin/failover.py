@@ -29,6 +29,8 @@ class FailoverRequest(Request, frozen=True):
     held back)."""
     resume: bool = False
     """End a failover instead: this director may preempt again."""
+    force: bool = False
+    """Hand over to a director that is not fit to take over, too."""
 
 
 class FailedOver(Reply, frozen=True):
@@ -53,8 +55,16 @@ class FailoverReply(Reply, frozen=True):
 class FailoverRefused(Exception):
     """Nothing was asked of anybody. The message tells what to do."""
 
-    def __init__(self, code: str, message: str, known: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        known: tuple[str, ...] = (),
+        problems: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
-        """``unknown-vip``, ``no-election``, ``not-master`` or ``failed``."""
+        """``unknown-vip``, ``no-election``, ``not-master``, ``unfit`` or ``failed``."""
         self.known = known
+        self.problems = problems
+        """What speaks against it, one line each, with what to do."""

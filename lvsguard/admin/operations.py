@@ -68,9 +68,11 @@ class Operations(Protocol):
         None: the daemon's own file as it is on disk now. Raises ConfigRefused.
         """
 
-    async def failover(self, vip: str | None, actor: str, *, resume: bool) -> Sequence[FailedOver]:
+    async def failover(
+        self, vip: str | None, actor: str, *, resume: bool, force: bool
+    ) -> Sequence[FailedOver]:
         """Give up mastership of a VIP group (None: of all), or end that with ``resume``; what came
-        of it. Raises FailoverRefused."""
+        of it. ``force``: whoever takes over. Raises FailoverRefused."""
 
     async def history(self, since: float, limit: int) -> Sequence[Entry]:
         """Entries at or after ``since`` (wall clock), oldest first, the newest ``limit``."""

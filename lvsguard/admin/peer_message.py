@@ -7,29 +7,43 @@ on what it names, so a message that comes twice changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from lvsguard.admin.peer_records import Word
-from lvsguard.core.peer import Account, ServiceHealth, VipPart
+from lvsguard.core.clock import Clock
+from lvsguard.core.config_keys import Keys, Path
+from lvsguard.core.peer import DOWN_MAX, Account, ServiceHealth, VipPart
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it when a director of the version before could not make sense of what is said."""
 MESSAGE_MAX: Final = 64 * 1024
 """Octets of a message."""
 SERVICES_EACH: Final = 400
-"""Services in one message: of the longest names they take half of ``MESSAGE_MAX``."""
+"""Services in one message."""
+PIECE: Final = 48 * 1024
+"""Octets of services or keys in one message."""
+KEYS_EACH: Final = 2000
+"""Keys in one message; its size bounds them sooner."""
+KEYS_MAX: Final = 100_000
+TROUBLE_MAX: Final = 3
+"""Lines of trouble that are told."""
+LINE_MAX: Final = 300
 SERVICES_MAX: Final = 100_000
 WORDS_EACH: Final = 1000
 """Overrides in one message; its size bounds them sooner."""
 VIPS_MAX: Final = 200
 """VIP groups that are told of; it is for people to look at."""
 
+_WHY_MAX: Final = 100
+_WHYS: Final = 50
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 _Word = Annotated[str, msgspec.Meta(max_length=64)]
+_Line = Annotated[str, msgspec.Meta(max_length=LINE_MAX)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=2**40)]
 
 
 class MessageError(ValueError):
@@ -49,6 +63,8 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     name: _Name
     role: _Word
     ready: bool
+    priority: _Count = 0
+    why: _Line = ""
 
 
 class Service(msgspec.Struct, frozen=True, array_like=True):
@@ -59,6 +75,15 @@ class Service(msgspec.Struct, frozen=True, array_like=True):
     unknown: _Count
     total: _Count
     live: _Count
+    down: Annotated[list[_Name], msgspec.Meta(max_length=DOWN_MAX)] = []
+
+
+class Times(msgspec.Struct, frozen=True, array_like=True):
+    """A ``Clock`` on the wire."""
+
+    sent: _Seconds
+    echo: _Seconds | None = None
+    heard: _Seconds | None = None
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -69,6 +94,12 @@ class Beat(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     programmed: bool
     overrides: _Word = ""
     vips: Annotated[list[Part], msgspec.Meta(max_length=VIPS_MAX)] = []
+    clock: Times | None = None
+    trouble: Annotated[list[_Line], msgspec.Meta(max_length=TROUBLE_MAX)] = []
+    probers_lacking: _Count = 0
+    modules_lacking: Annotated[list[_Word], msgspec.Meta(max_length=64)] = []
+    sync_lacking: Annotated[list[_Word], msgspec.Meta(max_length=4)] = []
+    table_lacks: _Line = ""
 
 
 class Services(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -85,8 +116,28 @@ class Overrides(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     words: Annotated[list[Word], msgspec.Meta(max_length=WORDS_EACH)]
 
 
-Message = Hello | Beat | Services | Overrides
+class Key(msgspec.Struct, frozen=True, array_like=True):
+    """A key of the configuration, and the digest of what it says."""
 
+    path: Annotated[list[_Name], msgspec.Meta(min_length=1, max_length=8)]
+    digest: Annotated[str, msgspec.Meta(max_length=16)]
+
+
+class Digests(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Keys of the sender's configuration; told while the receiver's is another one."""
+
+    config: _Word
+    """Digest of the configuration that they are of."""
+    keys: Annotated[list[Key], msgspec.Meta(max_length=KEYS_EACH)]
+    anew: bool = False
+    """Forget those that were told before."""
+    last: bool = False
+    """These were all."""
+
+
+Message = Hello | Beat | Services | Overrides | Digests
+
+_Told = TypeVar("_Told", Service, Key)
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(Message)
 
@@ -115,14 +166,41 @@ def decode(body: bytes) -> Message:
         raise MessageError(f"not a message of version {VERSION}: {error}") from None
 
 
-def beat(account: Account, overrides: str) -> Beat:
-    """What an account says but for its services; ``overrides``: their fingerprint."""
+def beat(account: Account, overrides: str, clock: Clock | None = None) -> Beat:
+    """What an account says but for its services and keys; ``overrides``: their fingerprint."""
     return Beat(
         version=account.version,
         config=account.config,
         programmed=account.programmed,
         overrides=overrides,
-        vips=[Part(one.name, one.role, one.ready) for one in account.vips[:VIPS_MAX]],
+        vips=[_part(one, n < _WHYS) for n, one in enumerate(account.vips[:VIPS_MAX])],
+        clock=None if clock is None else Times(clock.sent, clock.echo, clock.heard),
+        trouble=[line[:LINE_MAX] for line in account.trouble[:TROUBLE_MAX]],
+        probers_lacking=account.probers_lacking,
+        modules_lacking=[name[:64] for name in account.modules_lacking[:64]],
+        sync_lacking=list(account.sync_lacking),
+        table_lacks=account.table_lacks[:LINE_MAX],
+    )
+
+
+def _part(one: VipPart, reason: bool) -> Part:
+    """The reasons of 200 VIP groups would not fit, whatever is in them."""
+    why = one.why[:_WHY_MAX] if reason else ""
+    return Part(one.name, one.role, one.ready, one.priority, why)
+
+
+def account(message: Beat) -> Account:
+    """What a beat says."""
+    return Account(
+        version=message.version,
+        config=message.config,
+        programmed=message.programmed,
+        vips=vips(message),
+        trouble=tuple(message.trouble),
+        probers_lacking=message.probers_lacking,
+        modules_lacking=tuple(message.modules_lacking),
+        sync_lacking=tuple(message.sync_lacking),
+        table_lacks=message.table_lacks,
     )
 
 
@@ -136,15 +214,52 @@ def services(
     anew = before is None or bool(before.keys() - now.keys())
     known = {} if anew or before is None else before
     news = [
-        Service(name, one.healthy, one.unknown, one.total, one.live)
+        Service(name, one.healthy, one.unknown, one.total, one.live, list(one.down))
         for name, one in now.items()
         if known.get(name) is not one and known.get(name) != one
     ]
-    for start in range(0, max(len(news), 1 if anew else 0), SERVICES_EACH):
-        piece = news[start : start + SERVICES_EACH]
-        yield Services(services=piece, anew=anew and start == 0)
+    for piece in _pieces(news, SERVICES_EACH) if news else [[]] if anew else []:
+        yield Services(services=piece, anew=anew)
+        anew = False
+
+
+def digests(config: str, keys: Keys) -> Iterator[Digests]:
+    """The keys of a configuration, in pieces."""
+    told = [Key(list(path), digest) for path, digest in keys.items() if _fits(path)]
+    pieces = list(_pieces(told[:KEYS_MAX], KEYS_EACH)) or [[]]
+    for number, piece in enumerate(pieces):
+        last = number == len(pieces) - 1
+        yield Digests(config=config, keys=piece, anew=number == 0, last=last)
+
+
+def _fits(path: Path) -> bool:
+    """A name that is longer is a key of no table of ours."""
+    return all(0 < len(part) <= 63 for part in path)
+
+
+def _pieces(told: Sequence[_Told], most: int) -> Iterator[list[_Told]]:
+    """In pieces that fit into messages."""
+    piece: list[_Told] = []
+    size = 0
+    for one in told:
+        octets = len(_encode(one)) + 1
+        if piece and (size + octets > PIECE or len(piece) == most):
+            yield piece
+            piece, size = [], 0
+        piece.append(one)
+        size += octets
+    if piece:
+        yield piece
 
 
 def vips(message: Beat) -> tuple[VipPart, ...]:
     """The VIP groups of a beat."""
-    return tuple(VipPart(one.name, one.role, one.ready) for one in message.vips)
+    return tuple(
+        VipPart(one.name, one.role, one.ready, one.priority, one.why) for one in message.vips
+    )
+
+
+def clock(message: Beat) -> Clock | None:
+    """The times of a beat."""
+    told = message.clock
+    return None if told is None else Clock(told.sent, told.echo, told.heard)

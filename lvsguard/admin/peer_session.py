@@ -11,7 +11,18 @@ from typing import Final, Protocol
 
 from lvsguard.admin import peer_message, peer_records
 from lvsguard.admin.peer_link import Link, LinkError, Refused
-from lvsguard.admin.peer_message import SERVICES_MAX, Beat, Hello, Message, Overrides, Services
+from lvsguard.admin.peer_message import (
+    KEYS_MAX,
+    SERVICES_MAX,
+    Beat,
+    Digests,
+    Hello,
+    Message,
+    Overrides,
+    Services,
+)
+from lvsguard.core.clock import ClockMeter
+from lvsguard.core.config_keys import Path
 from lvsguard.core.ledger import Record
 from lvsguard.core.peer import Account, ServiceHealth, VipPart
 
@@ -58,8 +69,18 @@ class Peer:
     """Why there is no connection now."""
     beat: Beat | None = None
     services: dict[str, ServiceHealth] = field(default_factory=dict)
+    keys: dict[Path, str] = field(default_factory=dict)
+    """Digests of its configuration's keys, as told last."""
+    keys_of: str = ""
+    """Digest of the configuration that they are of; empty: not all were told."""
     refused: str = ""
     """Why overrides that it told were not taken; empty: they were."""
+    clock: ClockMeter = field(default_factory=ClockMeter)
+
+    @property
+    def account(self) -> Account | None:
+        """What it tells of itself but for services and keys; None while it is not heard."""
+        return None if self.silent or self.beat is None else peer_message.account(self.beat)
 
     @property
     def vips(self) -> tuple[VipPart, ...]:
@@ -91,6 +112,8 @@ class Session:
         self._all_told: float | None = None
         self._doubts = DOUBT - 1  # the first beat decides alone: they may have been apart
         self._over = asyncio.Event()
+        self._keys_told = ""
+        peer.clock = ClockMeter()  # what was heard before is too long ago
 
     def news(self, records: Iterable[Record] = ()) -> None:
         """Something has changed: say it now, and these records."""
@@ -121,14 +144,27 @@ class Session:
                 if (account := self._account()) is not None:
                     # Records before the beat that has their fingerprint.
                     await self._link.send(self._due())
-                    await self._link.send([peer_message.beat(account, self._shared.fingerprint)])
+                    await self._link.send([self._beat(account)])
                     await self._link.send(peer_message.services(account.services, told))
                     told = account.services
+                    await self._link.send(self._keys(account))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(BEAT_S):
                         await self._news.wait()
         finally:
             await self._link.close()  # so that who listens on it knows
+
+    def _beat(self, account: Account) -> Beat:
+        stamp = self._peer.clock.stamp(time.time())
+        return peer_message.beat(account, self._shared.fingerprint, stamp)
+
+    def _keys(self, account: Account) -> Iterable[Digests]:
+        """What the other one needs to find what differs; nothing while nothing does."""
+        beat = self._peer.beat
+        if beat is None or account.config in (beat.config, self._keys_told):
+            return ()
+        self._keys_told = account.config
+        return peer_message.digests(account.config, account.keys)
 
     def _due(self) -> list[Overrides]:
         records: Iterable[Record] = self._records
@@ -141,10 +177,14 @@ class Session:
         match message:
             case Beat():
                 self._peer.beat = message
+                if (clock := peer_message.clock(message)) is not None:
+                    self._peer.clock.take(clock, time.time(), time.monotonic())
                 self._doubt(message.overrides)
                 self._heard(self._peer, message)
             case Services():
                 self._see(message)
+            case Digests():
+                self._know(message)
             case Overrides(words=words):
                 try:
                     records = [peer_records.record(word) for word in words]
@@ -175,6 +215,19 @@ class Session:
         if message.anew:
             seen.clear()
         for one in message.services:
-            seen[one.name] = ServiceHealth(one.healthy, one.unknown, one.total, one.live)
+            seen[one.name] = ServiceHealth(
+                one.healthy, one.unknown, one.total, one.live, tuple(one.down)
+            )
         if len(seen) > SERVICES_MAX:
             raise Refused(f"it tells of more than {SERVICES_MAX} services")
+
+    def _know(self, message: Digests) -> None:
+        known = self._peer.keys
+        if message.anew:
+            known.clear()
+            self._peer.keys_of = ""
+        known.update((tuple(one.path), one.digest) for one in message.keys)
+        if len(known) > KEYS_MAX:
+            raise Refused(f"it tells of more than {KEYS_MAX} keys of its configuration")
+        if message.last:
+            self._peer.keys_of = message.config

@@ -278,6 +278,15 @@ class PeerVip(Reply, frozen=True):
     """Whether it may be master."""
 
 
+class UnfitReply(Reply, frozen=True):
+    """A reason why another director is not fit to take over."""
+
+    why: str
+    """Which one, such as ``config`` or ``checks``."""
+    text: str
+    """What is wrong, and what to do."""
+
+
 class PeerReply(Reply, frozen=True):
     """Another director, as it is known over the peer channel."""
 
@@ -305,6 +314,16 @@ class PeerReply(Reply, frozen=True):
     vips: list[PeerVip] = []
     problem: str = ""
     """Why it is not heard."""
+    fit: bool = False
+    """Whether it is fit to take over now."""
+    unfit: list[UnfitReply] = []
+    """Why not."""
+    config_differs: list[str] = []
+    """Keys of the configuration that differ."""
+    clock_offset: float | None = None
+    """Seconds that its clock is ahead; null: not measured."""
+    clock_bound: float | None = None
+    """By how much that may be wrong."""
 
 
 class StatusHead(Reply, frozen=True, kw_only=True):

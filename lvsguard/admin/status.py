@@ -143,6 +143,11 @@ def peer(status: PeerStatus) -> protocol.PeerReply:
             protocol.PeerVip(name=one.name, role=one.role, ready=one.ready) for one in status.vips
         ],
         problem=status.problem,
+        fit=status.fit,
+        unfit=[protocol.UnfitReply(why=one.why, text=one.text) for one in status.unfit],
+        config_differs=list(status.config_differs),
+        clock_offset=None if status.clock is None else round(status.clock.seconds, 6),
+        clock_bound=None if status.clock is None else round(status.clock.bound, 6),
     )
 
 

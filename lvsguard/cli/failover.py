@@ -26,10 +26,14 @@ def add(commands: Commands) -> None:
         "director\nkeeps them, and forwards, until its successor is heard; if nobody comes it goes "
         "on\nas master, and that is a failure. Afterwards it leaves the successor alone, whatever\n"
         "its own priority, until --resume or until that one leaves. VIP groups of one sync\n"
-        "group go together. Run it on the master; what is asked for is kept in the history.",
+        "group go together. Run it on the master; what is asked for is kept in the history.\n"
+        "With a [peer] table it refuses while the director that would take over is not fit for\n"
+        "it (other keys in its config, checks that fail from there, ...), and says why; lvsguard\n"
+        "status shows the same at any time.",
         examples=[
             ("lvsguard failover", "all VIP groups that this director is master of"),
             ("lvsguard failover web", "one of them, by its name in the config"),
+            ("lvsguard failover --force", "whether the other director is fit for it or not"),
             ("lvsguard failover --resume", "afterwards: preempt again, as configured"),
         ],
         exits=(Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.UNREACHABLE),
@@ -44,6 +48,11 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="end a failover: this director may preempt again"
     )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="hand over, too, when the other director is not fit to take over or is not heard",
+    )
     add_socket(parser)
     add_json(parser, "print the daemon's answer as JSON")
 
@@ -53,7 +62,7 @@ def failover(args: argparse.Namespace) -> int:
     from lvsguard.admin.failover import FailoverRequest, Outcome
 
     with daemon(args) as client:
-        reply = client.failover(FailoverRequest(vip=args.vip, resume=args.resume))
+        reply = client.failover(FailoverRequest(vip=args.vip, resume=args.resume, force=args.force))
     if args.json:
         import msgspec
 

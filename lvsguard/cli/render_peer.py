@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lvsguard.cli.text import ago, printable
-from lvsguard.core.peer import TOLD_MAX
+from lvsguard.core.fitness import Why
+from lvsguard.core.peer import TOLD_MAX, shortened
+from lvsguard.core.snapshot import Role
 
 if TYPE_CHECKING:
     from lvsguard.admin.protocol import PeerReply
@@ -28,26 +30,28 @@ def peer(other: PeerReply, now: float) -> Iterator[tuple[str, str]]:
         words.append("same overrides")
     if other.same_health:
         words.append("sees the same health")
+    words += _fitness(other)
     yield f"{head}{printable(', '.join(words))}", "dim"
     for remark in _remarks(other):
         yield f"  {printable(remark)}", "yellow"
 
 
+def _fitness(other: PeerReply) -> Iterator[str]:
+    """A word on its fitness, unless it leads already or there is nothing to lead."""
+    if any(one.role != Role.MASTER for one in other.vips):
+        yield "fit to take over" if other.fit else "NOT FIT to take over"
+    elif other.vips and not other.fit:
+        yield "NOT WELL"
+
+
 def _remarks(other: PeerReply) -> Iterator[str]:
-    unfit = [one.name for one in other.vips if not one.ready]
-    if unfit:
-        yield f"it stands back: VIP {', '.join(unfit)} (lvsguard status there tells why)"
-    if other.programmed is False:
-        yield "its kernel does not hold all that it should (lvsguard status there tells why)"
-    if other.same_config is False:
-        yield (
-            f"its config is another one, {other.config_hash}: make the files the same and reload"
-        )
-    if other.refused:
-        yield f"its overrides were not taken: {other.refused}"
-    elif other.same_overrides is False:
-        yield "it does not know the same overrides yet"
-    for line in other.differs[:TOLD_MAX]:
+    reasons = {one.why for one in other.unfit}
+    yield from (one.text for one in other.unfit)
+    if other.same_config is False and Why.CONFIG not in reasons:
+        keys = shortened(other.config_differs) or "the order of its keys"
+        yield f"its config is another one, {other.config_hash}, of no matter here: {keys}"
+    others = [] if Why.CHECKS in reasons else other.differs
+    for line in others[:TOLD_MAX]:
         yield f"sees another health: {line}"
-    if len(other.differs) > TOLD_MAX:
-        yield f"and of {len(other.differs) - TOLD_MAX} more services"
+    if len(others) > TOLD_MAX:
+        yield f"and of {len(others) - TOLD_MAX} more services"

@@ -12,11 +12,13 @@ import socket
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from lvsguard.config.build import build
 from lvsguard.config.channel_rules import read_credential
+from lvsguard.config.key_digests import key_digests
 from lvsguard.config.locate import Lines
 from lvsguard.config.problem import ConfigError, Problem, spell
 from lvsguard.config.review import Interfaces
@@ -100,7 +102,10 @@ def loads(
                 secrets |= found
                 faults += unread
         if not faults:
-            return build(validated.document, name, _digest(values), interfaces, secrets)
+            built = build(validated.document, name, _digest(values), interfaces, secrets)
+            if built.peer is None:
+                return built
+            return replace(built, keys=key_digests(_nameless(values)))
     raise ConfigError(_located(faults, text, file))
 
 

@@ -81,6 +81,15 @@ class Conflicts:
             how = "arp" if one.address.version == 4 else "nd"
             yield str(VipConflict(key[0], key[2], how, key[1], name or ""))
 
+    def ended(self, target: Target) -> None:
+        """Another director has ended a drain of it, which may have stood in the place of this
+        one's: who still claims a VIP is drained again."""
+        self._drained.pop(target, None)
+        for key, one in self._now.items():
+            who = one.realserver
+            if who is not None and Target(who) == target and self._drains(key[0]):
+                self._drain(key, who)
+
     def _begin(self, event: VipConflict) -> None:
         key = (event.vip, event.detail, event.other)
         realservers = self._neighbours.at(event.other)

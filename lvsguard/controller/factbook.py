@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 
 from lvsguard.controller.rulebook import RuleBook
 from lvsguard.core.agent import NOT_ASKED, Agent, Standing
@@ -24,7 +25,7 @@ from lvsguard.core.model import (
     VirtualService,
 )
 from lvsguard.core.override import Override, OverrideKind, Target
-from lvsguard.core.peer import ServiceHealth
+from lvsguard.core.peer import DOWN_MAX, ServiceHealth
 from lvsguard.core.placement import Facts
 from lvsguard.core.rules import Decision
 
@@ -126,6 +127,10 @@ class FactBook:
             return False
         self._dirty.update(s.key for s in self._by_check[agent])
         return True
+
+    def held(self, target: Target, kind: OverrideKind) -> Override | None:
+        """The override of that target and kind that is in force."""
+        return self._overrides.get((target, kind))
 
     def put(self, override: Override) -> None:
         """Set an override, in the place of an older one of the same target and kind."""
@@ -240,7 +245,7 @@ class FactBook:
             if service is not None:
                 decision = self.rules.follow(service, facts)
                 self._wanted[key] = self._with_leaving(key, programmed(service, decision))
-                sights[service.name] = _sight(decision)
+                sights[service.name] = _sight(service, decision)
         self._dirty.clear()
         if any(self._sights.get(name) != sight for name, sight in sights.items()):
             self._sights = {**self._sights, **sights}
@@ -279,10 +284,16 @@ def _agent(realserver: RealserverConfig) -> tuple[Agent, ...]:
     return () if realserver.agent is None else (realserver.agent,)
 
 
-def _sight(decision: Decision) -> ServiceHealth:
+def _sight(service: ServiceConfig, decision: Decision) -> ServiceHealth:
     verdicts = [placed.verdict for placed in decision.placements]
+    named = zip(service.realservers, verdicts, strict=True)
+    down = (realserver.name for realserver, verdict in named if verdict is Verdict.DOWN)
     return ServiceHealth(
-        verdicts.count(Verdict.UP), verdicts.count(Verdict.UNKNOWN), len(verdicts), decision.live
+        verdicts.count(Verdict.UP),
+        verdicts.count(Verdict.UNKNOWN),
+        len(verdicts),
+        decision.live,
+        tuple(islice(down, DOWN_MAX)),
     )
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from lvsguard.core.config_keys import Keys
 from lvsguard.core.model import IPAddress
 
 TOLD_MAX = 5
 """Differences that are told one by one."""
+DOWN_MAX = 16
+"""Realservers of a service that are named as down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class ServiceHealth:
     total: int
     live: int
     """Live weight."""
+    down: tuple[str, ...] = ()
+    """Names of realservers whose verdict is down, the first ``DOWN_MAX``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,10 @@ class VipPart:
     role: str
     ready: bool
     """Whether it may be master."""
+    priority: int = 0
+    """In force now; 0: not told."""
+    why: str = ""
+    """The first thing that keeps it from being master, or that lowers its priority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,18 @@ class Account:
     vips: tuple[VipPart, ...] = ()
     services: Mapping[str, ServiceHealth] = field(default_factory=dict)
     """By name."""
+    keys: Keys = field(default_factory=dict, repr=False)
+    """Digests of the configuration's keys."""
+    trouble: tuple[str, ...] = ()
+    """The first lines of what is wrong there."""
+    probers_lacking: int = 0
+    """Prober processes that do not run."""
+    modules_lacking: tuple[str, ...] = ()
+    """Kernel modules that its configuration wants and its kernel does not have."""
+    sync_lacking: tuple[str, ...] = ()
+    """Roles of the kernel's sync daemons that should run and do not."""
+    table_lacks: str = ""
+    """Why it may not know all connections; empty: it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +91,10 @@ class Comparison:
     """Healthy realservers, of the services that both have, as this director sees them."""
     theirs: int = 0
     differs: tuple[str, ...] = ()
-    """Services of which they do not see the same, such as ``web: 2 of 2 healthy there, 1 here``."""
+    """Services of which they do not see the same, such as ``web: 2 of 2 healthy there, 1 here
+    (10.0.0.43 down here)``."""
+    fewer: tuple[str, ...] = ()
+    """Those of them of which the other one sees fewer healthy realservers."""
     unknown: bool = False
     """Whether one of the two lacks verdicts."""
 
@@ -87,6 +111,7 @@ def compare(
     """
     sums = [0, 0]
     differs: list[str] = []
+    fewer: list[str] = []
     unknown = False
     for name in mine if among is None else among:
         here, there = mine.get(name), theirs.get(name)
@@ -95,11 +120,22 @@ def compare(
         sums[0] += here.healthy
         sums[1] += there.healthy
         unknown |= here.unknown > 0 or there.unknown > 0
-        if here.healthy != there.healthy:
-            differs.append(
-                f"{name}: {there.healthy} of {there.total} healthy there, {here.healthy} here"
-            )
-    return Comparison(sums[0], sums[1], tuple(differs), unknown)
+        named = _named(here, there)
+        if here.healthy != there.healthy or named:
+            line = f"{name}: {there.healthy} of {there.total} healthy there, {here.healthy} here"
+            differs.append(f"{line} ({named})" if named else line)
+            if there.healthy < here.healthy:
+                fewer.append(differs[-1])
+    return Comparison(sums[0], sums[1], tuple(differs), tuple(fewer), unknown)
+
+
+def _named(here: ServiceHealth, there: ServiceHealth) -> str:
+    """The realservers that one of them sees down and the other does not."""
+    if max(len(here.down), len(there.down)) >= DOWN_MAX:
+        return ""  # some are not named, and may be the same
+    told = [f"{name} down there" for name in there.down if name not in here.down]
+    told += [f"{name} down here" for name in here.down if name not in there.down]
+    return shortened(told)
 
 
 def shortened(lines: Collection[str]) -> str:

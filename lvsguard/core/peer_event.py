@@ -62,13 +62,16 @@ class PeerDiffers(Event):
     peer: str
     theirs: str
     mine: str
+    keys: str = ""
+    """The keys that differ."""
 
     def __str__(self) -> str:
         if self.theirs == self.mine:
             return f"director {self.peer} has the same configuration ({self.mine})"
+        differ = f", and they differ in {self.keys}" if self.keys else ""
         return (
-            f"director {self.peer} has configuration {self.theirs}, this one {self.mine}: make the"
-            " files the same and reload"
+            f"director {self.peer} has configuration {self.theirs}, this one {self.mine}{differ}:"
+            " make the files the same and reload"
         )
 
 
@@ -85,5 +88,39 @@ class PeerOverrides(Event):
         return f"overrides of director {self.peer} were not taken: {self.why}"
 
 
-PEER: tuple[type[Event], ...] = (PeerHeard, PeerSilent, PeerRefused, PeerDiffers, PeerOverrides)
+@dataclass(frozen=True, slots=True)
+class PeerFit(Event):
+    """Another director is fit to take over (again), for some seconds already."""
+
+    kind: ClassVar[str] = "peer-fit"
+    peer: str
+
+    def __str__(self) -> str:
+        return f"director {self.peer} is fit to take over"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUnfit(Event):
+    """Another director is not fit to take over, or for other reasons than before."""
+
+    kind: ClassVar[str] = "peer-unfit"
+    level: ClassVar[Level] = Level.WARNING
+    peer: str
+    reasons: tuple[str, ...]
+    """Kinds of what is wrong, such as ``config``."""
+    text: str
+
+    def __str__(self) -> str:
+        return f"director {self.peer} is not fit to take over: {self.text}"
+
+
+PEER: tuple[type[Event], ...] = (
+    PeerHeard,
+    PeerSilent,
+    PeerRefused,
+    PeerDiffers,
+    PeerOverrides,
+    PeerFit,
+    PeerUnfit,
+)
 """All of them."""

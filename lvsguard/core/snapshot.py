@@ -12,7 +12,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from lvsguard.core.agent import AgentKind
+from lvsguard.core.clock import Offset
 from lvsguard.core.config import CheckKind
+from lvsguard.core.fitness import Reason
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import (
     Counters,
@@ -218,6 +220,17 @@ class PeerStatus:
     """Its part in the VIP groups."""
     problem: str
     """Why it is not heard; empty while it is."""
+    unfit: tuple[Reason, ...] = ()
+    """Why it is not fit to take over now; empty: it is."""
+    config_differs: tuple[str, ...] = ()
+    """Keys of the configuration that differ."""
+    clock: Offset | None = None
+    """How far its clock is ahead of this one's; None: not known."""
+
+    @property
+    def fit(self) -> bool:
+        """Whether it is fit to take over now, as far as it can be seen from here."""
+        return not self.unfit
 
 
 @dataclass(frozen=True, slots=True)

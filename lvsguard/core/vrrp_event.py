@@ -253,9 +253,13 @@ class FailoverAsked(Event):
     vip: str
     actor: str
     resume: bool
+    forced: str = ""
+    """What would have been refused without ``--force``."""
 
     def __str__(self) -> str:
         what = "ended the failover, it may preempt again" if self.resume else "asked for a failover"
+        if self.forced:
+            what += f" by force, though {self.forced}"
         return f"VIP {self.vip}: {self.actor} {what}"
 
 

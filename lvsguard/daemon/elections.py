@@ -18,6 +18,8 @@ from lvsguard.core.snapshot import Role, TransferStatus
 from lvsguard.core.step import AddAddress
 from lvsguard.core.vrrp_event import (
     PriorityChanged,
+    RoleChanged,
+    TableFailed,
     TableReceived,
     TableSent,
     VrrpProcessDied,
@@ -38,6 +40,9 @@ from lvsguard.vrrp.message import (
 
 LOOK_S = 0.25
 """Rhythm of the looks at what the priority depends on."""
+LACKS_S = 900.0
+"""After a time as long as the kernel keeps an idle connection (its default), the sync daemons have
+told of all that live."""
 QUICK_S, PLAIN_QUICK_S = 0.1, 1.0
 """Intervals below which timers that are late may be taken for a dead master: anywhere, and in a
 process without real-time priority (its lateness reaches 92 ms under load, against 11 ms)."""
@@ -56,6 +61,8 @@ class Elections:
         self._there = time.time()
         self.transfer: TransferStatus | None = None
         """The last time that a connection table was sent or received."""
+        self._lacks: dict[str, tuple[str, float]] = {}
+        """VIP groups whose table did not come, why, and when (monotonic)."""
         self._warned: set[tuple[str, str]] = set()
         self.client = VrrpClient(told=self._told, changed=self._changed, died=self._died)
         self.failovers = Failovers(self.client, emit=emit)
@@ -84,6 +91,13 @@ class Elections:
             for vip in self._config.vips
             if vip.vrrp is not None
         }
+
+    @property
+    def table_lacks(self) -> str:
+        """Why this director may not know all connections; empty: it does."""
+        limit = time.monotonic() - LACKS_S
+        lacks = (why for why, at in self._lacks.values() if at > limit)
+        return next(lacks, "")
 
     def left_by(self, on_stop: OnStop) -> tuple[str, ...]:
         """The VIP groups that a stop leaves to another director."""
@@ -138,6 +152,7 @@ class Elections:
                 event = event_of(message)
                 self._emit(event)
                 self.failovers.told(event)
+                self._note_table(event)
                 if isinstance(event, TableSent | TableReceived):
                     received = isinstance(event, TableReceived)
                     self.transfer = TransferStatus(
@@ -151,6 +166,13 @@ class Elections:
                 )
             case Failed(text):
                 self._emit(KernelFailed(text))
+
+    def _note_table(self, event: Event) -> None:
+        match event:
+            case TableFailed(vip=vip, received=True, peer=peer, why=why):
+                self._lacks[vip] = (f"no table came from {peer}: {why}", time.monotonic())
+            case TableReceived(vip=vip) | RoleChanged(vip=vip, after="master"):
+                self._lacks.pop(vip, None)
 
     def _changed(self, state: State) -> None:
         """Status and metrics read the client's states; nothing is kept here."""

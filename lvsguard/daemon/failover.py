@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from lvsguard.admin.failover import FailedOver, FailoverRefused, Outcome
 from lvsguard.core.config import Config, VipConfig
@@ -28,6 +28,12 @@ SETTLE_S = 0.5
 """After the word that nobody came, for the role that follows from it: of a group of two families
 one may have found its successor."""
 RESUME_S = 2.0
+UNFIT = "nothing was handed over, for no other director is fit to take over now:"
+BY_FORCE = "mend that, or hand over all the same: lvsguard failover --force"
+
+
+async def _none(vips: list[str]) -> tuple[str, ...]:
+    return ()
 
 
 class Failovers:
@@ -38,6 +44,8 @@ class Failovers:
         self._emit = emit
         self._vips: Mapping[str, VipConfig] = {}
         self._news = asyncio.Event()
+        self.objections: Callable[[list[str]], Awaitable[tuple[str, ...]]] = _none
+        """Why these VIP groups should not be left to another director, one line each."""
         self._stages: dict[str, HandoverStage] = {}
         """Of those that are asked for now: the last word on each."""
 
@@ -62,15 +70,21 @@ class Failovers:
 
     # -- what is asked ---------------------------------------------------------------------
 
-    async def failover(self, vip: str | None, actor: str) -> list[FailedOver]:
+    async def failover(
+        self, vip: str | None, actor: str, *, force: bool = False
+    ) -> list[FailedOver]:
         """Give up one VIP group, or all that this director is master of; those of their sync groups
-        come along. Returns when it is known what became of it. Raises FailoverRefused."""
+        come along. Returns when it is known what became of it. Raises FailoverRefused, also when
+        who would take over is not fit for it, unless by ``force``."""
         names = self._together(self._named(vip) if vip else self._mine())
         self._reachable()
+        wrong = await self.objections(names)
+        if wrong and not force:
+            raise FailoverRefused("unfit", UNFIT, problems=(*wrong, BY_FORCE))
         begun = time.monotonic()
         for name in names:
             self._stages.pop(name, None)
-            self._emit(FailoverAsked(name, actor, resume=False))
+            self._emit(FailoverAsked(name, actor, resume=False, forced="; ".join(wrong)))
         for name in names:
             self._client.failover(name)
         return list(await asyncio.gather(*(self._outcome(name, begun) for name in names)))

@@ -32,7 +32,7 @@ from lvsguard.core.tally import Tally
 from lvsguard.daemon import log
 from lvsguard.daemon.elections import Elections
 from lvsguard.daemon.operations import DaemonOperations
-from lvsguard.daemon.peers import Peers
+from lvsguard.daemon.peers import Condition, Peers
 from lvsguard.daemon.sharing import Sharing
 from lvsguard.daemon.systemd import ServiceManager
 from lvsguard.kernel.address import LinuxAddresses
@@ -99,6 +99,7 @@ class House:
             put=self._controller.override,
             clear=self._controller.clear,
         )
+        self._sharing.ended = self._conflicts.ended
         self._elections = Elections(config, standings, emit=self._conflicts.tell)
         self._peers = Peers(
             config,
@@ -106,7 +107,9 @@ class House:
             self._sharing,
             elections=self._elections.seen,
             emit=self.emit,
+            condition=self._condition,
         )
+        self._elections.failovers.objections = self._peers.objections
         self._vip_watch = VipWatch(self._conflicts.tell, held=lambda: self._owner.held)
         self._vip_watch.configure(config.vips)
         self._probers = Probers(
@@ -162,6 +165,12 @@ class House:
 
     def _heard(self) -> Heard:
         return self._peers.heard()
+
+    def _condition(self) -> Condition:
+        loop = self._view.loop()
+        return Condition(
+            loop.trouble, loop.probers_wanted - loop.probers, self._elections.table_lacks
+        )
 
     def _look(self) -> None:
         self._controller.look()

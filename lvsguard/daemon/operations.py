@@ -104,11 +104,13 @@ class DaemonOperations:
             raise ConfigRefused([str(p) for p in error.problems]) from error
         return await self._controller.preview(loaded)
 
-    async def failover(self, vip: str | None, actor: str, *, resume: bool) -> Sequence[FailedOver]:
+    async def failover(
+        self, vip: str | None, actor: str, *, resume: bool, force: bool
+    ) -> Sequence[FailedOver]:
         """Hand over, or preempt again."""
         if resume:
             return await self._failovers.resume(vip, actor)
-        return await self._failovers.failover(vip, actor)
+        return await self._failovers.failover(vip, actor, force=force)
 
     async def history(self, since: float, limit: int) -> Sequence[Entry]:
         """Past entries."""

@@ -6,26 +6,44 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from lvsguard import __version__
 from lvsguard.admin.peer_channel import PeerChannel
+from lvsguard.admin.peer_message import TROUBLE_MAX
 from lvsguard.admin.peer_session import Peer
 from lvsguard.controller import Controller
 from lvsguard.controller.ahead import Heard
 from lvsguard.controller.standing import Seen
 from lvsguard.core.config import Config
 from lvsguard.core.event import Event
-from lvsguard.core.peer import Account, VipPart, compare
+from lvsguard.core.peer import Account, VipPart, compare, shortened
 from lvsguard.core.peer_event import PeerDiffers
-from lvsguard.core.snapshot import PeerStatus, Role
+from lvsguard.core.snapshot import PeerStatus, Role, SyncStatus
+from lvsguard.daemon.fitness import Fitness
 from lvsguard.daemon.sharing import Sharing
+from lvsguard.kernel.module_list import lacking
+from lvsguard.kernel.port import SyncRole
 
 LOOK_S = 0.25
 """Rhythm of the looks at what is to be told."""
+DIFFERING_MAX = 1000
+"""Keys that differ which the status names."""
+PATIENCE_S = 2.0
+"""How long a failover waits for the other director to become fit."""
 ROLLOUT_S = 60.0
 """How long two directors may have different configurations before it is told: somebody copies a
 file to one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How this director does, as far as neither controller nor elections know it."""
+
+    trouble: tuple[str, ...] = ()
+    probers_lacking: int = 0
+    table_lacks: str = ""
 
 
 class Peers:
@@ -39,12 +57,16 @@ class Peers:
         *,
         elections: Callable[[], Mapping[str, Seen]],
         emit: Callable[[Event], None],
+        condition: Callable[[], Condition] = Condition,
     ) -> None:
-        """``elections``: what is known of the election of each VIP group."""
+        """``elections``: what is known of the election of each VIP group; ``condition``: what only
+        the other parts of this director know of how it does."""
         self._controller = controller
         self._elections = elections
         self._emit = emit
         self._sharing = sharing
+        self._condition = condition
+        self._fitness = Fitness(controller, sharing, emit)
         self._channel = PeerChannel(config.director, sharing, emit)
         sharing.told = self._channel.news
         self._channel.configure(config.peer)
@@ -67,16 +89,25 @@ class Peers:
             if self._channel.peers:
                 self._channel.tell(self._account())
                 self._watch_configs(time.monotonic())
+                self._fitness.watch(self._channel.peers.values(), time.monotonic())
             await asyncio.sleep(LOOK_S)
 
     def _account(self) -> Account:
         book = self._controller.book
+        programmed = self._controller.pulse.programmed
+        condition = self._condition()
         return Account(
             version=__version__,
             config=book.config.digest,
-            programmed=self._controller.pulse.programmed,
+            programmed=programmed,
             vips=tuple(_part(name, seen) for name, seen in self._elections().items()),
             services=book.sights,
+            keys=book.config.keys,
+            trouble=condition.trouble[:TROUBLE_MAX],
+            probers_lacking=condition.probers_lacking,
+            modules_lacking=() if programmed else lacking(_modules(book.config)),
+            sync_lacking=_sync_lacking(self._controller.sync(None)),
+            table_lacks=condition.table_lacks,
         )
 
     def _watch_configs(self, now: float) -> None:
@@ -92,7 +123,8 @@ class Peers:
                     self._emit(PeerDiffers(name, theirs, mine))
             elif now - self._other_since.setdefault(name, now) >= ROLLOUT_S:
                 if name not in self._told:
-                    self._emit(PeerDiffers(name, theirs, mine))
+                    keys = self._differing(peer)
+                    self._emit(PeerDiffers(name, theirs, mine, shortened(keys)))
                 self._told[name] = theirs
 
     def heard(self) -> Heard:
@@ -123,9 +155,45 @@ class Peers:
             differs=() if beat is None else found.differs,
             vips=() if beat is None else peer.vips,
             problem=peer.problem if peer.silent else "",
+            unfit=self._fitness.unfit(peer),
+            config_differs=() if beat is None else self._differing(peer),
+            clock=None if beat is None else peer.clock.read(time.monotonic()),
         )
+
+    def _differing(self, peer: Peer) -> tuple[str, ...]:
+        return tuple(map(str, (self._fitness.differing(peer) or ())[:DIFFERING_MAX]))
+
+    async def objections(self, vips: Collection[str]) -> tuple[str, ...]:
+        """Why these VIP groups should not be left to another director, after a moment in which
+        what was just changed gets through; empty: nothing is known against it."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            found = self._fitness.objections(self._channel.peers.values(), vips)
+            if not found or time.monotonic() >= until:
+                return found
+            await asyncio.sleep(LOOK_S / 2)
 
 
 def _part(name: str, seen: Seen) -> VipPart:
-    role = str(Role.INIT) if seen.state is None else seen.state.role
-    return VipPart(name, role, seen.standing is not None and seen.standing.ready)
+    state, standing = seen.state, seen.standing
+    role = str(Role.INIT) if state is None else state.role
+    if standing is None:
+        return VipPart(name, role, False, why=seen.awaited)
+    problem = "" if state is None else state.problem
+    why = problem or next(iter(standing.why), "")
+    return VipPart(name, role, standing.ready, standing.priority, why)
+
+
+def _modules(config: Config) -> Iterator[str]:
+    """The kernel modules that a configuration needs."""
+    yield "ip_vs"
+    for service in config.services:
+        yield f"ip_vs_{service.scheduler}"
+        if service.persistence is not None and service.persistence.engine:
+            yield f"ip_vs_pe_{service.persistence.engine}"
+
+
+def _sync_lacking(status: SyncStatus | None) -> tuple[str, ...]:
+    if status is None:
+        return ()
+    return tuple(str(role) for role in SyncRole if role not in status.daemons)

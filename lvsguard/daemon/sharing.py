@@ -15,6 +15,7 @@ from typing import Final
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.operations import Kept
 from lvsguard.controller import Controller
+from lvsguard.controller.conflicts import ACTOR as CONFLICT
 from lvsguard.core.event import Event
 from lvsguard.core.ledger import SKEW_S, Ledger, Outcome, Record, Stamp
 from lvsguard.core.override import Override, OverrideKind, Target
@@ -43,6 +44,8 @@ class Sharing:
         self._refused: dict[str, str] = {}
         self.told: Callable[[tuple[Record, ...]], None] = lambda records: None
         """Gets what is decided here, to tell the others."""
+        self.ended: Callable[[Target], None] = lambda target: None
+        """Gets whom another director has ended a drain of."""
         self.recall(tell=False)
 
     @property
@@ -127,8 +130,18 @@ class Sharing:
             self._journal.take(override)
         else:
             actor = EXPIRY if record.override is not None else f"{record.actor} on {where}"
-            self._controller.clear(target, kind, actor)
+            self._end(target, kind, actor)
             self._journal.forget(record.key)
+
+    def _end(self, target: Target, kind: OverrideKind, actor: str) -> None:
+        """End what is held, but for what this director has set by itself: that is not shared, so
+        no other one can have meant it."""
+        held = self._controller.book.held(target, kind)
+        if held is None or held.actor == CONFLICT:
+            return
+        self._controller.clear(target, kind, actor)
+        if kind is OverrideKind.DRAIN:
+            self.ended(target)
 
     def _put(self, override: Override, *, tell: bool) -> None:
         """``tell``: it is news, and no start."""

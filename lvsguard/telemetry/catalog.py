@@ -272,6 +272,20 @@ PEER_SAME = _gauge(
     "what",
 )
 
+PEER_FIT = _gauge(
+    "peer_fit",
+    "1 while the director is fit to take over, else 0; lvsguard status says why.",
+    "peer",
+)
+PEER_CONFIG_DIFFERENCES = _gauge(
+    "peer_config_differences", "Keys of the configuration that the director has otherwise.", "peer"
+)
+PEER_CLOCK = _gauge(
+    "peer_clock_offset_seconds",
+    "How far the director's clock is ahead of this one's; only while it is known.",
+    "peer",
+)
+
 SERVICE_PRESENT = _gauge("service_present", "1 when the kernel has the service, else 0.", "service")
 SERVICE_LIVE_WEIGHT = _gauge(
     "service_live_weight",

@@ -19,7 +19,14 @@ def pieces(view: View, spent: float, longest: float, form: Form) -> Iterator[byt
         family = Family(metric)
         family.add("", value)
         yield from family.pieces(form)
-    for family in (_build(view), _config(view), _overrides(view), *_vips(view), *_peers(view)):
+    for family in (
+        _build(view),
+        _config(view),
+        _overrides(view),
+        *_vips(view),
+        *_peers(view),
+        *_fitness(view),
+    ):
         yield from family.pieces(form)
 
 
@@ -74,6 +81,19 @@ def _vips(view: View) -> tuple[Family, Family]:
             held.add(labelled, address in vip.held)
         conflicts.add(labels(vip=vip.name), len(vip.conflicts))
     return held, conflicts
+
+
+def _fitness(view: View) -> tuple[Family, ...]:
+    fit, differ = Family(catalog.PEER_FIT), Family(catalog.PEER_CONFIG_DIFFERENCES)
+    clock = Family(catalog.PEER_CLOCK)
+    for peer in view.peers():
+        name = labels(peer=peer.name)
+        fit.add(name, peer.fit)
+        if peer.heard:
+            differ.add(name, len(peer.config_differs))
+        if peer.clock is not None:
+            clock.add(name, peer.clock.seconds)
+    return fit, differ, clock
 
 
 def _peers(view: View) -> tuple[Family, Family, Family]:

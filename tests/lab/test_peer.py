@@ -87,10 +87,14 @@ def test_a_director_that_sees_fewer_realservers_leaves_the_vip_to_the_other(
     wait_for_role(one, "backup")
     (vip,) = one.status().vips
     assert (vip.priority, vip.ready) == (90, True)
-    why = "director director2 sees more healthy realservers (web: 2 of 2 healthy there, 1 here)"
+    told = "web: 2 of 2 healthy there, 1 here (10.0.0.43 down here)"
+    why = f"director director2 sees more healthy realservers ({told})"
     assert vip.why == [f"{why}: priority -60"]
     assert f"  priority lowered: {why}: priority -60" in one.run("status").stdout
-    assert "  sees another health: web: 2 of 2 healthy there, 1 here" in one.run("status").stdout
+    assert (
+        "  sees another health: web: 2 of 2 healthy there, 1 here (10.0.0.43 down here)"
+        in one.run("status").stdout
+    )
     assert two.status().vips[0].why == []
     assert holders(one, two) == ["director2"]
     moved = time.monotonic()

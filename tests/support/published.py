@@ -15,6 +15,7 @@ from lvsguard.admin.entry import Entry, entry
 from lvsguard.admin.failover import FailedOver, FailoverRefused, Outcome
 from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
+from lvsguard.core.clock import Offset
 from lvsguard.core.config import CheckKind
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event, OverrideCleared, OverrideSet
@@ -114,6 +115,7 @@ OTHER = PeerStatus(
     differs=(),
     vips=(VipPart("web", "backup", True),),
     problem="",
+    clock=Offset(0.0004, 0.0012),
 )
 """Another director, with which all is well."""
 
@@ -302,12 +304,17 @@ class Desk:
             raise ConfigRefused(self.problems)
         return seed_steps()
 
-    async def failover(self, vip: str | None, actor: str, *, resume: bool) -> Sequence[FailedOver]:
+    async def failover(
+        self, vip: str | None, actor: str, *, resume: bool, force: bool
+    ) -> Sequence[FailedOver]:
         """Give a VIP group to its heir, or take note that it may come back."""
         groups = {group.name: group for group in self.picture.groups if group.vrid is not None}
         if vip is not None and vip not in groups:
             raise FailoverRefused("unknown-vip", f"no VIP is named {vip!r}", tuple(groups))
         wanted = [g for g in groups.values() if vip in (None, g.name)]
+        wrong = [str(reason) for other in self.picture.others for reason in other.unfit]
+        if wrong and not force and not resume:
+            raise FailoverRefused("unfit", "nobody is fit:", problems=tuple(wrong))
         found = []
         for group in [g for g in wanted if g.held_back if resume] or wanted:
             if not resume and group.role is not Role.MASTER:

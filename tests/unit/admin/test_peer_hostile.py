@@ -12,7 +12,15 @@ import pytest
 import trustme
 
 from lvsguard.admin import peer_link
-from lvsguard.admin.peer_message import Beat, Hello, Message, Service, Services, encode
+from lvsguard.admin.peer_message import (
+    VERSION,
+    Beat,
+    Hello,
+    Message,
+    Service,
+    Services,
+    encode,
+)
 from tests.support.peer_pair import (
     ACCOUNT,
     Side,
@@ -28,7 +36,7 @@ from tests.support.peer_pair import (
 
 pytestmark = pytest.mark.slow
 
-GOOD = (Hello(1, "director1"), Beat(version="0", config="0", programmed=True))
+GOOD = (Hello(VERSION, "director1"), Beat(version="0", config="0", programmed=True))
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -143,7 +151,7 @@ async def test_an_old_tls_is_refused(two: Side) -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 100_000, encode(Hello(1, "director1"))]
+    "garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 100_000, encode(Hello(VERSION, "director1"))]
 )
 async def test_plain_text_is_cut_off(two: Side, garbage: bytes) -> None:
     connection = await raw(two, one_of(two))
@@ -217,7 +225,7 @@ async def _beat_on(connection: Connection) -> None:
     [
         (b"\x3b\x9a\xca\x00", "a message of 1000000000 octets; at most 65536"),
         (b"\0\0\0\0", "a message of 0 octets"),
-        (b"\0\0\0\x04nope", "not a message of version 1"),
+        (b"\0\0\0\x04nope", f"not a message of version {VERSION}"),
         (encode(GOOD[0]), "it has said hello twice"),
     ],
     ids=["huge", "none", "nonsense", "twice"],
@@ -234,12 +242,19 @@ async def test_what_makes_no_sense_ends_the_connection(two: Side, octets: bytes,
 @pytest.mark.parametrize(
     ("hello", "why"),
     [
-        (Hello(0, "director1"), "it speaks version 0 of the channel, this one 1: upgrade"),
-        (Hello(1, "director9"), "it says that it is director9, which it cannot be here"),
-        (Hello(1, "director2"), "it says that it is director2, which it cannot be here"),
+        (
+            Hello(VERSION - 1, "director1"),
+            f"it speaks version {VERSION - 1} of the channel, this one {VERSION}: upgrade",
+        ),
+        (
+            Hello(VERSION + 1, "director1"),
+            f"it speaks version {VERSION + 1} of the channel, this one {VERSION}: upgrade",
+        ),
+        (Hello(VERSION, "director9"), "it says that it is director9, which it cannot be here"),
+        (Hello(VERSION, "director2"), "it says that it is director2, which it cannot be here"),
         (GOOD[1], "it has not said hello"),
     ],
-    ids=["version", "stranger", "myself", "rude"],
+    ids=["old version", "new version", "stranger", "myself", "rude"],
 )
 async def test_a_wrong_hello_is_refused(two: Side, hello: Message, why: str) -> None:
     connection = await secured(two, one_of(two), credential())

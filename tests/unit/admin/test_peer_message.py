@@ -8,26 +8,47 @@ from lvsguard.admin.peer_message import (
     MESSAGE_MAX,
     SERVICES_EACH,
     Beat,
+    Digests,
     Hello,
+    Key,
     Message,
     MessageError,
     Part,
     Service,
     Services,
+    Times,
+    account,
     beat,
+    clock,
     decode,
+    digests,
     encode,
     length,
     services,
     vips,
 )
+from lvsguard.core.clock import Clock
+from lvsguard.core.config_keys import Keys
 from lvsguard.core.peer import Account, ServiceHealth, VipPart
 from tests.support.peer_pair import seen
 
 MESSAGES = (
     Hello(1, "director1"),
     Beat(version="0.1.0", config="01", programmed=True, vips=[Part("web", "backup", True)]),
-    Services(services=[Service("web", 1, 0, 2, 1)], anew=True),
+    Beat(
+        version="0.1.0",
+        config="01",
+        programmed=False,
+        vips=[Part("web", "fault", False, 100, "eth0 is down")],
+        clock=Times(1.5, 1.25, 1.0),
+        trouble=["IPVS refuses web"],
+        probers_lacking=1,
+        modules_lacking=["ip_vs_mh"],
+        sync_lacking=["backup"],
+        table_lacks="no answer",
+    ),
+    Services(services=[Service("web", 1, 0, 2, 1, ["rs1"])], anew=True),
+    Digests(config="01", keys=[Key(["service", "web", "check"], "0" * 12)], anew=True, last=True),
 )
 
 
@@ -62,6 +83,10 @@ def test_a_length_out_of_bounds_is_refused(head: bytes) -> None:
         b'{"type":"Hello","version":1,"director":""}',
         b'{"type":"Hello","version":"1","director":"d"}',
         b'{"type":"Services","services":[["web",-1,0,2,1]]}',
+        b'{"type":"Beat","version":"","config":"","programmed":true,"clock":[-1]}',
+        b'{"type":"Beat","version":"","config":"","programmed":true,"clock":[1e99]}',
+        b'{"type":"Digests","config":"","keys":[[[],"0"]]}',
+        b'{"type":"Digests","config":"","keys":[[["a"],"01234567890123456"]]}',
         b'{"type":"Beat","version":"' + b"x" * 65 + b'","config":"","programmed":true}',
     ],
 )
@@ -91,16 +116,56 @@ def test_services_that_are_gone_are_forgotten() -> None:
 
 
 def test_many_services_are_told_in_pieces_that_fit() -> None:
+    names = tuple(f"{n:063}" for n in range(16))
+    many = {f"{n:063}": ServiceHealth(2**40, 2**40, 2**40, 2**40, names) for n in range(100)}
+    pieces = list(services(many, None))
+    assert [p.anew for p in pieces] == [True, *[False] * (len(pieces) - 1)]
+    assert sum(len(p.services) for p in pieces) == 100
+    assert max(len(encode(p)) for p in pieces) < MESSAGE_MAX
     many = {f"{n:063}": ServiceHealth(2**40, 2**40, 2**40, 2**40) for n in range(1000)}
     pieces = list(services(many, None))
     assert [p.anew for p in pieces] == [True, False, False]
-    assert max(len(p.services) for p in pieces) == SERVICES_EACH
+    assert max(len(p.services) for p in pieces) <= SERVICES_EACH
     assert sum(len(p.services) for p in pieces) == 1000
     assert max(len(encode(p)) for p in pieces) < MESSAGE_MAX
 
 
-def test_a_beat_of_many_groups_fits() -> None:
-    groups = tuple(VipPart(f"{n:063}", "backup", True) for n in range(1000))
-    told = beat(Account("0.1.0", "0" * 12, True, groups), "0" * 16)
-    assert len(encode(told)) < MESSAGE_MAX
-    assert vips(told) == groups[:200]
+def test_a_beat_of_many_groups_fits_whatever_is_wrong_with_them() -> None:
+    long = "\0" * 1000  # six octets each in JSON
+    groups = tuple(VipPart(f"{n:063}", "backup", True, 254, long) for n in range(1000))
+    ill = Account(
+        "0.1.0", "0" * 12, False, groups, trouble=(long,) * 9, table_lacks=long,
+        modules_lacking=tuple(f"ip_vs_{n}" for n in range(99)),
+    )  # fmt: skip
+    told = beat(ill, "0" * 16, Clock(1.8e9, 1.8e9, 1.8e9))
+    sent = encode(told)
+    assert len(sent) < MESSAGE_MAX
+    assert decode(sent[4:]) == told
+    assert [one.name for one in vips(told)] == [one.name for one in groups[:200]]
+    assert clock(told) == Clock(1.8e9, 1.8e9, 1.8e9)
+
+
+def test_an_account_comes_through_but_for_what_has_messages_of_its_own() -> None:
+    part = VipPart("web", "backup", False, 100, "it stands back")
+    told = Account(
+        "0.1.0", "01", False, (part,), trouble=("x",), probers_lacking=1,
+        modules_lacking=("ip_vs_rr",), sync_lacking=("master",), table_lacks="y",
+    )  # fmt: skip
+    assert account(beat(told, "0")) == told
+
+
+def test_keys_are_told_in_pieces_of_which_the_last_says_so() -> None:
+    keys: Keys = {("service", f"{n:063}", "realserver", f"{n:063}"): "0" * 12 for n in range(1000)}
+    pieces = list(digests("01", keys))
+    assert len(pieces) > 2
+    assert [p.anew for p in pieces] == [True, *[False] * (len(pieces) - 1)]
+    assert [p.last for p in pieces] == [*[False] * (len(pieces) - 1), True]
+    assert {tuple(k.path): k.digest for p in pieces for k in p.keys} == keys
+    assert max(len(encode(p)) for p in pieces) < MESSAGE_MAX
+    (none,) = digests("01", {})
+    assert (none.anew, none.last, none.keys) == (True, True, [])
+
+
+def test_a_key_that_no_table_of_ours_has_is_not_told() -> None:
+    (told,) = digests("01", {("ipvs", "x" * 64): "0", ("",): "0", ("ipvs",): "1"})
+    assert told.keys == [Key(["ipvs"], "1")]

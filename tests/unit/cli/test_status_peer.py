@@ -10,6 +10,7 @@ import pytest
 from lvsguard.admin import protocol
 from lvsguard.admin.status import health, peer
 from lvsguard.cli.render import plain
+from lvsguard.core.fitness import Reason, Why
 from lvsguard.core.peer import VipPart
 from lvsguard.core.snapshot import PeerStatus
 from tests.support.published import NOON, Picture
@@ -45,46 +46,75 @@ def shown(*others: PeerStatus) -> list[str]:
 
 
 HEAD = "PEER  director2  10.0.0.40  heard for 1h00m, backup of web"
+FIT, UNFIT = "fit to take over", "NOT FIT to take over"
+FEWER = "web: 1 of 2 healthy there, 2 here (rs2 down there)"
 
 
 @pytest.mark.parametrize(
     ("status", "lines"),
     [
-        (WELL, [f"{HEAD}, same config, same overrides, sees the same health"]),
+        (WELL, [f"{HEAD}, same config, same overrides, sees the same health, {FIT}"]),
+        (
+            replace(
+                WELL,
+                same_config=False,
+                config="fedcba987654",
+                config_differs=("service.web.scheduler",),
+                unfit=(Reason(Why.CONFIG, "its config differs in service.web.scheduler: mend it"),),
+            ),
+            [
+                f"{HEAD}, same overrides, sees the same health, {UNFIT}",
+                "  its config differs in service.web.scheduler: mend it",
+            ],
+        ),
+        (
+            replace(
+                WELL, same_config=False, config="fedcba987654", config_differs=("admin.socket",)
+            ),
+            [
+                f"{HEAD}, same overrides, sees the same health, {FIT}",
+                "  its config is another one, fedcba987654, of no matter here: admin.socket",
+            ],
+        ),
         (
             replace(WELL, same_config=False, config="fedcba987654"),
             [
-                f"{HEAD}, same overrides, sees the same health",
-                "  its config is another one, fedcba987654: make the files the same and reload",
+                f"{HEAD}, same overrides, sees the same health, {FIT}",
+                "  its config is another one, fedcba987654, of no matter here: the order of its"
+                " keys",
             ],
         ),
         (
-            replace(WELL, differs=("web: 1 of 2 healthy there, 2 here",)),
+            replace(WELL, differs=(FEWER,), unfit=(Reason(Why.CHECKS, f"checks fail ({FEWER})"),)),
             [
-                f"{HEAD}, same config, same overrides",
-                "  sees another health: web: 1 of 2 healthy there, 2 here",
+                f"{HEAD}, same config, same overrides, {UNFIT}",
+                f"  checks fail ({FEWER})",
             ],
         ),
         (
-            replace(WELL, vips=(VipPart("web", "backup", False),), programmed=False),
+            replace(WELL, differs=("web: 2 of 2 healthy there, 1 here",)),
             [
-                f"{HEAD}, same config, same overrides, sees the same health",
-                "  it stands back: VIP web (lvsguard status there tells why)",
-                "  its kernel does not hold all that it should (lvsguard status there tells why)",
+                f"{HEAD}, same config, same overrides, {FIT}",
+                "  sees another health: web: 2 of 2 healthy there, 1 here",
             ],
         ),
         (
-            replace(WELL, same_overrides=False),
+            replace(
+                WELL,
+                vips=(VipPart("web", "master", True),),
+                unfit=(Reason(Why.CLOCK, "its clock is 75.200 s ahead"),),
+            ),
             [
-                f"{HEAD}, same config, sees the same health",
-                "  it does not know the same overrides yet",
+                "PEER  director2  10.0.0.40  heard for 1h00m, master of web, same config, same"
+                " overrides, sees the same health, NOT WELL",
+                "  its clock is 75.200 s ahead",
             ],
         ),
         (
-            replace(WELL, same_overrides=False, refused="its clock is ahead"),
+            replace(WELL, vips=(VipPart("web", "master", True),)),
             [
-                f"{HEAD}, same config, sees the same health",
-                "  its overrides were not taken: its clock is ahead",
+                "PEER  director2  10.0.0.40  heard for 1h00m, master of web, same config, same"
+                " overrides, sees the same health",
             ],
         ),
         (GONE, ["PEER  director2  10.0.0.40  NOT HEARD for 1m00s: connection refused"]),
@@ -93,7 +123,7 @@ HEAD = "PEER  director2  10.0.0.40  heard for 1h00m, backup of web"
             ["PEER  director2  10.0.0.40  never heard: it has not connected"],
         ),
     ],
-    ids=["well", "config", "health", "unfit", "overrides", "refused", "gone", "never"],
+    ids=["well", "config", "host", "order", "checks", "more", "ill", "leads", "gone", "never"],
 )
 def test_it_tells_of_the_other_director(status: PeerStatus, lines: list[str]) -> None:
     assert shown(status) == lines

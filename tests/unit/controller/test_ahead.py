@@ -51,7 +51,8 @@ def test_who_sees_fewer_is_not_well_and_says_why() -> None:
     bench.others = {"director2": seen(web=2)}
     assert bench.look() == Finding(
         False,
-        "director director2 sees more healthy realservers (web: 2 of 2 healthy there, 1 here)",
+        "director director2 sees more healthy realservers"
+        " (web: 2 of 2 healthy there, 1 here (10.0.0.43 down here))",
     )
 
 

@@ -171,3 +171,34 @@ def test_one_that_an_operator_put_back_is_not_drained_again_in_the_same_conflict
     draining.book.drop(Target(RS1), OverrideKind.DRAIN)
     draining.conflicts.tell(CLAIM)
     assert draining.drained == []
+
+
+def test_who_still_claims_the_vip_when_another_drain_of_it_ends_is_drained_again(
+    draining: Scene,
+) -> None:
+    draining.conflicts.tell(CLAIM)
+    theirs = Override(Target(RS1), OverrideKind.DRAIN, "bob on director2", 1.0)
+    draining.book.put(theirs)  # it took the place of this director's own
+    draining.book.drop(*theirs.key)
+    draining.conflicts.ended(Target(RS1))
+    assert [o.actor for o in draining.book.overrides] == [ACTOR]
+    draining.conflicts.tell(OVER)
+    assert draining.drained == []
+
+
+def test_the_end_of_a_drain_that_came_before_the_conflict_drains_it_too(draining: Scene) -> None:
+    theirs = Override(Target(RS1), OverrideKind.DRAIN, "bob on director2", 1.0)
+    draining.book.put(theirs)
+    draining.conflicts.tell(CLAIM)
+    draining.book.drop(*theirs.key)
+    draining.conflicts.ended(Target(RS2))
+    assert draining.drained == []
+    draining.conflicts.ended(Target(RS1))
+    assert [o.actor for o in draining.book.overrides] == [ACTOR]
+
+
+def test_where_nobody_claims_a_vip_the_end_of_a_drain_is_its_end(draining: Scene) -> None:
+    draining.conflicts.tell(CLAIM)
+    draining.conflicts.tell(OVER)
+    draining.conflicts.ended(Target(RS1))
+    assert draining.drained == []

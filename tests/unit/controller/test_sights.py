@@ -11,6 +11,7 @@ from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.peer import ServiceHealth
 from tests.support.rig import RS1, RS2, WEB, WRONG, config, service
 
+RS2_NAME = next(r.name for r in service().realservers if r.key == RS2)
 MAIL = replace(WEB, port=25)
 
 
@@ -27,7 +28,7 @@ def test_it_follows_the_verdicts() -> None:
     verdict(book, RS1, Verdict.UP)
     verdict(book, RS2, Verdict.DOWN)
     book.decide(1.0)
-    assert book.sights == {"web": ServiceHealth(1, 0, 2, 1)}
+    assert book.sights == {"web": ServiceHealth(1, 0, 2, 1, (RS2_NAME,))}
 
 
 def test_a_drained_realserver_is_as_healthy_as_it_was() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsguard.core.peer import Comparison, ServiceHealth, compare, shortened
+from lvsguard.core.peer import DOWN_MAX, Comparison, ServiceHealth, compare, shortened
 
 
 def health(healthy: int, total: int = 2, unknown: int = 0) -> ServiceHealth:
@@ -17,7 +17,37 @@ def test_healthy_realservers_are_counted_on_both_sides() -> None:
     theirs = {"web": health(2), "mail": health(2)}
     told = ("web: 2 of 2 healthy there, 1 here",)
     assert compare(mine, theirs) == Comparison(3, 4, told)
+    fewer = ("web: 1 of 2 healthy there, 2 here",)
+    assert compare(theirs, mine) == Comparison(4, 3, fewer, fewer)
     assert compare(mine, theirs, ["mail"]) == Comparison(2, 2)
+
+
+def down(*names: str) -> dict[str, ServiceHealth]:
+    return {"web": ServiceHealth(20 - len(names), 0, 20, 0, names)}
+
+
+def test_realservers_that_are_seen_otherwise_are_named() -> None:
+    assert compare(down("rs1"), down()).differs == (
+        "web: 20 of 20 healthy there, 19 here (rs1 down here)",
+    )
+    found = compare(down("rs1"), down("rs2", "rs3"))
+    assert found.differs == found.fewer
+    assert found.fewer == (
+        "web: 18 of 20 healthy there, 19 here (rs2 down there; rs3 down there; rs1 down here)",
+    )
+
+
+def test_as_many_but_others_are_a_difference_and_not_fewer() -> None:
+    found = compare(down("rs1"), down("rs2"))
+    assert found.differs == (
+        "web: 19 of 20 healthy there, 19 here (rs2 down there; rs1 down here)",
+    )
+    assert found.fewer == ()
+
+
+def test_where_not_all_are_named_none_is() -> None:
+    many = [f"rs{n}" for n in range(DOWN_MAX)]
+    assert compare(down(*many), down("rs99")).differs == ("web: 19 of 20 healthy there, 4 here",)
 
 
 def test_what_only_one_knows_says_nothing() -> None:

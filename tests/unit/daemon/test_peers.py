@@ -72,12 +72,16 @@ async def test_the_status_tells_of_the_other_director(pair: tuple[Director, Dire
         (status,) = one.peers.status()
         assert (status.name, status.heard, status.problem) == ("director2", True, "")
         assert (status.same_config, status.programmed, status.differs) == (True, True, ())
-        assert status.vips == (VipPart("web", "init", True),)
+        assert status.vips == (VipPart("web", "init", True, 150),)
         two.rig.verdict(RS2, Verdict.DOWN, WRONG)
         await two.rig.turn()
         await until(lambda: one.peers.status()[0].differs, "its health is another one")
-        assert one.peers.status()[0].differs == ("web: 1 of 2 healthy there, 2 here",)
-        assert two.peers.status()[0].differs == ("web: 2 of 2 healthy there, 1 here",)
+        assert one.peers.status()[0].differs == (
+            "web: 1 of 2 healthy there, 2 here (10.0.0.43 down there)",
+        )
+        assert two.peers.status()[0].differs == (
+            "web: 2 of 2 healthy there, 1 here (10.0.0.43 down here)",
+        )
         two.rig.verdict(RS2, Verdict.UP, OK)
         await two.rig.turn()
         await until(lambda: not one.peers.status()[0].differs, "all is the same again")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lvsguard.admin.journal import Journal
+from lvsguard.controller.conflicts import ACTOR as CONFLICT
 from lvsguard.core.ledger import SKEW_S, Ledger, Record
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.daemon.sharing import Sharing
@@ -166,3 +167,33 @@ async def test_a_disk_that_cannot_be_written_holds_up_no_drain(tmp_path: Path) -
     assert one.actors == {ONE: "alice"}
     assert len(one.told) == 1
     await journal.close()
+
+
+async def test_a_conflict_drain_of_this_director_is_nobody_else_s_to_end(tmp_path: Path) -> None:
+    """It is not shared: the other director's tombstone is about a drain of before."""
+    async with desk(tmp_path) as one:
+        one.rig.controller.override(drain(actor=CONFLICT))
+        one.sharing.take("director2", said("director2", drain(), ended=[ONE]))
+        assert one.actors == {ONE: CONFLICT}
+        expired = drain(expires=time.time() - 1)
+        one.sharing.take("director3", said("director3", expired))
+        assert one.actors == {ONE: CONFLICT}
+
+
+async def test_what_another_director_ends_here_is_told_to_who_may_want_it_drained(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path) as one:
+        ended: list[Target] = []
+        one.sharing.ended = ended.append
+        one.sharing.take("director2", said("director2", drain()))
+        assert ended == []
+        one.sharing.take("director2", said("director2", drain(), ended=[ONE]))
+        assert ended == [ONE]
+
+
+async def test_an_operator_here_may_end_a_conflict_drain(tmp_path: Path) -> None:
+    async with desk(tmp_path) as one:
+        one.rig.controller.override(drain(actor=CONFLICT))
+        await one.sharing.clear(ONE, DRAIN, "alice")
+        assert one.actors == {}

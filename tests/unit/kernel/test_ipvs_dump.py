@@ -237,7 +237,7 @@ def _bare(raw: bytes) -> bytes:
 def test_counters_of_an_entry_whose_nest_is_cut_short_are_not_read_beyond_its_end() -> None:
     """As a reader that never saw a whole entry reads them: there is no gauge in that nest."""
     table = {WEB: web(1)}
-    counters = {(WEB, KEYS[0]): Counters(0, 0, 0, 0, 0, 0, 0, 1)}
+    counters: dict[CounterKey, Counters] = {(WEB, KEYS[0]): Counters(0, 0, 0, 0, 0, 0, 0, 1)}
     length_of_nest = 21
 
     def read_spoilt(reader: TableReader) -> Observation:
