@@ -77,8 +77,10 @@ class Api:
         """Put an override in force."""
         request = _decode(await call.body(protocol.BODY_BYTES), protocol.SetOverride)
         weight = _weight(request)
-        if not request.reason.isprintable():
-            raise refuse(400, "bad-request", "reason: leave out line breaks and control characters")
+        for name, text in (("reason", request.reason), ("ticket", request.ticket)):
+            if not text.isprintable():
+                message = f"{name}: leave out line breaks and control characters"
+                raise refuse(400, "bad-request", message)
         found = await self._resolve(request.target, request.service)
         now = time.time()
         actor = await call.actor()
@@ -92,6 +94,7 @@ class Api:
                     request.reason,
                     weight,
                     None if request.expires_in is None else now + request.expires_in,
+                    request.ticket,
                 )
             )
             for target in found.targets

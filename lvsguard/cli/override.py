@@ -117,6 +117,9 @@ def _add_circumstances(parser: argparse.ArgumentParser) -> None:
         "--reason", metavar="TEXT", default="", help="shown in status and kept in the history"
     )
     parser.add_argument(
+        "--ticket", metavar="ID", default="", help="where it is told in full, such as OPS-1234"
+    )
+    parser.add_argument(
         "--for",
         dest="seconds",
         metavar="TIME",
@@ -165,6 +168,7 @@ def _set(args: argparse.Namespace, kind: str, done: str) -> int:
                 weight=args.weight if kind == "weight" else None,
                 reason=args.reason,
                 expires_in=args.seconds,
+                ticket=args.ticket,
             )
         )
     until = f" for {span(args.seconds)}" if args.seconds else ""
