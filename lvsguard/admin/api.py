@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from lvsguard.admin import protocol, status
+from lvsguard.admin.asked import Asked
 from lvsguard.admin.call import Answer, Call, Refusal, Resource, Stream, refuse
 from lvsguard.admin.failover import FailoverRefused, FailoverReply, FailoverRequest
 from lvsguard.admin.history import History
@@ -40,6 +41,7 @@ class Api:
             ("GET", "/v1/status"): self.status,
             ("GET", "/v1/health"): self.health,
             ("GET", "/v1/events"): self._history.events,
+            ("GET", "/v1/why"): Asked(operations).why,
             ("GET", "/v1/overrides"): self.overrides,
             ("POST", "/v1/overrides"): self.set_override,
             ("DELETE", "/v1/overrides"): self.clear_override,

@@ -26,6 +26,8 @@ class Filter:
     kinds: frozenset[str] = frozenset()
     about: frozenset[str] = frozenset()
     """Names from the config, addresses, endpoints such as ``10.0.0.42:80``: any of them."""
+    alone: frozenset[str] = frozenset()
+    """Addresses that count where no port is told, or any of ``about``."""
     trace: str = ""
     """An id, see ``core.trace``."""
     until: float | None = None
@@ -39,15 +41,24 @@ class Filter:
             return False
         if self.trace and entry.data.get("trace") != self.trace:
             return False
-        return not self.about or any(is_about(entry, word) for word in self.about)
+        if not self.words:
+            return True
+        return any(is_about(entry, word) for word in self.about) or any(
+            is_about(entry, word, alone=True) for word in self.alone
+        )
+
+    @property
+    def words(self) -> frozenset[str]:
+        """One of these stands in each entry that is wanted, if there are any."""
+        return self.about | self.alone
 
 
 EVERYTHING: Final = Filter()
 
 
-def is_about(entry: Entry, word: str) -> bool:
-    """Whether an entry is about what this word names."""
-    pattern = _pattern(word)
+def is_about(entry: Entry, word: str, *, alone: bool = False) -> bool:
+    """Whether an entry is about what this word names; ``alone``: without a port."""
+    pattern = _pattern(word, alone)
     if pattern is None:
         return any(_names(text, word) for text in _naming(entry.data))
     if pattern.search(entry.text):
@@ -86,7 +97,7 @@ def _strings(value: Plain) -> Iterator[str]:
 
 
 @lru_cache(maxsize=256)
-def _pattern(word: str) -> re.Pattern[str] | None:
+def _pattern(word: str, alone: bool) -> re.Pattern[str] | None:
     """Finds an address or endpoint, and none that only begins or ends like it; None: a name."""
     bare = word.rpartition(":")[0].strip("[]") if _port(word) else word
     try:
@@ -95,6 +106,8 @@ def _pattern(word: str) -> re.Pattern[str] | None:
         return None
     # Of IPv4 a port may follow, of IPv6 only a bracket: more digits would be another address.
     after = r"(?!\w|\.\w)" if version == 4 or _port(word) else r"(?![\w:])"
+    if alone:
+        after += r"(?!:\d|\]:)"
     return re.compile(r"(?<![\w.:])" + re.escape(word) + after)
 
 

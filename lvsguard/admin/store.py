@@ -341,10 +341,10 @@ def _where(since: float, wanted: Filter) -> tuple[str, list[str | float]]:
     if wanted.trace:
         terms.append("instr(data, ?) > 0")
         values.append(wanted.trace)
-    if wanted.about:
-        either = " OR ".join(["instr(data, ?) > 0 OR instr(text, ?) > 0"] * len(wanted.about))
+    if wanted.words:
+        either = " OR ".join(["instr(data, ?) > 0 OR instr(text, ?) > 0"] * len(wanted.words))
         terms.append(f"({either})")
-        for word in sorted(wanted.about):
+        for word in sorted(wanted.words):
             values += [json.dumps(word)[1:-1], word]
     return " AND ".join(terms), values
 
