@@ -50,7 +50,7 @@ class Asked:
         except msgspec.ValidationError as error:
             raise refuse(400, "bad-request", f"query: {error}") from None
         view = self._operations.view()
-        found, known = await _find(request, view)
+        found, known = await find(request.target, request.service, view)
         now = time.time()
         wanted = why.wanted(request.target, found)
         since = now - HISTORY_DAYS * 86400
@@ -62,31 +62,31 @@ class Asked:
         return reply
 
 
-async def _find(request: WhyRequest, view: View) -> tuple[Found, list[str]]:
+async def find(target: str, within: str | None, view: View) -> tuple[Found, list[str]]:
     """What the words mean, and what they might have meant."""
-    endpoint = parse_endpoint(request.target)
+    endpoint = parse_endpoint(target)
     slices = Slices()
     realservers: list[tuple[ServiceStatus, RealserverStatus]] = []
     services: list[ServiceStatus] = []
     known: list[str] = []
     for service in view.services():
-        if request.service not in (None, service.name):
+        if within not in (None, service.name):
             continue
-        if request.service is None:
+        if within is None:
             known.append(f"service {service.name}")
-            if request.target == service.name or _at(service.key, endpoint):
+            if target == service.name or _at(service.key, endpoint):
                 services.append(service)
         for realserver in service.realservers:
             if slices.due():
                 await slices.rest()
-            if means(request.target, endpoint, realserver):
+            if means(target, endpoint, realserver):
                 realservers.append((service, realserver))
             elif len(known) <= KNOWN_MAX:
                 known.append(describe(service.name, realserver))
     vips = [
         vip
-        for vip in (view.vips() if request.service is None else ())
-        if request.target == vip.name
+        for vip in (view.vips() if within is None else ())
+        if target == vip.name
         or (endpoint is not None and any(a.address == endpoint[0] for a in vip.addresses))
     ]
     known[:0] = [f"VIP {vip.name}" for vip in view.vips()]

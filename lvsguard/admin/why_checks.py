@@ -44,9 +44,10 @@ def sentences(check: CheckStatus, history: Sequence[Entry], now: float) -> Itera
     if cause is None or check.verdict is Verdict.UNKNOWN:
         return
     verdict = f"Its check {_name(check)} says {check.verdict} since {when(check.since, now)}"
-    meaning = f", {_meaning(cause)}" if cause.failure is not None else ""
+    meaning = f" ({_meaning(cause)})" if cause.failure is not None else ""
     yield f"{verdict}: {cause.code} {cause.reason}{meaning}."
-    yield from _evidence(check, history)
+    if check.verdict is Verdict.DOWN:
+        yield from _evidence(check, history)
     if cause.seen:
         yield f"Its answer began: {cause.seen!r}."
     latest = check.health.result
@@ -65,8 +66,8 @@ def remedies(check: CheckStatus) -> Iterator[str]:
     missing = max(timing.rise - check.health.successes, 1)
     good = "a good answer" if missing == 1 else f"{missing} good answers in a row"
     yield (
-        f"it comes back by itself after {good} to {_name(check)},"
-        f" which asks each {duration(timing.down_interval)}"
+        f"it counts as up again after {good} to its check {_name(check)},"
+        f" which asks every {duration(timing.down_interval)}"
     )
     if cause.failure is not None:
         hung = _hung(cause)
@@ -86,7 +87,9 @@ def dead(check: CheckStatus) -> bool:
 
 
 def _name(check: CheckStatus) -> str:
-    return str(check.kind) if check.check is None else str(check.check)
+    if check.check is None:
+        return str(check.kind)
+    return f"{check.check.how} of {endpoint(check.check.address, check.check.port)}"
 
 
 def _cause(check: CheckStatus) -> Result | None:

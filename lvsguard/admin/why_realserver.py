@@ -63,7 +63,7 @@ def _head(service: ServiceStatus, one: RealserverStatus, draft: _Draft, now: flo
     if one.weight is None:
         return f"{subject} not in rotation in {service.name}, and not in the kernel's table{begun}."
     count = one.counters.active
-    going = f"; {count} active connection{'s' * (count != 1)} of it go{'es' * (count == 1)} on"
+    going = f"; {count} of its connections {'is' if count == 1 else 'are'} active" if count else ""
     return f"{subject} not in rotation in {service.name}: its weight is 0{begun}{going}."
 
 
@@ -164,9 +164,14 @@ def _unknown(one: RealserverStatus, history: Sequence[Entry]) -> _Draft:
     agent = one.agent is not None and one.agent.state == "unknown" and not one.agent.silent
     checked = all(check.verdict is not Verdict.UNKNOWN for check in one.checks)
     awaited = "its agent was not asked yet" if agent and checked else "it was not probed yet"
-    draft = _Draft("unprobed")
-    draft.sentences.append(f"There is no verdict: {awaited} ({one.reason}).")
-    draft.remedies.append("its first good answer brings it in, within a second or so")
+    draft = _Draft("adopted" if one.weight else "unprobed")
+    _, _, what = one.reason.partition("yet: ")
+    draft.sentences.append(f"There is no verdict, for {awaited}: it {what}.")
+    draft.remedies.append(
+        "its first answer decides"
+        if one.weight
+        else "its first good answer brings it in, within a second or so"
+    )
     return draft
 
 
@@ -176,6 +181,10 @@ def _up(
     draft = _Draft("up", one.since, list(_said(one, history, now)))
     if not one.checks:
         draft.sentences.append("No check is configured, so it counts as up.")
+    ended = next((e for e in reversed(history) if e.kind == "override-cleared"), None)
+    if ended is not None and ended.at > one.since:
+        draft.since = ended.at
+        draft.sentences.append(f"{_ended(ended)} at {when(ended.at, now)}.")
     weighted = deciding_weight(one.overrides, service.name, one.key)
     if service.sorry and not one.weight:
         draft.state, draft.since = "sorry", None
@@ -185,7 +194,7 @@ def _up(
             " then the sorry server goes out and this one comes in"
         )
     elif one.agent is not None and one.agent.state in ("drain", "maint"):
-        draft.state = f"agent-{one.agent.state}"
+        draft.state, draft.since = f"agent-{one.agent.state}", None
         draft.sentences.append(_agent(one.agent))
         draft.remedies.append("it comes back when its agent says ready")
     elif weighted is not None:
@@ -198,7 +207,7 @@ def _up(
         draft.sentences.append("Its configured weight is 0.")
         draft.remedies.append("give it a weight in the configuration and reload")
     elif one.agent is not None and one.agent.share < 1:
-        draft.state = "agent-weight"
+        draft.state, draft.since = "agent-weight", None
         draft.sentences.append(_agent(one.agent))
         draft.remedies.append("its weight follows what its agent asks for")
     if one.whole_in is not None and draft.state == "up":
@@ -210,13 +219,22 @@ def _up(
     return draft
 
 
+def _ended(entry: Entry) -> str:
+    """Who ended which override."""
+    override, actor = entry.data.get("override"), str(entry.data.get("actor"))
+    held = override if isinstance(override, dict) else {}
+    if actor == "expiry":
+        return f"The time of the {held.get('kind')} by {held.get('actor')} was over"
+    return f"{actor} ended the {held.get('kind')} by {held.get('actor')}"
+
+
 def _agent(agent: AgentStatus | None) -> str:
     if agent is None:
         return ""
     says = f"Its agent ({agent.kind} on port {agent.port}) says {agent.state}"
     if agent.share != 1 or agent.asked != agent.share:
         says += f", and weight {agent.asked:.0%} of the configured (in force: {agent.share:.0%})"
-    return f"{says}."
+    return f"{says}: {agent.why}." if agent.why else f"{says}."
 
 
 # -- besides -------------------------------------------------------------------------------------

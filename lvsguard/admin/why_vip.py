@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from lvsguard.admin.entry import Entry
 from lvsguard.admin.protocol import moment
@@ -10,6 +11,29 @@ from lvsguard.admin.why_reply import WhyAnswer
 from lvsguard.core.model import ServiceKey
 from lvsguard.core.moment import when
 from lvsguard.core.snapshot import ConflictStatus, PeerStatus, Role, VipStatus
+
+MEANS: Final = {
+    "started": "the daemon began",
+    "owner started": "the daemon began, and the addresses are its own",
+    "started with its addresses in place": "the daemon began anew, and had them before",
+    "goes on where it was": "the daemon began anew so soon that nobody can have taken over",
+    "master silent": "no advert of the master came for a master-down interval",
+    "master resigned": "the master left as planned, or was told to",
+    "preempts a lower priority": "the master's priority was lower",
+    "higher priority heard": "another director with a higher priority spoke",
+    "equal priority from a greater address heard": "the greater address wins",
+    "own adverts were late": "others may have missed it, so it gave way and listened",
+    "failover asked for": "an admin wanted another director to take over",
+    "not ready": "it could not serve",
+    "group has another master": "its sync group moves together",
+    "successor heard": "it had handed over, and the next one spoke",
+    "nobody took over": "it had handed over, and nobody came",
+    "link lost": "its interface, or the address on it, went away",
+    "link back": "its interface came back",
+    "link of the owner back": "its interface came back, and the addresses are its own",
+    "stopped": "the daemon was stopped",
+}
+"""What the election's causes mean, in other words."""
 
 
 def context(service: ServiceKey, vips: Sequence[VipStatus]) -> Iterator[str]:
@@ -67,7 +91,8 @@ def _head(vip: VipStatus, director: str, now: float) -> str:
             return f"{director} holds VIP {vip.name}; it has no election, so no other takes it."
         missing = [str(a) for a in vip.addresses if a not in vip.held]
         return f"{director} should hold VIP {vip.name}, and lacks {', '.join(missing)}."
-    head = f"{director} is {vip.role} for VIP {vip.name}, with priority {vip.priority}{begun}."
+    role = "in fault" if vip.role is Role.FAULT else vip.role
+    head = f"{director} is {role} for VIP {vip.name}, with priority {vip.priority}{begun}."
     if vip.role is Role.MASTER:
         return head
     if vip.master:
@@ -81,7 +106,8 @@ def _cause(vip: VipStatus, history: Sequence[Entry], now: float) -> Iterator[str
     if role is not None:
         before, after = role.data.get("before"), role.data.get("after")
         cause = role.data.get("cause")
-        yield f"It went from {before} to {after} at {when(role.at, now)}: {cause}."
+        meaning = f" ({MEANS[cause]})" if isinstance(cause, str) and cause in MEANS else ""
+        yield f"It went from {before} to {after} at {when(role.at, now)}: {cause}{meaning}."
         asked = next(
             (e for e in reversed(history) if e.kind == "failover" and 0 <= role.at - e.at < 60),
             None,

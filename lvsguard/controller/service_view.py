@@ -130,6 +130,7 @@ def _agent(agent: Agent, facts: Facts) -> AgentStatus:
         said.asked,
         said.silent,
         said.note,
+        said.why,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from functools import cache
 from types import MappingProxyType
 from typing import Final
@@ -37,3 +38,42 @@ def _below(event: type[Event]) -> Iterable[type[Event]]:
         if one.__module__.startswith("lvsguard."):
             yield one
             yield from _below(one)
+
+
+_PREAMBLE: Final = """\
+# Events
+
+What `lvsguard events` prints, the admin API streams, the history keeps, and the log tells: one line
+an event. Made from the events themselves (`lvsguard/core`).
+
+In the systemd journal each line carries fields that can be asked for: `LVSGUARD_KIND=` and the
+MESSAGE_ID of the kind, as below, and what the event is about, where it is about something:
+`LVSGUARD_SERVICE=`, `LVSGUARD_REALSERVER=` (`address:port`), `LVSGUARD_VIP=`, `LVSGUARD_PEER=`,
+`LVSGUARD_ACTOR=`, `LVSGUARD_TICKET=`, and `LVSGUARD_TRACE=`, the id that a verdict or an override
+carries to the kernel. A MESSAGE_ID never changes while its kind has its name. All lines of one
+kind, or of one realserver, or of one verdict:
+
+```
+journalctl -u lvsguard LVSGUARD_KIND=health
+journalctl -u lvsguard LVSGUARD_REALSERVER=10.0.0.42:80
+journalctl -u lvsguard LVSGUARD_TRACE=3f29c01ab7
+```
+
+`lvsguard run --log-format json` writes lines of JSON for Loki and the like: `time`, `level`,
+`message`, `event` (the kind), `message_id`, and the fields of the event.
+
+| kind | level | MESSAGE_ID | what happened | fields |
+|---|---|---|---|---|
+"""
+
+
+def reference() -> str:
+    """The reference page, in Markdown."""
+    return _PREAMBLE + "".join(_row(kind, event) for kind, event in by_kind().items())
+
+
+def _row(kind: str, event: type[Event]) -> str:
+    what = " ".join((event.__doc__ or "").split()).replace("|", r"\|")
+    names = ", ".join(f"`{one.name}`" for one in fields(event))
+    level = event.level.name.lower()
+    return f"| `{kind}` | {level} | `{message_id(kind)}` | {what} | {names} |\n"

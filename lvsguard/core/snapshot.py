@@ -69,6 +69,8 @@ class AgentStatus:
     """Why it does not answer now; empty while it does."""
     note: str
     """What of its last answer was ignored."""
+    why: str = ""
+    """What it gives as the reason of being down."""
 
 
 @dataclass(frozen=True, slots=True)
