@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from lvsguard.admin import protocol, status
+from lvsguard.admin.asked import Asked
 from lvsguard.admin.call import Answer, Call, Refusal, Resource, Stream, refuse
 from lvsguard.admin.failover import FailoverRefused, FailoverReply, FailoverRequest
 from lvsguard.admin.history import History
@@ -43,6 +44,7 @@ class Api:
             ("GET", "/v1/realservers"): self.realservers,
             ("GET", "/v1/health"): self.health,
             ("GET", "/v1/events"): self._history.events,
+            ("GET", "/v1/why"): Asked(operations).why,
             ("GET", "/v1/overrides"): self.overrides,
             ("POST", "/v1/overrides"): self.set_override,
             ("DELETE", "/v1/overrides"): self.clear_override,
@@ -97,8 +99,10 @@ class Api:
         """Put an override in force."""
         request = _decode(await call.body(protocol.BODY_BYTES), protocol.SetOverride)
         weight = _weight(request)
-        if not request.reason.isprintable():
-            raise refuse(400, "bad-request", "reason: leave out line breaks and control characters")
+        for name, text in (("reason", request.reason), ("ticket", request.ticket)):
+            if not text.isprintable():
+                message = f"{name}: leave out line breaks and control characters"
+                raise refuse(400, "bad-request", message)
         found = await self._resolve(request.target, request.service)
         now = time.time()
         actor = await call.actor()
@@ -112,6 +116,7 @@ class Api:
                     request.reason,
                     weight,
                     None if request.expires_in is None else now + request.expires_in,
+                    request.ticket,
                 )
             )
             for target in found.targets

@@ -20,6 +20,7 @@ import msgspec
 from lvsguard.admin import protocol
 from lvsguard.admin.failover import FailoverReply, FailoverRequest
 from lvsguard.admin.realservers import RealserversReply, RealserversRequest
+from lvsguard.admin.why_reply import WhyReply
 
 SECONDS = 15.0
 """How long an answer may take to begin."""
@@ -100,12 +101,23 @@ class Client:
         body = msgspec.json.encode(protocol.PlanRequest(config=config))
         return self._ask("POST", "/v1/plan", protocol.PlanReply, body, PLAN_SECONDS)
 
+    def why(self, target: str, service: str | None = None) -> WhyReply:
+        """Why a realserver, a service or a VIP is as it is."""
+        query = {"target": target} | ({} if service is None else {"service": service})
+        return self._ask("GET", f"/v1/why?{urlencode(query)}", WhyReply)
+
     def events(
-        self, since: float, *, limit: int = protocol.HISTORY_DEFAULT, follow: bool = False
+        self,
+        since: float,
+        *,
+        limit: int = protocol.HISTORY_DEFAULT,
+        follow: bool = False,
+        **wanted: str,
     ) -> Iterator[protocol.EventReply]:
         """Events since a wall-clock time; with ``follow`` also those to come, until the daemon
-        stops."""
+        stops. ``wanted``: ``kind``, ``target``, ``id``, ``until``, as the resource has them."""
         query = {"since": f"{since:.3f}", "limit": str(limit)} | ({"follow": "1"} if follow else {})
+        query |= {name: value for name, value in wanted.items() if value}
         with closing(self._connect(SECONDS)) as connection:
             sock = connection.sock
             response = self._request(connection, "GET", f"/v1/events?{urlencode(query)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from lvsguard.core.actor import actor
 from lvsguard.core.crowd_event import Alike
 from lvsguard.core.event import Event, Level
 from lvsguard.core.override import Override, Weight
@@ -30,8 +31,17 @@ class Entry:
 
 def entry(number: int, at: float, event: Event) -> Entry:
     """Number and date an event."""
-    data = {f.name: plain(getattr(event, f.name)) for f in fields(event)}
-    return Entry(number, at, event.kind, event.level, str(event), data)
+    return Entry(number, at, event.kind, event.level, str(event), fields_of(event))
+
+
+def fields_of(event: Event) -> dict[str, Plain]:
+    """An event's fields, with ``user`` and ``uid`` beside an ``actor`` that is a user."""
+    return _named({f.name: plain(getattr(event, f.name)) for f in fields(event)})
+
+
+def _named(data: dict[str, Plain]) -> dict[str, Plain]:
+    who = actor(str(data.get("actor", "")))
+    return data if who is None else data | {"user": who.user or None, "uid": who.uid}
 
 
 def plain(value: object) -> Plain:
@@ -43,7 +53,7 @@ def plain(value: object) -> Plain:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Override | Alike):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return _named({f.name: plain(getattr(value, f.name)) for f in fields(value)})
     if isinstance(value, Weight):
         return str(value)
     if isinstance(value, tuple | list | frozenset) and not hasattr(value, "_fields"):

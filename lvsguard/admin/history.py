@@ -10,15 +10,25 @@ from datetime import UTC, datetime
 import msgspec
 
 from lvsguard.admin import protocol
-from lvsguard.admin.call import Answer, Call, Stream, refuse
+from lvsguard.admin.call import Answer, Call, Refusal, Stream, refuse
 from lvsguard.admin.entry import Entry
 from lvsguard.admin.feed import Subscription
+from lvsguard.admin.filter import Filter
 from lvsguard.admin.operations import Operations
+from lvsguard.admin.protocol import Failure
+from lvsguard.admin.target import words
 from lvsguard.core.event import Level
+from lvsguard.core.event_kinds import by_kind
+from lvsguard.core.trace import is_trace_id
 from lvsguard.serving import Slices
 
 IDLE_SECONDS = 1.0
 """How often a quiet event stream looks whether its reader is still there."""
+
+QUERY = ("since", "until", "limit", "follow", "kind", "target", "id")
+TARGET_MAX = 255
+KINDS: frozenset[str] = frozenset(by_kind()) | {"lost"}
+"""Of events; the last one is made by the stream itself."""
 
 _line = msgspec.json.Encoder().encode
 
@@ -37,25 +47,48 @@ class History:
 
     async def events(self, call: Call) -> Answer:
         """The history, and with ``follow=1`` what happens from now on, as JSON lines."""
-        unknown = set(call.query) - {"since", "limit", "follow"}
+        unknown = set(call.query) - set(QUERY)
         if unknown:
             raise refuse(
-                400, "bad-request", f"{', '.join(sorted(unknown))}: use since, limit, follow"
+                400, "bad-request", f"{', '.join(sorted(unknown))}: use {', '.join(QUERY)}"
             )
-        since = _instant(call.query.get("since", "0"))
+        since = _instant("since", call.query.get("since", "0"))
+        wanted = await self._wanted(call)
         limit = _limit(call.query.get("limit", str(protocol.HISTORY_DEFAULT)))
         follow = call.query.get("follow", "0") == "1"
-        return Stream("application/x-ndjson", self._lines(call, since, limit, follow), follow)
+        return Stream(
+            "application/x-ndjson", self._lines(call, since, limit, wanted, follow), follow
+        )
+
+    async def _wanted(self, call: Call) -> Filter:
+        """The filter that the query describes."""
+        query = call.query
+        kinds = frozenset(filter(None, query.get("kind", "").split(",")))
+        if unknown := sorted(kinds - KINDS):
+            failure = Failure(
+                code="bad-request",
+                error=f"kind: no event is of kind {unknown[0]!r}: use one of those there are",
+                known=sorted(KINDS),
+            )
+            raise Refusal(400, failure)
+        trace, target = query.get("id", ""), query.get("target", "")
+        if trace and not is_trace_id(trace):
+            raise refuse(400, "bad-request", "id: give ten hex digits, as events show them")
+        if len(target) > TARGET_MAX:
+            raise refuse(400, "bad-request", f"target: at most {TARGET_MAX} characters")
+        until = _instant("until", query["until"]) if "until" in query else None
+        about = await words(target, self._operations.view()) if target else frozenset[str]()
+        return Filter(kinds, about, trace=trace, until=until)
 
     async def _lines(
-        self, call: Call, since: float, limit: int, follow: bool
+        self, call: Call, since: float, limit: int, wanted: Filter, follow: bool
     ) -> AsyncGenerator[bytes, None]:
         with self._operations.subscribe() as entries, self._listed(entries):
             last = 0
             slices = Slices()
-            for entry in await self._operations.history(since, limit):
+            for entry in await self._operations.history(since, limit, wanted):
                 last = entry.id
-                yield _line(_event(entry)) + b"\n"
+                yield _line(event_reply(entry)) + b"\n"
                 if slices.due():
                     await slices.rest()
             lost = 0
@@ -70,8 +103,8 @@ class History:
                 if entries.lost > lost:
                     yield _line(_lost(entries.lost - lost, entry)) + b"\n"
                     lost = entries.lost
-                if entry.id > last:
-                    yield _line(_event(entry)) + b"\n"
+                if entry.id > last and wanted(entry):
+                    yield _line(event_reply(entry)) + b"\n"
 
     @contextmanager
     def _listed(self, subscription: Subscription) -> Iterator[None]:
@@ -82,7 +115,7 @@ class History:
             self._following.discard(subscription)
 
 
-def _instant(text: str) -> float:
+def _instant(name: str, text: str) -> float:
     """Seconds since the epoch, or RFC 3339."""
     try:
         seconds = float(text)
@@ -93,11 +126,11 @@ def _instant(text: str) -> float:
             stamp = None
         if stamp is None:
             raise refuse(
-                400, "bad-request", "since: give RFC 3339 or seconds since the epoch"
+                400, "bad-request", f"{name}: give RFC 3339 or seconds since the epoch"
             ) from None
         seconds = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
     if not 0 <= seconds < 1e11:
-        raise refuse(400, "bad-request", "since: that is not within the history of computing")
+        raise refuse(400, "bad-request", f"{name}: that is not within the history of computing")
     return seconds
 
 
@@ -109,7 +142,8 @@ def _limit(text: str) -> int:
     raise refuse(400, "bad-request", f"limit: give 1 to {protocol.HISTORY_MAX}")
 
 
-def _event(entry: Entry) -> protocol.EventReply:
+def event_reply(entry: Entry) -> protocol.EventReply:
+    """An entry as the API tells it."""
     return protocol.EventReply(
         id=entry.id,
         time=protocol.rfc3339(entry.at),

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from lvsguard.admin.entry import Entry, entry
 from lvsguard.admin.feed import Feed, Subscription
+from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.admin.operations import Kept
 from lvsguard.admin.store import Batch, Held, Store, TooNew, damaged, set_aside
 from lvsguard.core.event import Event, StateRestored, StateTrouble
@@ -201,18 +202,21 @@ class Journal:
         """Entries from now on."""
         return self._feed.subscribe()
 
-    async def query(self, since: float = 0.0, limit: int = 1000) -> list[Entry]:
-        """Entries at or after ``since`` (wall clock), oldest first, the newest ``limit``."""
+    async def query(
+        self, since: float = 0.0, limit: int = 1000, wanted: Filter = EVERYTHING
+    ) -> list[Entry]:
+        """Entries at or after ``since`` (wall clock) that are wanted, oldest first, the newest
+        ``limit``."""
         stored: list[Entry] = []
         held = tuple(self._pending)
         if self._store is not None:
             try:
                 async with asyncio.timeout(WRITE_SECONDS):
-                    stored = await self._store.entries(since, limit)
+                    stored = await self._store.entries(since, limit, wanted)
             except (*_TROUBLES, ValueError) as error:
                 log.warning("the history could not be read: %s", error)
         by_id = {line.id: line for line in stored}
-        by_id.update((line.id, line) for line in held if line.at >= since)
+        by_id.update((line.id, line) for line in held if line.at >= since and wanted(line))
         return sorted(by_id.values(), key=lambda line: line.id)[-limit:]
 
     async def close(self) -> None:

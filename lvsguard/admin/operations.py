@@ -12,6 +12,7 @@ from typing import Protocol
 from lvsguard.admin.entry import Entry
 from lvsguard.admin.failover import FailedOver
 from lvsguard.admin.feed import Subscription
+from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.snapshot import View
 from lvsguard.core.step import Step
@@ -74,8 +75,11 @@ class Operations(Protocol):
         """Give up mastership of a VIP group (None: of all), or end that with ``resume``; what came
         of it. ``force``: whoever takes over. Raises FailoverRefused."""
 
-    async def history(self, since: float, limit: int) -> Sequence[Entry]:
-        """Entries at or after ``since`` (wall clock), oldest first, the newest ``limit``."""
+    async def history(
+        self, since: float, limit: int, wanted: Filter = EVERYTHING
+    ) -> Sequence[Entry]:
+        """Entries at or after ``since`` (wall clock) that are wanted, oldest first, the newest
+        ``limit``."""
 
     def subscribe(self) -> Subscription:
         """Entries from now on."""

@@ -16,6 +16,7 @@ PIECE: Final = 48 * 1024
 """Octets of records in one message."""
 ACTOR_MAX: Final = 300
 REASON_MAX: Final = 500
+TICKET_MAX: Final = 100
 
 _Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -33,6 +34,7 @@ class Held(msgspec.Struct, frozen=True):
     weight: Annotated[int, msgspec.Meta(ge=0, le=WEIGHT_MAX)] | None = None
     percent: bool = False
     expires: _Seconds | None = None
+    ticket: Annotated[str, msgspec.Meta(max_length=TICKET_MAX)] = ""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -79,6 +81,7 @@ def _held(override: Override) -> Held:
         weight=None if weight is None else weight.value,
         percent=weight is not None and weight.percent,
         expires=override.expires,
+        ticket=override.ticket[:TICKET_MAX],
     )
 
 
@@ -95,7 +98,14 @@ def record(word: Word) -> Record:
         raise ValueError(f"a weight of {held.weight} %")
     weight = None if held.weight is None else Weight(held.weight, held.percent)
     override = Override(
-        target, word.kind, held.actor, held.since, held.reason, weight, held.expires
+        target,
+        word.kind,
+        held.actor,
+        held.since,
+        held.reason,
+        weight,
+        held.expires,
+        held.ticket,
     )
     return Record((target, word.kind), stamp, override, word.actor)
 

@@ -31,6 +31,7 @@ EXPIRY_MAX = 366 * 86400.0
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Reason = Annotated[str, Meta(max_length=500)]
+Ticket = Annotated[str, Meta(max_length=100)]
 Seconds = Annotated[float, Meta(gt=0, le=EXPIRY_MAX)]
 
 
@@ -55,6 +56,8 @@ class SetOverride(Request, frozen=True):
     reason: Reason = ""
     expires_in: Seconds | None = None
     """Seconds from now; None: until it is cleared."""
+    ticket: Ticket = ""
+    """Where it is told in full, such as ``OPS-1234``."""
 
 
 class ClearOverride(Request, frozen=True):
@@ -379,6 +382,10 @@ class OverrideReply(Reply, frozen=True):
     reason: str
     since: str | None
     expires: str | None
+    ticket: str = ""
+    user: str | None = None
+    """Of the actor; None: the number has no name, or it was no user."""
+    uid: int | None = None
 
 
 class OverridesReply(Reply, frozen=True):

@@ -8,6 +8,7 @@ import msgspec
 
 from lvsguard.admin import protocol
 from lvsguard.admin.protocol import moment
+from lvsguard.core.actor import actor
 from lvsguard.core.model import ServiceKey, endpoint
 from lvsguard.core.occupancy import Count, remaining
 from lvsguard.core.override import Override
@@ -257,6 +258,7 @@ def health(view: View) -> protocol.HealthReply:
 
 def override(held: Override) -> protocol.OverrideReply:
     """An override in force."""
+    who = actor(held.actor)
     return protocol.OverrideReply(
         target=str(held.target),
         address=str(held.target.address),
@@ -268,4 +270,7 @@ def override(held: Override) -> protocol.OverrideReply:
         reason=held.reason,
         since=moment(held.since),
         expires=moment(held.expires),
+        ticket=held.ticket,
+        user=None if who is None else who.user or None,
+        uid=None if who is None else who.uid,
     )

@@ -11,15 +11,16 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
 
 from lvsguard.admin.entry import Entry
+from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.admin.store_rows import override, override_row, record, record_row
 from lvsguard.core.event import Level
 from lvsguard.core.ledger import Record
@@ -56,11 +57,18 @@ MIGRATIONS = (
         weight INTEGER, percent INTEGER, expires REAL
     );
     """,
+    """
+    ALTER TABLE overrides ADD COLUMN ticket TEXT NOT NULL DEFAULT '';
+    ALTER TABLE records ADD COLUMN ticket TEXT;
+    """,
 )
 """Scripts that lead from one schema version to the next; the version is their number so far."""
 
 BUSY_SECONDS = 2.0
 """How long a lock of another process (a backup, a person with sqlite3) is waited for."""
+
+PAGE = 500
+"""Entries that are read from the file at a time."""
 
 _OVERRIDES = "SELECT * FROM overrides"
 _OWNED = "SELECT * FROM owned"
@@ -151,7 +159,7 @@ class Store:
             if batch.overrides is not None:
                 await connection.execute("DELETE FROM overrides")
                 await connection.executemany(
-                    "INSERT INTO overrides VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO overrides VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     [override_row(o) for o in batch.overrides],
                 )
             if batch.owned is not None:
@@ -169,7 +177,7 @@ class Store:
             if batch.records is not None:
                 await connection.execute("DELETE FROM records")
                 await connection.executemany(
-                    f"INSERT INTO records VALUES ({', '.join('?' * 14)})",  # noqa: S608 - no value
+                    f"INSERT INTO records VALUES ({', '.join('?' * 15)})",  # noqa: S608 - no value
                     [record_row(record) for record in batch.records],
                 )
             await connection.executemany(
@@ -190,17 +198,20 @@ class Store:
             (before, keep),
         )
 
-    async def entries(self, since: float, limit: int) -> list[Entry]:
-        """Entries at or after ``since``, oldest first, the newest ``limit`` of them."""
-        rows = await self._connection.execute_fetchall(
-            "SELECT id, at, kind, level, text, data FROM events WHERE at >= ?"
-            " ORDER BY id DESC LIMIT ?",
-            (since, limit),
-        )
-        return [
-            Entry(row[0], row[1], row[2], Level(row[3]), row[4], json.loads(row[5]))
-            for row in reversed(list(rows))
-        ]
+    async def entries(self, since: float, limit: int, wanted: Filter = EVERYTHING) -> list[Entry]:
+        """Entries at or after ``since`` that are wanted, oldest first, the newest ``limit``."""
+        where, values = _where(since, wanted)
+        found: list[Entry] = []
+        # SQLite leaves out most of what is not wanted; what it lets through is looked at whole.
+        async with self._connection.execute(
+            f"SELECT id, at, kind, level, text, data FROM events WHERE {where}"  # noqa: S608
+            " ORDER BY id DESC",
+            values,
+        ) as rows:
+            while len(found) < limit and (page := await rows.fetchmany(min(limit, PAGE))):
+                entries = (_entry(row) for row in page)
+                found += [entry for entry in entries if wanted(entry)]
+        return found[:limit][::-1]
 
     async def close(self) -> None:
         """Give the file back."""
@@ -316,6 +327,30 @@ def _vip_address(row: sqlite3.Row) -> VipAddress:
     if not 0 <= prefix <= address.max_prefixlen:
         raise ValueError(f"{text}/{prefix} is no prefix of its family: the row is skipped")
     return VipAddress(str(interface), address, int(prefix))
+
+
+def _where(since: float, wanted: Filter) -> tuple[str, list[str | float]]:
+    """A condition that lets through all that is wanted, and its values."""
+    terms, values = ["at >= ?"], list[str | float]([since])
+    if wanted.until is not None:
+        terms.append("at <= ?")
+        values.append(wanted.until)
+    if wanted.kinds:
+        terms.append(f"kind IN ({', '.join('?' * len(wanted.kinds))})")
+        values += sorted(wanted.kinds)
+    if wanted.trace:
+        terms.append("instr(data, ?) > 0")
+        values.append(wanted.trace)
+    if wanted.words:
+        either = " OR ".join(["instr(data, ?) > 0 OR instr(text, ?) > 0"] * len(wanted.words))
+        terms.append(f"({either})")
+        for word in sorted(wanted.words):
+            values += [json.dumps(word)[1:-1], word]
+    return " AND ".join(terms), values
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    return Entry(row[0], row[1], row[2], Level(row[3]), row[4], json.loads(row[5]))
 
 
 def _entry_row(entry: Entry) -> tuple[str | int | float, ...]:

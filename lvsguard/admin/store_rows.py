@@ -26,12 +26,13 @@ def override_row(override: Override) -> _Row:
         weight.value if weight else None,
         weight.percent if weight else False,
         override.expires,
+        override.ticket,
     )
 
 
 def override(row: Sequence[Any]) -> Override:
     """An override from its row. Raises ValueError or TypeError for one that makes no sense."""
-    address, port, service, kind, actor, since, reason, weight, percent, expires = row
+    address, port, service, kind, actor, since, reason, weight, percent, expires, *later = row
     return Override(
         Target(ip_address(address), port, service),
         OverrideKind(kind),
@@ -40,6 +41,7 @@ def override(row: Sequence[Any]) -> Override:
         str(reason),
         None if weight is None else Weight(int(weight), bool(percent)),
         None if expires is None else float(expires),
+        str(later[0] or "") if later else "",  # a file of an earlier schema has no ticket
     )
 
 
@@ -50,7 +52,7 @@ def record_row(record: Record) -> _Row:
     head = (str(target.address), target.port, target.service, kind)
     stamped = (*head, stamp.wall, stamp.counter, stamp.director, record.actor)
     if record.override is None:
-        return (*stamped, *(None,) * 6)
+        return (*stamped, *(None,) * 7)
     return (*stamped, *override_row(record.override)[4:])
 
 

@@ -74,10 +74,10 @@ async def resolve(text: str, service: str | None, view: View) -> Resolution:
             if slices.due():
                 await slices.rest()
             names.setdefault(realserver.key.address, set()).add(realserver.name)
-            if _means(text, endpoint, realserver):
+            if means(text, endpoint, realserver):
                 matches.append((status.name, realserver))
             elif len(known) <= KNOWN_MAX:
-                known.append(_describe(status.name, realserver))
+                known.append(describe(status.name, realserver))
     if service is not None and service not in services:
         raise TargetError(
             "unknown-service",
@@ -99,6 +99,22 @@ async def resolve(text: str, service: str | None, view: View) -> Resolution:
     return Resolution(tuple(targets), tuple(_affected(*match) for match in matches))
 
 
+async def words(text: str, view: View) -> frozenset[str]:
+    """By which words events tell of what TARGET means: the name itself, and where it names a
+    realserver its endpoints. Something that is not configured is looked for all the same."""
+    if parse_endpoint(text) is not None:
+        return frozenset({text})
+    slices = Slices()
+    found = {text}
+    for service in view.services():
+        for realserver in service.realservers:
+            if slices.due():
+                await slices.rest()
+            if realserver.name == text:
+                found.add(str(realserver.key))
+    return frozenset(found)
+
+
 def clearable(
     target: Target, kind: OverrideKind, overrides: Iterable[Override]
 ) -> tuple[list[Target], list[Override]]:
@@ -116,9 +132,10 @@ def clearable(
     return within, wider
 
 
-def _means(
+def means(
     text: str, endpoint: tuple[IPAddress, int | None] | None, realserver: RealserverStatus
 ) -> bool:
+    """Whether words, or the endpoint that they name, mean this realserver."""
     if endpoint is None:
         return realserver.name == text
     address, port = endpoint
@@ -137,7 +154,7 @@ def _named(
             "ambiguous",
             f"{text!r} names realservers of several addresses: say which with --service, "
             "or give the address",
-            _shorten([_describe(*match) for match in matches]),
+            _shorten([describe(*match) for match in matches]),
         )
     (address,) = addresses
     if names[address] == {text}:
@@ -151,7 +168,8 @@ def _affected(service: str, realserver: RealserverStatus) -> Affected:
     return Affected(service=service, name=realserver.name, address=str(key.address), port=key.port)
 
 
-def _describe(service: str, realserver: RealserverStatus) -> str:
+def describe(service: str, realserver: RealserverStatus) -> str:
+    """A realserver as a list of what there is names it."""
     key = realserver.key
     name = "" if realserver.name == str(key.address) else f"{realserver.name} "
     return f"{name}{key} in {service}"

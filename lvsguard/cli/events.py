@@ -35,6 +35,8 @@ def add(commands: Commands) -> None:
             ("lvsguard events", "the last day"),
             ("lvsguard events --since 1h --json", "the last hour, one JSON object a line"),
             ("lvsguard events --follow", "the last ten minutes, and then what happens"),
+            ("lvsguard events --target rs1 --kind health,applied", "of one realserver"),
+            ("lvsguard events --id 3f29c01ab7", "one verdict, from its probe to the kernel"),
         ],
         exits=(Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.UNREACHABLE),
     )
@@ -44,6 +46,29 @@ def add(commands: Commands) -> None:
         type=since,
         help="from so long ago (90s, 1h, 2d), or from an RFC 3339 time (default: 1d; 10m with "
         "--follow)",
+    )
+    parser.add_argument(
+        "--until", metavar="TIME", type=since, help="up to then, in the same forms (default: now)"
+    )
+    parser.add_argument(
+        "--target",
+        metavar="TARGET",
+        default="",
+        help="about this alone: a realserver, service, VIP or director, by name or address",
+    )
+    parser.add_argument(
+        "--kind",
+        metavar="KIND",
+        action="append",
+        default=[],
+        help="of this kind alone, such as health; several with commas, or given again",
+    )
+    parser.add_argument(
+        "--id",
+        dest="trace",
+        metavar="ID",
+        default="",
+        help="what carries this id alone: a verdict or an override, and what followed from it",
     )
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what happens")
     parser.add_argument(
@@ -84,10 +109,16 @@ def show(args: argparse.Namespace) -> int:
     """``lvsguard events``."""
     begin = args.since
     if begin is None:
-        begin = time.time() - (RECENT if args.follow else DAY)
+        begin = 0.0 if args.trace else time.time() - (RECENT if args.follow else DAY)
+    wanted = {
+        "kind": ",".join(args.kind),
+        "target": args.target,
+        "id": args.trace,
+        "until": "" if args.until is None else f"{args.until:.3f}",
+    }
     colours = coloured()
     with daemon(args) as client:
-        for event in client.events(max(begin, 0.0), limit=args.limit, follow=args.follow):
+        for event in client.events(max(begin, 0.0), limit=args.limit, follow=args.follow, **wanted):
             sys.stdout.write((_json(event) if args.json else line(event, colours)) + "\n")
             if args.follow:
                 sys.stdout.flush()
@@ -98,7 +129,9 @@ def line(event: EventReply, colours: bool) -> str:
     """One event for people."""
     level = paint(f"{event.level:7}", _COLOURS.get(event.level, "dim"), colours)
     kind = paint(f"{event.kind:16}", "bold", colours)
-    return f"{event.time}  {level}  {kind}  {printable(event.text)}"
+    trace = event.data.get("trace")
+    shown = paint(f"  [{printable(str(trace))}]", "dim", colours) if trace else ""
+    return f"{event.time}  {level}  {kind}  {printable(event.text)}{shown}"
 
 
 def _json(event: EventReply) -> str:

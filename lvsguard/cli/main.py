@@ -21,6 +21,7 @@ from lvsguard.cli import (
     run,
     scaffold,
     status,
+    why,
 )
 from lvsguard.cli.arguments import HelpFormatter, epilog
 from lvsguard.cli.exits import CommandError, Exit
@@ -53,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lvsguard {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    operating = (run, config, plan, status, drain, override, failover, events)
+    operating = (run, config, plan, status, why, drain, override, failover, events)
     for group in (*operating, scaffold, peerkey, realserver, about):
         group.add(commands)
     return parser

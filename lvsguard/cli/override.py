@@ -114,9 +114,12 @@ def _add_scope(parser: argparse.ArgumentParser) -> None:
 
 
 def add_circumstances(parser: argparse.ArgumentParser) -> None:
-    """``--reason`` and ``--for``."""
+    """``--reason``, ``--ticket`` and ``--for``."""
     parser.add_argument(
         "--reason", metavar="TEXT", default="", help="shown in status and kept in the history"
+    )
+    parser.add_argument(
+        "--ticket", metavar="ID", default="", help="where it is told in full, such as OPS-1234"
     )
     parser.add_argument(
         "--for",
@@ -201,6 +204,7 @@ def set_overrides(args: argparse.Namespace, kind: str, targets: Sequence[str]) -
                     weight=args.weight if kind == "weight" else None,
                     reason=args.reason,
                     expires_in=args.seconds,
+                    ticket=args.ticket,
                 )
             )
             for target in targets

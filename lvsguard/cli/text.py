@@ -7,6 +7,8 @@ import sys
 import time
 from typing import IO
 
+from lvsguard.core.moment import span as span
+
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "bold": 1, "dim": 2}
 
 
@@ -48,18 +50,6 @@ def ago(stamp: str | None, now: float | None = None) -> str:
         return "-"
     moment = datetime.fromisoformat(stamp).timestamp()
     return span((time.time() if now is None else now) - moment)
-
-
-def span(seconds: float) -> str:
-    """A time in two units at most: ``12s``, ``5m03s``, ``3h12m``, ``4d06h``."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
 
 
 def count(number: int, noun: str) -> str:

@@ -17,7 +17,8 @@ from lvsguard.core.config import Check
 from lvsguard.core.event import Event, HealthChanged, OverrideCleared, OverrideSet
 from lvsguard.core.health import Health, Result, Verdict
 from lvsguard.core.model import VipAddress, endpoint
-from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.override import Override, OverrideKind, Target, override_trace
+from lvsguard.core.trace import Cause, Causes, Place, trace_id
 
 
 class Intake:
@@ -42,6 +43,7 @@ class Intake:
         self._wake = wake
         self._sight = Sight()
         self._flipped: list[float] = []
+        self._causes: dict[Place, Cause] = {}
 
     def record(self, check: Check, health: Health) -> None:
         """Take a verdict from a prober, unless the director's own link may have caused it."""
@@ -62,9 +64,12 @@ class Intake:
         if not self._book.record(check, health):
             return
         verdict = Verdict.UNKNOWN if before is None else before.verdict
+        place = (check.address, None if check.spec.port else check.port)
+        self._causes[place] = Cause(health.trace)
         if verdict is not health.verdict and health.result is not None:
             self._flipped.append(health.since)
-            change = _change(check, verdict, health, health.result)
+            self._causes[place] = Cause(health.trace, health.since)
+            change = changed(check, verdict, health, health.result)
             self._report.health(change, now)
         self._wake()
 
@@ -84,7 +89,9 @@ class Intake:
         if was != now:
             code = "L7STS" if standing.down else "L7OK"
             told = (code, round(standing.duration, 6), standing.line)
-            news.append(AgentChanged(where, was, now, standing.why, *told))
+            trace = trace_id(where, now, time.monotonic())
+            self._causes[agent.address, None] = Cause(trace)
+            news.append(AgentChanged(where, was, now, standing.why, *told, trace=trace))
         self._report.services(news)
         if changes:
             self._wake()
@@ -94,26 +101,35 @@ class Intake:
         """Changes of verdict that are not in the kernel yet."""
         return len(self._flipped)
 
-    def applied(self) -> None:
-        """What came in is in the kernel now: say how long each verdict took."""
+    def applied(self) -> Causes:
+        """What came in is in the kernel now: say how long each verdict took; what it was."""
         now = time.monotonic()
         for since in self._flipped:
             self._latency(now - since)
         self._flipped.clear()
+        causes, self._causes = self._causes, {}
+        return causes
 
     def override(self, override: Override) -> None:
         """Set an override."""
         self._book.put(override)
-        self._emit(OverrideSet(override))
+        self._emit(OverrideSet(override, self._caused_by(override)))
         self._wake()
 
     def clear(self, target: Target, kind: OverrideKind, actor: str) -> Override | None:
         """Clear an override; None when there was none."""
         gone = self._book.drop(target, kind)
         if gone is not None:
-            self._emit(OverrideCleared(gone, actor))
+            self._emit(OverrideCleared(gone, actor, self._caused_by(gone)))
             self._wake()
         return gone
+
+    def _caused_by(self, override: Override) -> str:
+        """Take note that what comes next at the target follows from this override; its id."""
+        target = override.target
+        trace = override_trace(override)
+        self._causes[target.address, target.port] = Cause(trace)
+        return trace
 
     def expire(self, now: float) -> None:
         """Clear what is over at ``now`` (wall clock)."""
@@ -121,7 +137,7 @@ class Intake:
             self.clear(override.target, override.kind, "expiry")
 
 
-def _change(check: Check, before: Verdict, health: Health, result: Result) -> HealthChanged:
+def changed(check: Check, before: Verdict, health: Health, result: Result) -> HealthChanged:
     """A change of verdict with its evidence."""
     hint = health.hint
     up = health.verdict is Verdict.UP
@@ -140,4 +156,5 @@ def _change(check: Check, before: Verdict, health: Health, result: Result) -> He
         health.successes if up else health.failures,
         round(max(health.since - health.doubted, 0.0), 6) if health.doubted else 0.0,
         result.seen,
+        health.trace,
     )

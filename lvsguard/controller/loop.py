@@ -18,14 +18,14 @@ from lvsguard.controller.intake import Intake
 from lvsguard.controller.metered import Metered
 from lvsguard.controller.passive import GiveHint, Passive
 from lvsguard.controller.pulse import Pulse
-from lvsguard.controller.report import Reporter
+from lvsguard.controller.report import Reporter, realserver_names, reloaded
 from lvsguard.controller.rhythm import FLOOR_S, Rhythm, more_come
 from lvsguard.controller.settings import Settings
 from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.agent import Agent, Standing
 from lvsguard.core.config import Check, Config
 from lvsguard.core.drift import drifts
-from lvsguard.core.event import Event, OverrideIdle, Reloaded, Started
+from lvsguard.core.event import Event, OverrideIdle, Started
 from lvsguard.core.health import Health
 from lvsguard.core.model import (
     KernelState,
@@ -286,9 +286,11 @@ class Controller:
             await apply(steps, progress, ipvs, self._owner)
         finally:
             self._left = progress.left
-        self._intake.applied()
+        causes = self._intake.applied()
         now = time.monotonic()
-        self.report.applied(progress.done, progress.failures, progress.held, now, whole=whole)
+        self.report.applied(
+            progress.done, progress.failures, progress.held, now, causes, whole=whole
+        )
         if whole or not progress.well:
             self.pulse.programmed = progress.well
         if whole and progress.well:
@@ -307,13 +309,14 @@ class Controller:
 
     # -- the operator ----------------------------------------------------------------------
 
-    async def reload(self, config: Config) -> int:
-        """Put a checked config in force; the count of kernel steps it took so far.
+    async def reload(self, config: Config, actor: str = "") -> int:
+        """Put a checked config in force; the count of kernel steps it took so far. ``actor``: who
+        asked for it.
 
         A kernel that does not answer does not undo it: the passes that follow try again.
         """
         async with self._busy:
-            idle = self.book.idle
+            idle, named = self.book.idle, realserver_names(self.book.config)
             self.owned |= _keys(config)
             self.book.configure(config, time.monotonic())
             self._settings.configure(config.ipvs, wanted_sync(config))
@@ -327,7 +330,7 @@ class Controller:
                 # The config is in force; the next pass brings it to the kernel.
                 self._kernel_failed(error)
             count = self.report.steps - before
-        self._emit(Reloaded(config.digest, count))
+        self._emit(reloaded(config, count, actor, named))
         for override in self.book.idle:
             if override not in idle:
                 self._emit(OverrideIdle(override))

@@ -6,12 +6,15 @@ It remembers what it has said already; it decides nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from types import MappingProxyType
 
 from lvsguard.controller.crowd import Crowd
 from lvsguard.controller.settings import Held
+from lvsguard.core.config import Config
 from lvsguard.core.crowd_event import summed
 from lvsguard.core.drift import Drift
 from lvsguard.core.event import (
+    NAMED_MAX,
     Applied,
     AppliedMany,
     Event,
@@ -20,11 +23,20 @@ from lvsguard.core.event import (
     KernelFailed,
     KernelRecovered,
     MoreAlike,
+    Reloaded,
     Repaired,
     StepRefused,
 )
 from lvsguard.core.model import ServiceKey
-from lvsguard.core.step import AddAddress, RemoveAddress, Step
+from lvsguard.core.step import (
+    AddAddress,
+    AddRealserver,
+    DeleteRealserver,
+    EditRealserver,
+    RemoveAddress,
+    Step,
+)
+from lvsguard.core.trace import Cause, Causes, cause_of
 from lvsguard.kernel.port import KernelError, StepFailure
 
 
@@ -43,7 +55,7 @@ class Reporter:
         self._setting_troubles: tuple[str, ...] = ()
         self._settings_seen = False
         self._verdicts: Crowd[HealthChanged] = Crowd()
-        self._steps: Crowd[str] = Crowd()
+        self._steps: Crowd[Applied] = Crowd()
         self._alike: dict[tuple[str, str], Crowd[Event]] = {}
         self._now = 0.0
 
@@ -55,8 +67,8 @@ class Reporter:
                 self._emit(MoreAlike(kind, about, len(more), str(more[0])))
         if changes := self._verdicts.sum(now):
             self._emit(summed(changes))
-        if commands := self._steps.sum(now):
-            self._emit(AppliedMany(len(commands), commands[0], commands[-1]))
+        if many := self._steps.sum(now):
+            self._emit(AppliedMany(len(many), many[0].command, many[-1].command))
 
     def health(self, change: HealthChanged, now: float) -> None:
         """A verdict changed."""
@@ -126,23 +138,27 @@ class Reporter:
         failures: Iterable[StepFailure],
         held: Sequence[Step],
         now: float,
+        causes: Causes = MappingProxyType({}),
         *,
         whole: bool,
     ) -> None:
-        """The end of a pass: what was written, what was refused, what waits.
+        """The end of a pass: what was written, what was refused, what waits, and what it follows
+        from.
 
         Only a ``whole`` pass, about everything that is owned, ends what was wrong before.
         """
         self.steps += len(done)
         for step in self._repaired(done):
-            command = str(step)
-            if self._steps.admits(command, now):
-                self._emit(Applied(command))
+            done_so = _applied(step, causes, now)
+            if self._steps.admits(done_so, now):
+                self._emit(done_so)
         refused: dict[str, str] = {}
         for failure in failures:
             command = str(failure.step)
             if not failure.stale and self._refused.get(command) != failure.message:
-                self._tell(StepRefused(command, failure.message))
+                cause = _cause(failure.step, causes)
+                trace = "" if cause is None else cause.trace
+                self._tell(StepRefused(command, failure.message, trace))
             if not failure.stale:
                 refused[command] = failure.message
         if whole:
@@ -179,3 +195,33 @@ class Reporter:
                 repaired = Repaired(drift.what, drift.subject, drift.differed, steps)
                 self._tell(repaired, drift.what)
         return rest
+
+
+def realserver_names(config: Config) -> tuple[str, ...]:
+    """Every realserver of a config as events name it, such as ``10.0.0.42:80 in web``."""
+    return tuple(f"{r.key} in {s.name}" for s in config.services for r in s.realservers)
+
+
+def reloaded(config: Config, steps: int, actor: str, before: Sequence[str]) -> Reloaded:
+    """What a config that is in force now changed; ``before``: the realservers of the last one."""
+    after = realserver_names(config)
+    was, now = frozenset(before), frozenset(after)
+    added = [name for name in after if name not in was]
+    removed = [name for name in before if name not in now]
+    more = max(len(added) - NAMED_MAX, 0) + max(len(removed) - NAMED_MAX, 0)
+    told = tuple(added[:NAMED_MAX]), tuple(removed[:NAMED_MAX])
+    return Reloaded(config.digest, steps, actor, *told, more)
+
+
+def _applied(step: Step, causes: Causes, now: float) -> Applied:
+    cause = _cause(step, causes)
+    if cause is None:
+        return Applied(str(step))
+    latency = None if cause.at is None else round(max(now - cause.at, 0.0), 6)
+    return Applied(str(step), cause.trace, latency)
+
+
+def _cause(step: Step, causes: Causes) -> Cause | None:
+    if isinstance(step, AddRealserver | EditRealserver | DeleteRealserver):
+        return cause_of(step.realserver, causes)
+    return None

@@ -11,23 +11,17 @@ from dataclasses import replace
 
 from lvsguard import __version__
 from lvsguard.controller.loop import Controller
+from lvsguard.controller.service_view import service_status
 from lvsguard.controller.standing import Seen
-from lvsguard.core.agent import NOT_ASKED, Agent, state
-from lvsguard.core.config import Check, RealserverConfig, ServiceConfig, VipConfig
-from lvsguard.core.health import FailureClass, Health, Verdict
-from lvsguard.core.model import Counters, RealserverKey, VirtualService
-from lvsguard.core.occupancy import waits_for
+from lvsguard.core.config import ServiceConfig, VipConfig
+from lvsguard.core.model import Counters
 from lvsguard.core.override import Override
-from lvsguard.core.placement import UNCHECKED, Facts, Placement, placements
-from lvsguard.core.rules import decide
+from lvsguard.core.placement import Facts
 from lvsguard.core.snapshot import (
-    AgentStatus,
-    CheckStatus,
     ConflictStatus,
     ForeignStatus,
     Loop,
     PeerStatus,
-    RealserverStatus,
     Role,
     ServiceStatus,
     SyncStatus,
@@ -111,7 +105,7 @@ class LiveView:
         shown = (
             self._lone(vip)
             if vip.vrrp is None
-            else _elected(vip, vip.vrrp, elections.get(vip.name, Seen()))
+            else elected_status(vip, vip.vrrp, elections.get(vip.name, Seen()))
             for vip in self._controller.book.config.vips
         )
         return tuple(replace(one, conflicts=self._conflicts(one.name)) for one in shown)
@@ -159,79 +153,13 @@ class LiveView:
         return self._controller.book.overrides
 
     def _service(self, service: ServiceConfig, facts: Facts) -> ServiceStatus:
-        entry = self._controller.left(service.key)
-        counters = self._controller.observation.counters.get((service.key, None), NOTHING)
-        own = placements(service, facts)
-        decision = decide(service, own, facts)
-        realservers = tuple(
-            self._realserver(service, realserver, placed, alone.weight, entry, facts)
-            for realserver, placed, alone in zip(
-                service.realservers, decision.placements, own, strict=True
-            )
-        )
-        return ServiceStatus(
-            service.name,
-            service.key,
-            service.scheduler,
-            service.forwarding,
-            entry is not None,
-            decision.live,
-            decision.need,
-            counters,
-            realservers,
-            decision.panic,
-            None if service.sorry_server is None else service.sorry_server.key,
-            decision.sorry,
-            decision.rising,
-            decision.why,
-            waits_for(service, facts.config.ipvs),
-        )
-
-    def _realserver(
-        self,
-        service: ServiceConfig,
-        realserver: RealserverConfig,
-        placed: Placement,
-        full: int | None,
-        entry: VirtualService | None,
-        facts: Facts,
-    ) -> RealserverStatus:
-        key: RealserverKey = realserver.key
-        held = entry.realservers.get(key) if entry is not None else None
-        bad = self._controller.passive.suspicion(service.key, key)
-        read = self._controller.observation.services.get(service.key)
-        read_entry = read.realservers.get(key) if read is not None else None
-        return RealserverStatus(
-            realserver.name,
-            key,
-            realserver.forwarding,
-            placed.verdict,
-            placed.admin,
-            held.weight if held is not None else None,
-            realserver.weight,
-            self._wall(placed.since),
-            f"{placed.reason}; clients fare badly: {bad}" if bad else placed.reason,
-            self._controller.observation.counters.get((service.key, key), NOTHING),
-            tuple(self._check(check, facts) for check in realserver.checks),
-            tuple(o for o in facts.overrides if o.target.matches(service.name, key)),
-            None if realserver.agent is None else _agent(realserver.agent, facts),
-            tuple(dict.fromkeys(filter(None, map(_unasked, realserver.checks)))),
-            full,
-            read_entry.weight if read_entry is not None else None,
-        )
-
-    def _check(self, check: Check, facts: Facts) -> CheckStatus:
-        health = facts.health.get(check, UNCHECKED)
-        result = health.result
-        reason = result.reason if result else "not probed yet"
-        return CheckStatus(
-            check.spec.kind,
-            health.verdict,
-            self._wall(health.since),
-            result.code if result else "",
-            f"{reason}; {health.note}" if health.note else reason,
-            result.duration if result else 0.0,
-            None if check.spec.path is None else _vip_answers(health),
+        return service_status(
+            service,
+            facts,
+            self._controller.left(service.key),
+            self._controller.observation,
+            wall=self._wall,
+            suspicion=self._controller.passive.suspicion,
         )
 
     def _wall(self, monotonic: float) -> float:
@@ -240,34 +168,7 @@ class LiveView:
         return self._epoch + monotonic
 
 
-def _vip_answers(health: Health) -> bool:
-    cause = health.cause or health.result
-    lacks = cause is not None and cause.failure is FailureClass.VIP_PATH
-    return not (health.verdict is Verdict.DOWN and lacks)
-
-
-def _agent(agent: Agent, facts: Facts) -> AgentStatus:
-    said = facts.agents.get(agent, NOT_ASKED)
-    return AgentStatus(
-        agent.spec.kind,
-        agent.port,
-        state(said),
-        said.share,
-        said.asked,
-        said.silent,
-        said.note,
-    )
-
-
-def _unasked(check: Check) -> str:
-    """Why a realserver's host is not asked by ARP."""
-    arp = check.spec.arp
-    if arp is None or arp.interface:
-        return ""
-    return "not asked by ARP: on no link of this director"
-
-
-def _elected(vip: VipConfig, vrrp: VrrpConfig, seen: Seen) -> VipStatus:
+def elected_status(vip: VipConfig, vrrp: VrrpConfig, seen: Seen) -> VipStatus:
     """A VIP group as the VRRP process said last; init as long as it has not spoken."""
     standing, state = seen.standing, seen.state
     ready = standing is not None and standing.ready

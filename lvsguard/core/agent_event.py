@@ -25,6 +25,8 @@ class AgentChanged(Event):
     seen: str = ""
     """Its beginning, printable."""
     detector: str = "agent"
+    trace: str = ""
+    """Id of this answer; what followed from it carries the same."""
 
     def __str__(self) -> str:
         because = f": {self.why}" if self.why else ""

@@ -13,6 +13,9 @@ from lvsguard.core.health import FailureClass, Verdict
 from lvsguard.core.override import Override
 from lvsguard.core.step import Step
 
+NAMED_MAX = 100
+"""Names in one event."""
+
 
 class Level(IntEnum):
     """Severity; the numbers are those of the logging module."""
@@ -91,6 +94,8 @@ class HealthChanged(Event):
     """Seconds from the begin of the first of them to the verdict."""
     seen: str = ""
     """The beginning of what the peer sent, where that decided; printable, never a header."""
+    trace: str = ""
+    """Id of the verdict; what followed from it carries the same."""
 
     def __str__(self) -> str:
         line = (
@@ -128,6 +133,10 @@ class Applied(Event):
     kind: ClassVar[str] = "applied"
     command: str
     """The step or setting, as the command it equals."""
+    trace: str = ""
+    """Id of the verdict or override that it follows from; empty: none that is known."""
+    latency: float | None = None
+    """Seconds from that verdict to the kernel's answer; None: it was no verdict."""
 
     def __str__(self) -> str:
         return f"applied: {self.command}"
@@ -188,6 +197,8 @@ class StepRefused(Event):
     level: ClassVar[Level] = Level.ERROR
     command: str
     message: str
+    trace: str = ""
+    """Id of the verdict or override that it follows from; empty: none that is known."""
 
     def __str__(self) -> str:
         return f"the kernel refused '{self.command}': {self.message}"
@@ -250,12 +261,15 @@ class OverrideSet(Event):
 
     kind: ClassVar[str] = "override-set"
     override: Override
+    trace: str = ""
+    """Id of this word on the target, the same on all directors."""
 
     def __str__(self) -> str:
         o = self.override
         what = f"{o.kind} {o.weight}" if o.weight else str(o.kind)
         why = f": {o.reason}" if o.reason else ""
-        return f"{what} of {o.target} by {o.actor}{why}"
+        ticket = f" [{o.ticket}]" if o.ticket else ""
+        return f"{what} of {o.target} by {o.actor}{why}{ticket}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +279,8 @@ class OverrideCleared(Event):
     kind: ClassVar[str] = "override-cleared"
     override: Override
     actor: str
+    trace: str = ""
+    """Id of the override that it ends."""
 
     def __str__(self) -> str:
         return f"{self.override.kind} of {self.override.target} ended by {self.actor}"
@@ -293,9 +309,23 @@ class Reloaded(Event):
     kind: ClassVar[str] = "reloaded"
     digest: str
     steps: int
+    actor: str = ""
+    """Who asked for it."""
+    added: tuple[str, ...] = ()
+    """Realservers that came, as ``10.0.0.42:80 in web``; at most ``NAMED_MAX``, as below."""
+    removed: tuple[str, ...] = ()
+    """Realservers that the configuration names no more."""
+    more: int = 0
+    """How many more came or went than are named."""
 
     def __str__(self) -> str:
-        return f"configuration {self.digest} in force, {self.steps} kernel steps"
+        by = f" by {self.actor}" if self.actor else ""
+        line = f"configuration {self.digest} in force{by}, {self.steps} kernel steps"
+        for what, names in (("added", self.added), ("removed", self.removed)):
+            if names:
+                rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                line += f"; {what} {', '.join(names[:3])}{rest}"
+        return line
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +335,8 @@ class ReloadRefused(Event):
     kind: ClassVar[str] = "reload-refused"
     level: ClassVar[Level] = Level.ERROR
     problems: tuple[str, ...]
+    actor: str = ""
+    """Who asked for it."""
 
     def __str__(self) -> str:
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""

@@ -118,6 +118,8 @@ class Health:
     doubted: float = 0.0
     """Monotonic seconds at which the first probe began of the latest run of results that went
     against a verdict, or led to the first."""
+    trace: str = ""
+    """Id of the verdict (``core.trace``), given by the prober that came to it."""
 
     @property
     def settled(self) -> bool:
@@ -157,7 +159,18 @@ def step(
     if health.verdict is Verdict.UNKNOWN:
         against = 1 if health.result is None else 0
     doubted = now - result.duration if against == 1 else health.doubted
-    return Health(verdict, since, successes, failures, result, cause, hint, health.note, doubted)
+    return Health(
+        verdict,
+        since,
+        successes,
+        failures,
+        result,
+        cause,
+        hint,
+        health.note,
+        doubted,
+        health.trace,
+    )
 
 
 def _definite(health: Health, result: Result, hint: Hint | None) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lvsguard.core.model import WEIGHT_MAX, IPAddress, RealserverKey, endpoint
+from lvsguard.core.trace import trace_id
 
 
 class OverrideKind(StrEnum):
@@ -81,6 +82,8 @@ class Override:
     weight: Weight | None = None
     """With kind weight only."""
     expires: float | None = None
+    ticket: str = ""
+    """Where it is told in full, such as ``OPS-1234``."""
 
     @property
     def key(self) -> tuple[Target, OverrideKind]:
@@ -90,6 +93,11 @@ class Override:
     def expired(self, now: float) -> bool:
         """Whether its time is over at ``now`` (wall clock)."""
         return self.expires is not None and now >= self.expires
+
+
+def override_trace(override: Override) -> str:
+    """The id of an override, the same on every director that knows it."""
+    return trace_id(override.target, override.kind, f"{override.since:.3f}")
 
 
 def admin_state(overrides: Iterable[Override], service: str, key: RealserverKey) -> Admin:

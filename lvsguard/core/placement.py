@@ -151,7 +151,7 @@ def worst_health(checks: tuple[Check, ...], health: Mapping[Check, Health]) -> H
     worst = ALWAYS_UP
     for check in checks:
         one = health.get(check, UNCHECKED)
-        if worst is ALWAYS_UP or _severity(one) > _severity(worst):
+        if worst is ALWAYS_UP or severity(one) > severity(worst):
             worst = one
     return worst
 
@@ -160,7 +160,8 @@ UNCHECKED = Health()
 _SEVERITY = {Verdict.UP: 0, Verdict.UNKNOWN: 1, Verdict.DOWN: 2}
 
 
-def _severity(health: Health) -> int:
+def severity(health: Health) -> int:
+    """Which of two checks decides: the greater one."""
     return _SEVERITY[health.verdict] + _dead(health)
 
 

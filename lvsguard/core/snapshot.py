@@ -13,9 +13,9 @@ from typing import Protocol
 
 from lvsguard.core.agent import AgentKind
 from lvsguard.core.clock import Offset
-from lvsguard.core.config import CheckKind
+from lvsguard.core.config import Check, CheckKind
 from lvsguard.core.fitness import Reason
-from lvsguard.core.health import Verdict
+from lvsguard.core.health import Health, Verdict
 from lvsguard.core.model import (
     Counters,
     Forwarding,
@@ -50,6 +50,10 @@ class CheckStatus:
     duration: float
     vip_path: bool | None = None
     """Whether the VIP answers as the realserver's own address does; None where it is not asked."""
+    check: Check | None = None
+    """As it is configured; None where a picture is not made from a director's facts."""
+    health: Health = Health()
+    """All that is known from it. Its times are monotonic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class AgentStatus:
     """Why it does not answer now; empty while it does."""
     note: str
     """What of its last answer was ignored."""
+    why: str = ""
+    """What it gives as the reason of being down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,10 @@ class RealserverStatus:
     """None: it has none."""
     notes: tuple[str, ...] = ()
     """Which detectors do not look at it, and why; one line each."""
+    wanted: int | None = None
+    """The weight that is decided; the kernel's differs while it refuses, or is slow."""
+    whole_in: float | None = None
+    """Seconds until a slow start has given it its whole weight; None: it is in none."""
     full_weight: int | None = None
     """What it is to have when its slow start is over, and no rule of the service is against it."""
     weight_read: int | None = None

@@ -210,13 +210,13 @@ class House:
     def _prober_died(self, prober: int, how: str, checks: int) -> None:
         self.emit(ProberDied(prober, how, checks))
 
-    async def _adopt(self, config: Config) -> int:
+    async def _adopt(self, config: Config, actor: str) -> int:
         """Put an accepted config in force everywhere; the count of kernel steps."""
         before, self._config = self._config, config
         self._metrics.configure(config)
         await self._journal.set_owned(self._controller.owned | {s.key for s in config.services})
         await self._journal.set_addresses(self._controller.owned_addresses | config.lone_addresses)
-        steps = await self._controller.reload(config)
+        steps = await self._controller.reload(config, actor)
         self._elections.configure(config)
         self._peers.configure(config)
         self._vip_watch.configure(config.vips)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from lvsguard.admin.entry import Entry
 from lvsguard.admin.failover import FailedOver
 from lvsguard.admin.feed import Subscription
+from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
 from lvsguard.config.problem import ConfigError
@@ -40,13 +41,13 @@ class DaemonOperations:
         sharing: Sharing,
         *,
         load: Load,
-        adopt: Callable[[Config], Awaitable[int]],
+        adopt: Callable[[Config, str], Awaitable[int]],
         emit: Callable[[Event], None],
         reloading: Callable[[bool], None],
         failovers: Failovers,
     ) -> None:
-        """``adopt`` puts an accepted config in force and counts its kernel steps; ``reloading`` is
-        told when a reload begins and ends."""
+        """``adopt`` puts an accepted config in force for an actor, and counts its kernel steps;
+        ``reloading`` is told when a reload begins and ends."""
         self._controller = controller
         self._view = view
         self._journal = journal
@@ -75,25 +76,25 @@ class DaemonOperations:
         async with self._one_reload:
             self._reloading(True)
             try:
-                return await self._reload()
+                return await self._reload(actor)
             finally:
                 self._reloading(False)
 
-    async def _reload(self) -> ReloadOutcome:
+    async def _reload(self, actor: str) -> ReloadOutcome:
         try:
             config = await self._load(None)
         except ConfigError as error:
-            return self._refuse(tuple(str(p) for p in error.problems))
+            return self._refuse(tuple(str(p) for p in error.problems), actor)
         except KernelError as error:  # this host's interfaces could not be read
-            return self._refuse((str(error),))
-        steps = await self._adopt(config)
+            return self._refuse((str(error),), actor)
+        steps = await self._adopt(config, actor)
         self._view.reload_ok = True
         self._view.reloaded = time.time()
         return ReloadOutcome(True, config.digest, steps)
 
-    def _refuse(self, problems: tuple[str, ...]) -> ReloadOutcome:
+    def _refuse(self, problems: tuple[str, ...], actor: str) -> ReloadOutcome:
         self._view.reload_ok = False
-        self._emit(ReloadRefused(problems))
+        self._emit(ReloadRefused(problems, actor))
         return ReloadOutcome(False, self._view.config_digest, problems=problems)
 
     async def plan(self, config: str | None) -> tuple[Step, ...]:
@@ -112,9 +113,11 @@ class DaemonOperations:
             return await self._failovers.resume(vip, actor)
         return await self._failovers.failover(vip, actor, force=force)
 
-    async def history(self, since: float, limit: int) -> Sequence[Entry]:
+    async def history(
+        self, since: float, limit: int, wanted: Filter = EVERYTHING
+    ) -> Sequence[Entry]:
         """Past entries."""
-        return await self._journal.query(since, limit)
+        return await self._journal.query(since, limit, wanted)
 
     def subscribe(self) -> Subscription:
         """Entries from now on."""

@@ -16,6 +16,7 @@ from lvsguard.core import health as core
 from lvsguard.core.config import Check
 from lvsguard.core.health import FailureClass, Health, Hint, Result, Verdict
 from lvsguard.core.tally import BUCKETS
+from lvsguard.core.trace import trace_id
 from lvsguard.probes.kinds import Probe, ready
 from lvsguard.probes.outcome import seconds
 
@@ -260,7 +261,10 @@ class Running:
         self._probe = None
         before = self.health
         hint = self._hint
-        health = self.health = core.step(before, result, self._timing, now, hint)
+        health = core.step(before, result, self._timing, now, hint)
+        if health.verdict is not before.verdict:
+            health = replace(health, trace=trace_id(self._check, health.since))
+        self.health = health
         self._tally(result, now)
         if health.verdict is not before.verdict or _cut(health) is not _cut(before):
             self._told = result

@@ -14,6 +14,7 @@ from math import inf
 from lvsguard.admin.entry import Entry, entry
 from lvsguard.admin.failover import FailedOver, FailoverRefused, Outcome
 from lvsguard.admin.feed import Feed, Subscription
+from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
 from lvsguard.core.clock import Offset
 from lvsguard.core.config import CheckKind
@@ -329,9 +330,11 @@ class Desk:
             )
         return found
 
-    async def history(self, since: float, limit: int) -> Sequence[Entry]:
+    async def history(
+        self, since: float, limit: int, wanted: Filter = EVERYTHING
+    ) -> Sequence[Entry]:
         """Entries since then."""
-        return [line for line in self.history_kept if line.at >= since][-limit:]
+        return [e for e in self.history_kept if e.at >= since and wanted(e)][-limit:]
 
     def subscribe(self) -> Subscription:
         """Entries from now on."""

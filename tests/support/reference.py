@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lvsguard.cli import reference
 from lvsguard.cli.main import build_parser
+from lvsguard.core import event_kinds
 from lvsguard.telemetry import catalog
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -16,6 +17,7 @@ def write() -> None:
     DOCS.mkdir(parents=True, exist_ok=True)
     (DOCS / "commands.md").write_text(reference.page(build_parser()))
     (DOCS / "metrics.md").write_text(catalog.reference())
+    (DOCS / "events.md").write_text(event_kinds.reference())
 
 
 if __name__ == "__main__":

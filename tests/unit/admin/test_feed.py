@@ -82,6 +82,7 @@ def test_an_entry_holds_the_events_fields_in_plain_words() -> None:
         "seen": "503 Busy",
         "hint": "",
         "latency": None,
+        "trace": "",
     }
     assert type(line.data["after"]) is str
 

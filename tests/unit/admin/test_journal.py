@@ -121,6 +121,7 @@ async def test_events_are_numbered_on_through_restarts(opened: Open) -> None:
         "reason": "",
         "weight": "50%",
         "expires": 99.0,
+        "ticket": "",
     }
     assert (third.id, third.data) == (3, {"keep": False, "left": []})
 

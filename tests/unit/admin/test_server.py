@@ -145,6 +145,9 @@ async def test_overrides_are_listed(desk: Desk, socket_path: Path) -> None:
         "reason": "slow",
         "since": "2026-11-23T12:00:00.000Z",
         "expires": "2026-11-23T12:01:00.000Z",
+        "ticket": "",
+        "user": None,
+        "uid": None,
     }
 
 

@@ -176,7 +176,8 @@ async def test_they_come_back_whole_from_the_journals_file(tmp_path: Path) -> No
         await again.close()
     assert list(kept) == [entry(n + 1, THEN + n, event) for n, event in enumerate(EVENTS)]
     for line, event in zip(kept, EVENTS, strict=True):
-        assert line.data == msgspec.to_builtins(event)
+        said = {name: value for name, value in line.data.items() if name not in ("user", "uid")}
+        assert said == msgspec.to_builtins(event)
 
 
 @pytest.mark.parametrize("event", [event for event in EVENTS if event.kind in TOLD])

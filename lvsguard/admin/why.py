@@ -1,0 +1,161 @@
+"""Why something is as it is: facts in, answers out. Pure.
+
+What is asked for may be a realserver, a service, a VIP group, or several of them: a name may be
+that of a service and of a VIP, an address that of a realserver in many services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lvsguard.admin import why_realserver, why_service, why_vip
+from lvsguard.admin.entry import Entry
+from lvsguard.admin.filter import Filter
+from lvsguard.admin.history import event_reply
+from lvsguard.admin.protocol import moment, rfc3339
+from lvsguard.admin.why_reply import WhyAnswer, WhyReply
+from lvsguard.core.model import endpoint
+from lvsguard.core.moment import when
+from lvsguard.core.override import Override
+from lvsguard.core.snapshot import (
+    ForeignStatus,
+    PeerStatus,
+    RealserverStatus,
+    ServiceStatus,
+    VipStatus,
+)
+
+TIMELINE = 15
+"""Events in an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is configured, or known, under the words of a question."""
+
+    realservers: tuple[tuple[ServiceStatus, RealserverStatus], ...] = ()
+    services: tuple[ServiceStatus, ...] = ()
+    vips: tuple[VipStatus, ...] = ()
+    foreign: tuple[ForeignStatus, ...] = ()
+    idle: tuple[Override, ...] = ()
+    """Overrides about it that match nothing in the config."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether the config names it."""
+        return bool(self.realservers or self.services or self.vips)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every answer needs besides."""
+
+    director: str
+    config_path: str
+    vips: tuple[VipStatus, ...]
+    peers: tuple[PeerStatus, ...]
+    now: float
+    """Wall clock."""
+
+
+def wanted(asked: str, found: Found) -> Filter:
+    """Which entries of the history are about it."""
+    if not found.configured:
+        return Filter(about=frozenset({asked}))
+    about = {service.name for service in found.services} | {vip.name for vip in found.vips}
+    alone = {str(a.address) for vip in found.vips for a in vip.addresses}
+    for _, realserver in found.realservers:
+        alone.add(str(realserver.key.address))
+        about.add(str(realserver.key))
+        about |= {
+            endpoint(status.check.address, status.check.port)
+            for status in realserver.checks
+            if status.check is not None
+        }
+        if realserver.agent is not None:
+            about.add(endpoint(realserver.key.address, realserver.agent.port))
+    return Filter(about=frozenset(about), alone=frozenset(alone))
+
+
+def explain(
+    asked: str, found: Found, history: Sequence[Entry], setting: Setting
+) -> WhyReply | None:
+    """The answers. ``history``: entries about it, oldest first. None: nobody knows it."""
+    answers = [
+        _with_context(why_realserver.explain(*pair, history, setting.now), pair[0], setting)
+        for pair in found.realservers
+    ]
+    answers += [why_service.explain(service) for service in found.services]
+    answers += [
+        why_vip.explain(vip, setting.director, setting.peers, history, setting.now)
+        for vip in found.vips
+    ]
+    answers += [_foreign(one) for one in found.foreign]
+    if not answers and (history or found.idle):
+        answers = [_gone(asked, history, found.idle, setting)]
+    if not answers:
+        return None
+    return WhyReply(
+        target=asked,
+        director=setting.director,
+        time=rfc3339(setting.now),
+        answers=answers,
+        timeline=[event_reply(entry) for entry in history[-TIMELINE:]],
+    )
+
+
+def _with_context(answer: WhyAnswer, service: ServiceStatus, setting: Setting) -> WhyAnswer:
+    answer.sentences.extend(why_vip.context(service.key, setting.vips))
+    return answer
+
+
+def _foreign(one: ForeignStatus) -> WhyAnswer:
+    return WhyAnswer(
+        kind="foreign",
+        subject=str(one.key),
+        service=None,
+        state="foreign",
+        serves=None,
+        since=None,
+        sentences=[
+            f"The kernel has the service {one.key}, which this configuration does not name:"
+            " somebody else made it, and lvsguard never touches it."
+        ],
+        remedies=[],
+    )
+
+
+def _gone(
+    asked: str, history: Sequence[Entry], idle: Iterable[Override], setting: Setting
+) -> WhyAnswer:
+    """Not in the config any more, but known."""
+    sentences = [f"{asked} is not in the configuration, so it is in no service."]
+    removed = next((e for e in reversed(history) if _removes(e, asked)), None)
+    if removed is not None:
+        by = f" by {removed.data['actor']}" if removed.data.get("actor") else ""
+        sentences.append(
+            f"A reload{by} at {when(removed.at, setting.now)} took it out"
+            f" (configuration {removed.data.get('digest')})."
+        )
+    elif history:
+        sentences.append(f"It was told of last at {when(history[-1].at, setting.now)}.")
+    sentences += [f"Still kept: {why_realserver.told(override, setting.now)}" for override in idle]
+    return WhyAnswer(
+        kind="gone",
+        subject=asked,
+        service=None,
+        state="not-configured",
+        serves=False,
+        since=None if removed is None else moment(removed.at),
+        sentences=sentences,
+        remedies=[f"put it into {setting.config_path} and run: lvsguard reload"],
+    )
+
+
+def _removes(entry: Entry, asked: str) -> bool:
+    names = entry.data.get("removed")
+    if entry.kind != "reloaded" or not isinstance(names, list):
+        return False
+    wherever = [str(name).partition(" in ")[0] for name in names]
+    return any(asked in (place, place.rpartition(":")[0].strip("[]")) for place in wherever)

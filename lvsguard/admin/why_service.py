@@ -1,0 +1,56 @@
+"""How a service is, and what of it is out and why, in sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lvsguard.admin import why_realserver
+from lvsguard.admin.why_reply import WhyAnswer
+from lvsguard.core.snapshot import ServiceStatus
+
+NAMED = 10
+"""Realservers that are named one by one."""
+
+
+def explain(service: ServiceStatus) -> WhyAnswer:
+    """How a service is."""
+    out = [one for one in service.realservers if not one.weight]
+    has = len(service.realservers) - len(out)
+    fit = service.quorum_have >= service.quorum_need
+    sentences = [
+        f"{has} of {len(service.realservers)} realservers of {service.name} ({service.key}) are in"
+        f" rotation; live weight {service.quorum_have}, needs {service.quorum_need}:"
+        f" {'it serves' if fit else 'ITS QUORUM IS LOST'}."
+    ]
+    sentences += [f"{why}." for why in service.why]
+    if not service.present:
+        sentences.append("The kernel does not have it: lvsguard status says what it refuses.")
+    sentences += [f"{why_realserver.name(one)}: {one.reason}." for one in out[:NAMED]]
+    if len(out) > NAMED:
+        sentences.append(f"{len(out) - NAMED} more are out.")
+    return WhyAnswer(
+        kind="service",
+        subject=f"service {service.name} ({service.key})",
+        service=service.name,
+        state=_state(service, fit),
+        serves=bool(has or service.sorry),
+        since=None,
+        sentences=sentences,
+        remedies=list(_remedies(service, fit)),
+    )
+
+
+def _state(service: ServiceStatus, fit: bool) -> str:
+    if service.sorry:
+        return "sorry"
+    if service.panic:
+        return "panic"
+    return "serves" if fit else "quorum-lost"
+
+
+def _remedies(service: ServiceStatus, fit: bool) -> Iterator[str]:
+    if not fit:
+        missing = service.quorum_need - service.quorum_have
+        yield f"live weight {missing} more: lvsguard why REALSERVER says what one of them lacks"
+    if service.panic:
+        yield "look at the checks and at what they ask: they may be what is wrong"

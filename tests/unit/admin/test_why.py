@@ -1,0 +1,422 @@
+"""`why` names the true cause: one transcript for each failure, from facts of the real core."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from lvsguard.admin import why_vip
+from lvsguard.controller.standing import Seen, Standing
+from lvsguard.controller.view import elected_status
+from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Answer, Mode
+from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, SorryServer, VipPath
+from lvsguard.core.health import FailureClass, Hint, Result
+from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
+from lvsguard.core.override import Override, OverrideKind, Target, Weight
+from lvsguard.core.snapshot import ConflictStatus, ForeignStatus, VipStatus
+from lvsguard.core.vrrp import VrrpConfig
+from lvsguard.core.vrrp_event import (
+    FailoverAsked,
+    PriorityChanged,
+    RoleChanged,
+    VipConflict,
+    VipConflictOver,
+)
+from lvsguard.probes.http import HttpCheck
+from lvsguard.probes.outcome import Outcome, connect_expired, connect_failed
+from lvsguard.vrrp.message import Address, State
+from lvsguard.vrrp.transitions import Trigger
+from tests.support.golden import Golden
+from tests.support.published import NOON, OTHER
+from tests.support.rig import OK, RS1, RS2, VIP, config, realserver, service
+from tests.support.why_stage import BEGIN, Stage
+
+ALICE = "alice (uid 1000)"
+CHECK = Check(
+    RS1.address, 80, CheckSpec(CheckKind.HTTP, http=HttpSpec(path="/health", expect_body="well"))
+)
+SPEC = replace(CHECK.spec, http=HttpSpec(path="/health"))
+
+
+def result(outcome: Outcome | None, duration: float = 0.001) -> Result:
+    assert outcome is not None
+    return Result(outcome.ok, outcome.code, outcome.reason, duration, outcome.failure, outcome.seen)
+
+
+def answered(*parts: bytes, spec: CheckSpec = SPEC) -> Result:
+    """What a real conversation makes of an answer."""
+    talk = HttpCheck(replace(CHECK, spec=spec)).open()
+    found = None
+    for part in parts:
+        found = found or talk.feed(part)
+    return result(found or talk.expired(1.0), 0.001 if found else 1.0)
+
+
+REFUSED = result(connect_failed(111))
+NO_SYN = result(connect_expired(1.0), 1.0)
+BUSY = answered(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy")
+HANGS = answered()
+
+
+def well(**changes: object) -> Stage:
+    """The seed network, both realservers well, a minute later."""
+    stage = Stage(config(replace(service(), **changes)))  # type: ignore[arg-type]
+    for key in (RS1, RS2):
+        stage.probe(key, OK)
+    stage.wait(60)
+    return stage
+
+
+def drain(kind: OverrideKind = OverrideKind.DRAIN, **fields: object) -> Override:
+    given: dict[str, object] = {"since": NOON + 60, "reason": "kernel update"} | fields
+    return Override(Target(RS1.address), kind, ALICE, **given)  # type: ignore[arg-type]
+
+
+async def check(golden: Golden, name: str, stage: Stage, target: str = "10.0.0.42") -> str:
+    text = await stage.transcript(target)
+    golden.check(f"why/{name}.txt", text)
+    return text
+
+
+# -- realservers ---------------------------------------------------------------------------------
+
+
+async def test_all_is_well(golden: Golden) -> None:
+    await check(golden, "well", well())
+
+
+async def test_a_server_that_was_killed(golden: Golden) -> None:
+    stage = well()
+    stage.probe(RS1, REFUSED, hint=Hint("canary", "closed after 59.9 s", stage.now - 0.012))
+    stage.wait(12)
+    await check(golden, "server-killed", stage)
+
+
+async def test_a_host_that_is_dead(golden: Golden) -> None:
+    stage = well()
+    reason = "no connection within 200 ms, and the host is silent"
+    dead = Result(False, "L4TOUT", reason, 0.2, FailureClass.HOST_DEAD)
+    hint = Hint("arp", "the host is silent for 600 ms", stage.now - 0.6, silent=True)
+    stage.probe(RS1, dead, hint=hint)
+    stage.wait(5)
+    await check(golden, "host-dead", stage)
+
+
+async def test_an_answer_with_503(golden: Golden) -> None:
+    stage = well()
+    stage.probe(RS1, BUSY, BUSY)
+    stage.wait(90)
+    await check(golden, "503", stage)
+
+
+async def test_a_server_that_hangs(golden: Golden) -> None:
+    stage = well()
+    stage.probe(RS1, HANGS, HANGS)
+    stage.wait(4)
+    await check(golden, "hang", stage)
+
+
+async def test_a_firewall_that_drops(golden: Golden) -> None:
+    stage = well()
+    stage.probe(RS1, NO_SYN, NO_SYN)
+    stage.wait(4)
+    await check(golden, "no-answer", stage)
+
+
+async def test_a_listener_that_was_closed(golden: Golden) -> None:
+    stage = well()
+    stage.probe(RS1, REFUSED)
+    stage.wait(4)
+    stage.probe(RS1, OK)
+    await check(golden, "listener-closed-on-its-way-back", stage)
+
+
+async def test_wrong_content(golden: Golden) -> None:
+    page = b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nout of order"
+    stage = well()
+    wrong = answered(page, spec=CHECK.spec)
+    stage.probe(RS1, wrong, wrong)
+    stage.wait(4)
+    await check(golden, "wrong-content", stage)
+
+
+async def test_a_realserver_without_the_vip(golden: Golden) -> None:
+    spec = replace(SPEC, path=VipPath(VIP.address, 80))
+    stage = Stage(config(service(realserver(RS1, spec=spec), realserver(RS2))))
+    stage.probe(RS2, OK)
+    reason = (
+        "10.0.0.42:80 answers, the VIP 10.0.0.8:80 does not (no connection within 1 s):"
+        " the VIP is not set up there, or a firewall drops it; run lvsguard realserver check --vip"
+        " 10.0.0.8 --rip 10.0.0.42 there"
+    )
+    stage.probe(RS1, Result(False, "L4TOUT", reason, 1.0, FailureClass.VIP_PATH))
+    stage.wait(3)
+    await check(golden, "vip-not-bound", stage)
+
+
+async def test_a_drain_by_an_admin(golden: Golden) -> None:
+    stage = well()
+    stage.put(drain(expires=NOON + 7200, ticket="OPS-1234"))
+    stage.wait(600)
+    await check(golden, "drained", stage)
+
+
+async def test_a_drain_of_one_that_died_meanwhile(golden: Golden) -> None:
+    stage = well()
+    stage.put(drain())
+    stage.wait(60)
+    stage.probe(RS1, REFUSED)
+    stage.wait(60)
+    await check(golden, "drained-and-down", stage)
+
+
+async def test_a_realserver_that_an_admin_disabled(golden: Golden) -> None:
+    stage = well()
+    target = Target(RS1.address, 80, "web")
+    stage.put(replace(drain(OverrideKind.DISABLE, reason="disk broken"), target=target))
+    stage.wait(30)
+    await check(golden, "disabled", stage)
+
+
+async def test_a_weight_that_an_admin_set(golden: Golden) -> None:
+    stage = well()
+    stage.put(drain(OverrideKind.WEIGHT, reason="", weight=Weight(0)))
+    stage.wait(30)
+    await check(golden, "weight-0-by-admin", stage)
+
+
+async def test_weight_0_by_its_agent(golden: Golden) -> None:
+    agent = Agent(RS1.address, 8777, 1, AgentSpec(AgentKind.TEXT))
+    asked = replace(realserver(RS1), agent=agent)
+    stage = Stage(config(service(asked, realserver(RS2))))
+    stage.say(agent, Answer(mode=Mode.READY, up=True))
+    stage.probe(RS1, OK)
+    stage.probe(RS2, OK)
+    stage.wait(60)
+    stage.say(agent, Answer(percent=0.0))
+    stage.wait(10)
+    await check(golden, "agent-weight-0", stage)
+    stage.say(agent, Answer(mode=Mode.DRAIN))
+    await check(golden, "agent-drain", stage)
+    stage.say(agent, Answer(up=False, why="disk full"))
+    await check(golden, "agent-down", stage)
+
+
+async def test_panic(golden: Golden) -> None:
+    stage = well(panic_below=0.9)
+    stage.probe(RS1, BUSY, BUSY)
+    stage.wait(10)
+    await check(golden, "panic", stage)
+
+
+async def test_a_sorry_server(golden: Golden) -> None:
+    sorry = SorryServer(RealserverKey(ip_address("10.0.0.50"), 80))
+    stage = well(sorry_server=sorry, quorum=2)
+    stage.probe(RS2, REFUSED)
+    stage.wait(10)
+    await check(golden, "sorry-server", stage)
+    await check(golden, "sorry-server-service", stage, "web")
+
+
+async def test_a_slow_start(golden: Golden) -> None:
+    slow = replace(service(realserver(RS1, 10), realserver(RS2, 10)), slow_start=60.0)
+    stage = Stage(config(slow))
+    stage.probe(RS1, OK)
+    stage.probe(RS2, OK)
+    stage.wait(60)
+    stage.probe(RS1, REFUSED)
+    stage.wait(10)
+    stage.probe(RS1, OK, OK)
+    stage.wait(20)
+    await check(golden, "slow-start", stage)
+
+
+async def test_a_realserver_that_the_config_names_no_more(golden: Golden) -> None:
+    stage = well()
+    stage.put(drain())
+    stage.wait(60)
+    stage.reload(config(service(realserver(RS2)), digest="ba9876543210"), ALICE)
+    stage.wait(300)
+    await check(golden, "removed-by-config", stage)
+
+
+async def test_a_realserver_that_was_not_probed_yet(golden: Golden) -> None:
+    stage = Stage(config())
+    stage.wait(0.1)
+    await check(golden, "unprobed", stage)
+
+
+async def test_one_that_was_found_in_the_kernel_and_has_no_verdict_yet(golden: Golden) -> None:
+    before = well()
+    stage = Stage(config(), left := BEGIN)
+    assert left == stage.now
+    stage.left = before.left
+    stage.book.adopt(dict(before.left.services))
+    stage.wait(0.1)
+    await check(golden, "adopted", stage)
+
+
+async def test_a_target_that_nobody_knows() -> None:
+    assert await well().ask("10.9.9.9") is None
+    assert await well().ask("nobody") is None
+
+
+async def test_a_service_of_somebody_else(golden: Golden) -> None:
+    key = ServiceKey.at(Protocol.TCP, ip_address("10.0.0.9"), 80)
+    stage = well()
+    stage.foreign = (ForeignStatus(key, "rr", {}),)
+    await check(golden, "foreign", stage, "10.0.0.9:80")
+
+
+async def test_what_ended_is_told_in_the_timeline(golden: Golden) -> None:
+    stage = well()
+    held = drain()
+    stage.put(held)
+    stage.wait(60)
+    stage.clear(held, "bob (uid 1001)")
+    stage.wait(5)
+    await check(golden, "undrained", stage)
+
+
+# -- VIPs ----------------------------------------------------------------------------------------
+
+ELECTION = VrrpConfig(51, 150)
+FIT = Standing(True, 150)
+
+
+def group(
+    role: str = "master",
+    *,
+    master: str = "10.0.0.41",
+    standing: Standing = FIT,
+    problem: str = "",
+    held_back: bool = False,
+    since: float = NOON - 60,
+) -> VipStatus:
+    held = (Address(interface="eth0", address="10.0.0.8", prefix=24),) if role == "master" else ()
+    state = State(
+        name="web",
+        role=role,
+        since=since,
+        priority=standing.priority,
+        master=master,
+        held=held,
+        held_back=held_back,
+        problem=problem,
+    )
+    vip = config().vips[0]
+    return elected_status(replace(vip, vrrp=ELECTION), ELECTION, Seen(state, standing))
+
+
+def director(status: VipStatus) -> Stage:
+    stage = well()
+    stage.vips = (status,)
+    return stage
+
+
+async def test_a_vip_without_an_election(golden: Golden) -> None:
+    await check(golden, "vip-lone", well(), "10.0.0.8")
+
+
+async def test_a_master_that_took_over(golden: Golden) -> None:
+    stage = director(group(since=NOON + 60))
+    stage.tell(RoleChanged("web", "backup", "master", Trigger.MASTER_SILENT, "10.0.0.41"))
+    stage.wait(30)
+    await check(golden, "vip-took-over", stage, "10.0.0.8")
+
+
+async def test_a_backup(golden: Golden) -> None:
+    stage = director(group("backup", master="10.0.0.40", since=NOON + 60))
+    stage.tell(RoleChanged("web", "master", "backup", Trigger.HIGHER_PRIORITY, "10.0.0.40"))
+    stage.wait(30)
+    await check(golden, "vip-backup", stage, "10.0.0.8")
+    await check(golden, "realserver-on-a-backup", stage)
+
+
+async def test_a_failover_that_an_admin_asked_for(golden: Golden) -> None:
+    stage = director(group("backup", master="10.0.0.40", held_back=True, since=NOON + 61))
+    stage.tell(FailoverAsked("web", ALICE, False))
+    stage.wait(1)
+    stage.tell(RoleChanged("web", "master", "backup", Trigger.SUCCESSOR_HEARD, "10.0.0.40"))
+    stage.wait(30)
+    await check(golden, "vip-failover", stage, "10.0.0.8")
+
+
+async def test_a_priority_that_a_track_lowered(golden: Golden) -> None:
+    why = ("interface eth1 is down",)
+    stage = director(group("backup", master="10.0.0.40", standing=Standing(True, 90, why)))
+    stage.tell(PriorityChanged("web", 90, True, why[0]))
+    stage.wait(30)
+    await check(golden, "vip-priority-lowered", stage, "10.0.0.8")
+
+
+async def test_a_director_that_may_not_be_master(golden: Golden) -> None:
+    why = ("service web has no quorum",)
+    stage = director(group("backup", master="", standing=Standing(False, 1, why)))
+    stage.tell(PriorityChanged("web", 1, False, why[0]))
+    stage.wait(30)
+    await check(golden, "vip-stands-back", stage, "10.0.0.8")
+
+
+async def test_a_link_that_is_down(golden: Golden) -> None:
+    problem = "interface eth0 is down: look at its cable and `ip link show eth0`"
+    stage = director(group("fault", master="", problem=problem, since=NOON + 60))
+    stage.tell(RoleChanged("web", "master", "fault", Trigger.LINK_LOST, ""))
+    stage.wait(30)
+    await check(golden, "vip-fault", stage, "10.0.0.8")
+
+
+async def test_a_realserver_that_answers_for_the_vip(golden: Golden) -> None:
+    mac = "02:00:00:00:00:43"
+    status = replace(
+        group(),
+        conflicts=(ConflictStatus(VIP.address, mac, RS2.address, NOON + 60),),
+    )
+    stage = director(status)
+    stage.tell(VipConflict("web", mac, "arp", "10.0.0.8", "10.0.0.43"))
+    stage.wait(30)
+    await check(golden, "vip-conflict", stage, "10.0.0.8")
+
+
+async def test_two_masters(golden: Golden) -> None:
+    stage = director(group())
+    stage.peers = (replace(OTHER, vips=(replace(OTHER.vips[0], role="master"),)),)
+    stage.tell(VipConflict("web", "10.0.0.40", "advert", "priority 100"))
+    stage.wait(3)
+    await check(golden, "vip-two-masters", stage, "10.0.0.8")
+
+
+def test_every_cause_of_the_election_is_explained() -> None:
+    assert set(why_vip.MEANS) == set(map(str, Trigger))
+
+
+async def test_two_masters_no_more() -> None:
+    stage = director(group())
+    stage.tell(VipConflict("web", "10.0.0.40", "advert", "priority 100"))
+    stage.tell(VipConflictOver("web", "10.0.0.40", 1.0))
+    reply = await stage.ask("10.0.0.8")
+    assert reply is not None
+    assert [answer.state for answer in reply.answers if answer.kind == "vip"] == ["master"]
+
+
+# -- what must hold of every answer --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", ["10.0.0.42", "10.0.0.42:80", "web", "10.0.0.8", "10.0.0.8:80"])
+async def test_words_that_are_understood(target: str) -> None:
+    reply = await well().ask(target)
+    assert reply is not None
+    assert all(answer.sentences for answer in reply.answers)
+
+
+async def test_the_id_of_the_verdict_leads_from_its_event_to_the_kernel() -> None:
+    stage = well()
+    stage.probe(RS1, REFUSED)
+    told = [(e.kind, e.data["trace"]) for e in stage.events if e.kind in ("health", "applied")][-2:]
+    assert [kind for kind, _ in told] == ["health", "applied"]
+    assert told[0][1] == told[1][1]
+    reply = await stage.ask("10.0.0.42")
+    assert reply is not None
+    assert str(told[0][1]) in " ".join(reply.answers[0].sentences)
