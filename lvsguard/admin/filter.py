@@ -24,6 +24,8 @@ class Filter:
     """A wish; call it with an entry to ask whether that fits. What is empty does not matter."""
 
     kinds: frozenset[str] = frozenset()
+    without: frozenset[str] = frozenset()
+    """Kinds that are not wanted."""
     about: frozenset[str] = frozenset()
     """Names from the config, addresses, endpoints such as ``10.0.0.42:80``: any of them."""
     alone: frozenset[str] = frozenset()
@@ -37,7 +39,7 @@ class Filter:
         """Whether the entry is wanted."""
         if self.until is not None and entry.at > self.until:
             return False
-        if self.kinds and entry.kind not in self.kinds:
+        if entry.kind in self.without or (self.kinds and entry.kind not in self.kinds):
             return False
         if self.trace and entry.data.get("trace") != self.trace:
             return False

@@ -78,7 +78,7 @@ class History:
             raise refuse(400, "bad-request", f"target: at most {TARGET_MAX} characters")
         until = _instant("until", query["until"]) if "until" in query else None
         about = await words(target, self._operations.view()) if target else frozenset[str]()
-        return Filter(kinds, about, trace=trace, until=until)
+        return Filter(kinds, about=about, trace=trace, until=until)
 
     async def _lines(
         self, call: Call, since: float, limit: int, wanted: Filter, follow: bool

@@ -198,6 +198,12 @@ class Journal:
         self._wake.set()
         return line
 
+    async def flush(self) -> Kept:
+        """Returns when all that was appended is on disk, or cannot be for now."""
+        if self._path is not None and not self._pending and not self._dirty:
+            return Kept(True)
+        return await self._written()
+
     def subscribe(self) -> Subscription:
         """Entries from now on."""
         return self._feed.subscribe()

@@ -338,6 +338,9 @@ def _where(since: float, wanted: Filter) -> tuple[str, list[str | float]]:
     if wanted.kinds:
         terms.append(f"kind IN ({', '.join('?' * len(wanted.kinds))})")
         values += sorted(wanted.kinds)
+    if wanted.without:
+        terms.append(f"kind NOT IN ({', '.join('?' * len(wanted.without))})")
+        values += sorted(wanted.without)
     if wanted.trace:
         terms.append("instr(data, ?) > 0")
         values.append(wanted.trace)

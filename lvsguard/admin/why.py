@@ -29,6 +29,9 @@ from lvsguard.core.snapshot import (
 TIMELINE = 15
 """Events in an answer."""
 
+OF_REALSERVERS = frozenset({"health", "applied", "drift", "agent"})
+"""Kinds of events that are about one realserver each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -75,7 +78,9 @@ def wanted(asked: str, found: Found) -> Filter:
         }
         if realserver.agent is not None:
             about.add(endpoint(realserver.key.address, realserver.agent.port))
-    return Filter(about=frozenset(about), alone=frozenset(alone))
+    # Of a whole service or VIP, what its realservers do one by one would drown the rest.
+    without = frozenset[str]() if found.realservers else OF_REALSERVERS
+    return Filter(about=frozenset(about), alone=frozenset(alone), without=without)
 
 
 def explain(

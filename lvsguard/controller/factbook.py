@@ -106,6 +106,15 @@ class FactBook:
             self.heard,
         )
 
+    def asking(self, check: Check) -> tuple[str, ...]:
+        """Names of the services that this check decides about."""
+        return tuple(service.name for service in self._by_check.get(check, ()))
+
+    def name_of(self, key: ServiceKey) -> str:
+        """A service's name; empty where the config does not name it."""
+        service = self._by_key.get(key)
+        return "" if service is None else service.name
+
     def record(self, check: Check, health: Health) -> bool:
         """Take a prober's word. Whether a verdict or a failure class changed."""
         if check not in self._by_check:

@@ -5,7 +5,9 @@ loop; none carries the work.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from typing import Final
 
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.report import Reporter
@@ -19,6 +21,9 @@ from lvsguard.core.health import Health, Result, Verdict
 from lvsguard.core.model import VipAddress, endpoint
 from lvsguard.core.override import Override, OverrideKind, Target, override_trace
 from lvsguard.core.trace import Cause, Causes, Place, trace_id
+
+SERVICES_MAX: Final = 10
+"""Services that an event names."""
 
 
 class Intake:
@@ -69,7 +74,7 @@ class Intake:
         if verdict is not health.verdict and health.result is not None:
             self._flipped.append(health.since)
             self._causes[place] = Cause(health.trace, health.since)
-            change = changed(check, verdict, health, health.result)
+            change = changed(check, verdict, health, health.result, self._book.asking(check))
             self._report.health(change, now)
         self._wake()
 
@@ -137,7 +142,13 @@ class Intake:
             self.clear(override.target, override.kind, "expiry")
 
 
-def changed(check: Check, before: Verdict, health: Health, result: Result) -> HealthChanged:
+def changed(
+    check: Check,
+    before: Verdict,
+    health: Health,
+    result: Result,
+    services: Iterable[str] = (),
+) -> HealthChanged:
     """A change of verdict with its evidence."""
     hint = health.hint
     up = health.verdict is Verdict.UP
@@ -157,4 +168,5 @@ def changed(check: Check, before: Verdict, health: Health, result: Result) -> He
         round(max(health.since - health.doubted, 0.0), 6) if health.doubted else 0.0,
         result.seen,
         health.trace,
+        tuple(islice(services, SERVICES_MAX)),
     )

@@ -72,7 +72,7 @@ class Controller:
         self.pulse = Pulse()
         self.observation = Observation()
         self.owned: frozenset[ServiceKey] = frozenset(recorded) | _keys(config)
-        self.report = Reporter(emit)
+        self.report = Reporter(emit, self.book.name_of)
         self.passive = Passive(give_hint)
         self.programmed = asyncio.Event()
         """Set once the first pass has left the kernel as wanted."""

@@ -43,7 +43,13 @@ from lvsguard.kernel.port import KernelError, StepFailure
 class Reporter:
     """Speaks for the controller. ``steps`` counts what was applied so far."""
 
-    def __init__(self, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        name_of: Callable[[ServiceKey], str] = lambda key: "",
+    ) -> None:
+        """``name_of`` gives a service's name in the config, or nothing."""
+        self._name_of = name_of
         self.steps = 0
         self._emit = emit
         self._drifts: tuple[Drift, ...] = ()
@@ -149,7 +155,7 @@ class Reporter:
         """
         self.steps += len(done)
         for step in self._repaired(done):
-            done_so = _applied(step, causes, now)
+            done_so = self._applied(step, causes, now)
             if self._steps.admits(done_so, now):
                 self._emit(done_so)
         refused: dict[str, str] = {}
@@ -165,6 +171,18 @@ class Reporter:
             self._refused, self._held = refused, tuple(held)
         else:
             self._refused |= refused
+
+    def _applied(self, step: Step, causes: Causes, now: float) -> Applied:
+        if isinstance(step, AddAddress | RemoveAddress):
+            return Applied(str(step))
+        service = self._name_of(step.service)
+        if not isinstance(step, AddRealserver | EditRealserver | DeleteRealserver):
+            return Applied(str(step), service=service)
+        cause = cause_of(step.realserver, causes)
+        trace = "" if cause is None else cause.trace
+        at = None if cause is None else cause.at
+        latency = None if at is None else round(max(now - at, 0.0), 6)
+        return Applied(str(step), trace, latency, service, str(step.realserver))
 
     def _tell(self, event: Event, about: str = "") -> None:
         """Tell an event of a kind that may come in thousands."""
@@ -211,14 +229,6 @@ def reloaded(config: Config, steps: int, actor: str, before: Sequence[str]) -> R
     more = max(len(added) - NAMED_MAX, 0) + max(len(removed) - NAMED_MAX, 0)
     told = tuple(added[:NAMED_MAX]), tuple(removed[:NAMED_MAX])
     return Reloaded(config.digest, steps, actor, *told, more)
-
-
-def _applied(step: Step, causes: Causes, now: float) -> Applied:
-    cause = _cause(step, causes)
-    if cause is None:
-        return Applied(str(step))
-    latency = None if cause.at is None else round(max(now - cause.at, 0.0), 6)
-    return Applied(str(step), cause.trace, latency)
 
 
 def _cause(step: Step, causes: Causes) -> Cause | None:

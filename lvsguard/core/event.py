@@ -96,6 +96,8 @@ class HealthChanged(Event):
     """The beginning of what the peer sent, where that decided; printable, never a header."""
     trace: str = ""
     """Id of the verdict; what followed from it carries the same."""
+    services: tuple[str, ...] = ()
+    """Names of those that ask by this check, ten at most."""
 
     def __str__(self) -> str:
         line = (
@@ -137,6 +139,9 @@ class Applied(Event):
     """Id of the verdict or override that it follows from; empty: none that is known."""
     latency: float | None = None
     """Seconds from that verdict to the kernel's answer; None: it was no verdict."""
+    service: str = ""
+    """Name of the service that it changes; empty: none."""
+    realserver: str = ""
 
     def __str__(self) -> str:
         return f"applied: {self.command}"

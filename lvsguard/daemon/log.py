@@ -10,10 +10,14 @@ import logging
 import os
 import sys
 import time
-from dataclasses import fields
 from enum import StrEnum
+from pathlib import Path
 
+from lvsguard.admin.entry import fields_of
 from lvsguard.core.event import Event
+from lvsguard.core.event_kinds import message_id
+from lvsguard.daemon import journald
+from lvsguard.daemon.labels import labels
 
 LOGGER = logging.getLogger("lvsguard")
 
@@ -27,12 +31,14 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-def setup(style: LogFormat) -> None:
-    """Send everything to stderr in that style."""
+def setup(style: LogFormat, journal: Path = journald.SOCKET) -> None:
+    """Send everything to stderr in that style; to the journal's own socket where it is there."""
     if style is LogFormat.AUTO:
         style = LogFormat.JOURNAL if "JOURNAL_STREAM" in os.environ else LogFormat.CONSOLE
-    handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_FORMATTERS[style]())
+    if style is LogFormat.JOURNAL and journald.there(journal):
+        handler = journald.JournalHandler(_journal_fields, handler, journal)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -52,7 +58,8 @@ def _message(record: logging.LogRecord) -> str:
     text = record.getMessage()
     if record.exc_info and record.exc_info[1] is not None:
         text += "\n" + logging.Formatter().formatException(record.exc_info)
-    return _one_line(text)
+    trace = getattr(getattr(record, "event", None), "trace", "")
+    return _one_line(f"{text}  [{trace}]" if trace else text)
 
 
 def _stamp(seconds: float) -> str:
@@ -69,8 +76,23 @@ class _Journal(logging.Formatter):
     """sd-daemon(3) priority prefix; the journal adds time, unit and pid."""
 
     def format(self, record: logging.LogRecord) -> str:
-        priority = 3 if record.levelno >= 40 else 4 if record.levelno >= 30 else 6
-        return f"<{priority}>{_message(record)}"
+        return f"<{_priority(record)}>{_message(record)}"
+
+
+def _priority(record: logging.LogRecord) -> int:
+    """Of syslog(3)."""
+    return 3 if record.levelno >= 40 else 4 if record.levelno >= 30 else 6
+
+
+def _journal_fields(record: logging.LogRecord) -> journald.Fields:
+    event = getattr(record, "event", None)
+    about = labels(event) if isinstance(event, Event) else {}
+    return {
+        "MESSAGE": _message(record),
+        "PRIORITY": str(_priority(record)),
+        "SYSLOG_IDENTIFIER": "lvsguard",
+        **about,
+    }
 
 
 class _Json(logging.Formatter):
@@ -82,19 +104,11 @@ class _Json(logging.Formatter):
         }
         event = getattr(record, "event", None)
         if isinstance(event, Event):
-            line["event"] = event.kind
-            line |= {f.name: _plain(getattr(event, f.name)) for f in fields(event)}
+            line |= {"event": event.kind, "message_id": message_id(event.kind)}
+            line = {**fields_of(event), **line}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
-
-
-def _plain(value: object) -> object:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, tuple | list | frozenset):
-        return [_plain(one) for one in value]
-    return str(value)
 
 
 _FORMATTERS: dict[LogFormat, type[logging.Formatter]] = {

@@ -88,6 +88,7 @@ class DaemonOperations:
         except KernelError as error:  # this host's interfaces could not be read
             return self._refuse((str(error),), actor)
         steps = await self._adopt(config, actor)
+        await self._journal.flush()  # what is acknowledged is not forgotten by a crash
         self._view.reload_ok = True
         self._view.reloaded = time.time()
         return ReloadOutcome(True, config.digest, steps)
@@ -110,8 +111,11 @@ class DaemonOperations:
     ) -> Sequence[FailedOver]:
         """Hand over, or preempt again."""
         if resume:
-            return await self._failovers.resume(vip, actor)
-        return await self._failovers.failover(vip, actor, force=force)
+            found = await self._failovers.resume(vip, actor)
+        else:
+            found = await self._failovers.failover(vip, actor, force=force)
+        await self._journal.flush()
+        return found
 
     async def history(
         self, since: float, limit: int, wanted: Filter = EVERYTHING

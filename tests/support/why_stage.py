@@ -50,7 +50,7 @@ class Stage:
     def __post_init__(self) -> None:
         self.book = FactBook(self.config)
         self.left = KernelState()
-        self.reporter = Reporter(self.tell)
+        self.reporter = Reporter(self.tell, self.book.name_of)
         self._causes: dict[Place, Cause] = {}
         self.vips = self.vips or Picture().groups
 
@@ -79,7 +79,7 @@ class Stage:
             self.book.record(check, after)
             self._causes[check.address, check.port] = Cause(after.trace, after.since)
             if after.verdict is not before.verdict:
-                change = changed(check, before.verdict, after, result)
+                change = changed(check, before.verdict, after, result, self.book.asking(check))
                 self.reporter.health(change, self.now)
             self.now += 0.001
             self.settle()

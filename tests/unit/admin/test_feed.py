@@ -83,6 +83,7 @@ def test_an_entry_holds_the_events_fields_in_plain_words() -> None:
         "hint": "",
         "latency": None,
         "trace": "",
+        "services": [],
     }
     assert type(line.data["after"]) is str
 

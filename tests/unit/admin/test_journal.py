@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from lvsguard.admin import store
 from lvsguard.admin.journal import FILE, Journal, Limits
 from lvsguard.core.event import Level, OverrideSet, StateTrouble, Stopping
+from lvsguard.core.ledger import Record, Stamp
 from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 
@@ -80,6 +83,40 @@ async def test_an_acknowledged_override_is_in_the_file_at_once(
         ]
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     other.close()
+
+
+async def test_the_event_of_an_acknowledged_override_is_in_the_file_as_well(
+    opened: Open, tmp_path: Path
+) -> None:
+    journal = await opened()
+    journal.append(THEN, OverrideSet(DRAIN))
+    assert (await journal.put(DRAIN)).durable
+    assert _kinds(tmp_path) == ["override-set"]
+
+
+async def test_what_is_flushed_is_in_the_file(opened: Open, tmp_path: Path) -> None:
+    journal = await opened()
+    journal.append(THEN, Stopping(keep=True))
+    assert (await journal.flush()).durable
+    assert _kinds(tmp_path) == ["stopping"]
+    assert (await journal.flush()).durable
+
+
+def _kinds(folder: Path) -> list[str]:
+    """Of the events that somebody else finds in the file now."""
+    with contextlib.closing(sqlite3.connect(folder / FILE)) as other:
+        return [row[0] for row in other.execute("SELECT kind FROM events ORDER BY id")]
+
+
+async def test_a_ticket_outlives_a_restart(opened: Open) -> None:
+    journal = await opened()
+    held = replace(DRAIN, ticket="OPS-1234")
+    journal.set_records([Record(held.key, Stamp(7, 0, "director1"), held)])
+    await journal.put(held)
+    await journal.close()
+    again = await opened()
+    assert again.overrides() == (held,)
+    assert [record.override for record in again.records()] == [held]
 
 
 async def test_the_file_is_nobody_elses(opened: Open, tmp_path: Path) -> None:

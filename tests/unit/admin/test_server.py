@@ -244,7 +244,7 @@ async def test_following_goes_on_with_what_happens(desk: Desk, socket_path: Path
         ("GET", "/v1/events?since=yesterday", b"", 400, "since: give RFC 3339"),
         ("GET", "/v1/events?since=nan", b"", 400, "since:"),
         ("GET", "/v1/events?limit=0", b"", 400, "limit: give 1 to 10000"),
-        ("GET", "/v1/events?until=5", b"", 400, "until: use since, limit, follow"),
+        ("GET", "/v1/events?unto=5", b"", 400, "unto: use since, "),
     ],
 )
 async def test_a_bad_request_is_told_what_is_wrong(

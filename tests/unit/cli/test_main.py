@@ -21,7 +21,8 @@ from tests.unit.cli.conftest import Run, Served
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference"
 CONTRACT = (
     "run", "check", "plan", "status", "drain", "undrain", "disable", "enable", "weight",
-    "failover", "events", "reload", "realserver", "init", "version", "completion", "peer-key",
+    "failover", "why", "events", "reload", "realserver", "init", "version", "completion",
+    "peer-key",
 )  # fmt: skip
 HEAVY = ("asyncio", "aiohttp", "msgspec", "pydantic", "pyroute2", "rich", "http.client", "shtab")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_a_console_line_has_time_level_and_text(capsys: pytest.CaptureFixture[st
 
 
 def test_a_journal_line_begins_with_its_priority(capsys: pytest.CaptureFixture[str]) -> None:
-    log.setup(log.LogFormat.JOURNAL)
+    log.setup(log.LogFormat.JOURNAL, Path("/nowhere"))
     log.tell(EVENT)
     log.tell(ReloadRefused(("config.toml:3: no",)))
     health, refused = capsys.readouterr().err.splitlines()
@@ -74,6 +75,6 @@ def test_auto_is_the_journal_under_systemd(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JOURNAL_STREAM", "8:1234")
-    log.setup(log.LogFormat.AUTO)
+    log.setup(log.LogFormat.AUTO, Path("/nowhere"))
     log.tell(EVENT)
     assert capsys.readouterr().err.startswith("<6>")
