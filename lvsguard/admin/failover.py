@@ -35,6 +35,7 @@ class FailedOver(Reply, frozen=True):
     """What became of one VIP group."""
 
     vip: str
+    """Name of the VIP group."""
     outcome: Outcome
     successor: str
     """Its address; empty: not known."""
@@ -48,6 +49,7 @@ class FailoverReply(Reply, frozen=True):
     """What became of POST /v1/failover."""
 
     vips: list[FailedOver]
+    """Each one that was asked."""
 
 
 class FailoverRefused(Exception):

@@ -37,15 +37,20 @@ class History:
 
     async def events(self, call: Call) -> Answer:
         """The history, and with ``follow=1`` what happens from now on, as JSON lines."""
-        unknown = set(call.query) - {"since", "limit", "follow"}
+        known = protocol.EventsQuery.__struct_fields__
+        unknown = set(call.query) - set(known)
         if unknown:
             raise refuse(
-                400, "bad-request", f"{', '.join(sorted(unknown))}: use since, limit, follow"
+                400, "bad-request", f"{', '.join(sorted(unknown))}: use {', '.join(known)}"
             )
         since = _instant(call.query.get("since", "0"))
         limit = _limit(call.query.get("limit", str(protocol.HISTORY_DEFAULT)))
-        follow = call.query.get("follow", "0") == "1"
-        return Stream("application/x-ndjson", self._lines(call, since, limit, follow), follow)
+        follow = call.query.get("follow", "0")
+        if follow not in ("0", "1"):
+            raise refuse(400, "bad-request", "follow: give 0 or 1")
+        return Stream(
+            "application/x-ndjson", self._lines(call, since, limit, follow == "1"), follow == "1"
+        )
 
     async def _lines(
         self, call: Call, since: float, limit: int, follow: bool

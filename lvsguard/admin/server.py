@@ -13,18 +13,18 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from lvsguard import __version__
 from lvsguard.admin.api import Api
+from lvsguard.admin.bounds import BOUNDS, FOLLOWERS
 from lvsguard.admin.call import Answer, Call, Refusal, Stream, refuse
 from lvsguard.admin.caller import Callers
 from lvsguard.admin.door import Door
 from lvsguard.admin.operations import Operations
 from lvsguard.admin.protocol import Failure
+from lvsguard.admin.reach import VERSION_HEADER
 from lvsguard.kernel.port import KernelError
 from lvsguard.serving import BoundedServer, Bounds
 
-BOUNDS = Bounds()
-FOLLOWERS = 32
-"""Event streams at once; the other connections stay free for commands."""
 CLOSE_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class AdminServer:
     async def open(self) -> None:
         """Start to answer. Raises SocketTaken."""
         self._door = Door(self._path, self._group)
-        self._http = BoundedServer(self._handle, self._bounds)
+        self._http = BoundedServer(self._handle, self._bounds, _garbled)
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_unix_server(self._http.admit, sock=self._door.socket)
 
@@ -101,6 +101,8 @@ class AdminServer:
         resource = self._api.routes.get((request.method, request.path))
         if resource is None:
             raise self._unknown(request)
+        if len(request.query) > len(set(request.query)):
+            raise refuse(400, "bad-request", "query: give each name once")
         return await resource(
             Call(
                 query=request.query,
@@ -116,7 +118,8 @@ class AdminServer:
     def _unknown(self, request: web.BaseRequest) -> Refusal:
         methods = sorted(m for m, path in self._api.routes if path == request.path)
         if methods:
-            return refuse(405, "bad-method", f"use {' or '.join(methods)}")
+            failure = Failure(code="bad-method", error=f"use {' or '.join(methods)}")
+            return Refusal(405, failure, allow=", ".join(methods))
         known = sorted({path for _, path in self._api.routes})
         error = "no such resource: is this client made for another version?"
         return Refusal(404, Failure(code="not-found", error=error, known=known))
@@ -160,7 +163,8 @@ async def _body(request: web.BaseRequest, limit: int, seconds: float) -> bytes:
 
 
 async def _stream(request: web.BaseRequest, stream: Stream, seconds: float) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": stream.content_type})
+    headers = {"Content-Type": stream.content_type, VERSION_HEADER: __version__}
+    response = web.StreamResponse(headers=headers)
     response.force_close()
     try:
         async with asyncio.timeout(seconds):
@@ -179,10 +183,21 @@ async def _stream(request: web.BaseRequest, stream: Stream, seconds: float) -> w
 
 
 def _response(status: int, body: bytes) -> web.Response:
-    response = web.Response(status=status, body=body, content_type="application/json")
+    headers = {VERSION_HEADER: __version__}
+    response = web.Response(
+        status=status, body=body, headers=headers, content_type="application/json"
+    )
     response.force_close()
     return response
 
 
+def _garbled(wrong: str) -> web.Response:
+    log.info("admin: a request that is no HTTP: %s", wrong)
+    return _refused(refuse(400, "bad-request", f"this is no HTTP/1.1 that is taken here: {wrong}"))
+
+
 def _refused(refusal: Refusal) -> web.Response:
-    return _response(refusal.status, msgspec.json.encode(refusal.failure))
+    response = _response(refusal.status, msgspec.json.encode(refusal.failure))
+    if refusal.allow:
+        response.headers["Allow"] = refusal.allow
+    return response

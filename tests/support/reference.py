@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lvsguard.admin import openapi
 from lvsguard.cli import reference
 from lvsguard.cli.main import build_parser
 from lvsguard.telemetry import catalog
@@ -16,6 +17,8 @@ def write() -> None:
     DOCS.mkdir(parents=True, exist_ok=True)
     (DOCS / "commands.md").write_text(reference.page(build_parser()))
     (DOCS / "metrics.md").write_text(catalog.reference())
+    (DOCS / "admin-api.md").write_text(openapi.page())
+    (DOCS / "admin-api.openapi.json").write_bytes(openapi.document())
 
 
 if __name__ == "__main__":
