@@ -314,7 +314,7 @@ class Director:
                 return reach.no_connection(where, _os_error(cause))
             case aiohttp.ClientConnectorError(os_error=cause):
                 return reach.no_connection(where, cause)
-            case OSError():
+            case OSError() | aiohttp.ServerDisconnectedError():
                 return reach.turned_away(where, error) or reach.strange(where, error)
             case aiohttp.ClientPayloadError():
                 return reach.broken_off(where, error)

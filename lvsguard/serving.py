@@ -64,12 +64,12 @@ class BoundedServer(web.Server):
             auto_decompress=False,
             access_log=None,
         )
-        self._bounds = bounds
+        self.bounds = bounds
         self._deadlines: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
     def admit(self) -> asyncio.Protocol:
         """The protocol of a new connection: aiohttp's, or a refusal when there are too many."""
-        if len(self._deadlines) >= self._bounds.connections:
+        if len(self._deadlines) >= self.bounds.connections:
             return _Refusal()
         return self()
 
@@ -81,7 +81,7 @@ class BoundedServer(web.Server):
         """Count a connection (aiohttp calls this)."""
         super().connection_made(handler, transport)
         loop = asyncio.get_running_loop()
-        self._deadlines[handler] = loop.call_later(self._bounds.lifetime, transport.abort)
+        self._deadlines[handler] = loop.call_later(self.bounds.lifetime, transport.abort)
 
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None

@@ -30,7 +30,9 @@ daemon gives its own at `GET /v1/openapi.json`.
 
 Who may: the socket has mode 0660 and belongs to the group of `[admin] group` (`lvsguard`). Who \
 did: the kernel tells the daemon the peer's user (SO_PEERCRED), which is recorded as `actor`, such \
-as `alice (uid 1000)`.
+as `alice (uid 1000)`. [From afar](../howto/administer-from-afar.md) the same is there over HTTPS, \
+for callers with certificates: what they may do is their role (`read`, `operate`) in the table \
+below, and the `actor` is the certificate's name and the address.
 
 Version 1, the first part of every path, only ever gains resources and fields: pass over fields \
 that you do not know. Requests are strict: an unknown field is refused. Every answer says which \

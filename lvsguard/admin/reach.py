@@ -72,16 +72,26 @@ def strange(where: Address, error: Exception) -> Unreachable:
 
 def no_connection(where: Address, error: OSError) -> Unreachable:
     """The connection was not made."""
-    nobody = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+    gone = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+    nobody = gone and isinstance(where, Path)
     text = _local(where, error) if isinstance(where, Path) else _remote(str(where), error)
     return Unreachable(text, nobody=nobody)
 
 
-def turned_away(where: Address, error: OSError) -> Unreachable | None:
-    """What TLS says of the caller's certificate, which in TLS 1.3 comes after the handshake."""
-    if isinstance(error, ssl.SSLError) and not isinstance(where, Path):
-        return Unreachable(_remote(str(where), error))
-    return None
+def turned_away(where: Address, error: Exception) -> Unreachable | None:
+    """What a director makes of the caller's certificate: in TLS 1.3 it comes after the handshake,
+    as an alert or as the end of the connection."""
+    if isinstance(where, Path):
+        return None
+    cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
+    if isinstance(cause, ssl.SSLError):
+        return Unreachable(_remote(str(where), cause))
+    if isinstance(cause, OSError) and not isinstance(cause, ConnectionError):
+        return None
+    return Unreachable(
+        f"{where}: it hung up: its log says why (lvsguard events there); does an authority in its"
+        " [admin.remote] client_ca sign your certificate?"
+    )
 
 
 def _mixed(theirs: str | None) -> str:

@@ -15,19 +15,7 @@ import msgspec
 
 from lvsguard.admin import protocol
 from lvsguard.admin.failover import FailoverReply, FailoverRequest
-
-
-class CallerRole(StrEnum):
-    """What a remote caller may do. The socket's group may do everything."""
-
-    READ = "read"
-    """Ask."""
-    OPERATE = "operate"
-    """Ask and change."""
-
-    def covers(self, wanted: CallerRole) -> bool:
-        """Whether who has this role may do what takes ``wanted``."""
-        return self is CallerRole.OPERATE or wanted is CallerRole.READ
+from lvsguard.core.remote import CallerRole
 
 
 class Form(StrEnum):

@@ -23,6 +23,7 @@ from lvsguard.core.model import (
     endpoint,
 )
 from lvsguard.core.peer import PeerConfig
+from lvsguard.core.remote import RemoteConfig
 from lvsguard.core.vrrp import ConnectionSync, VrrpConfig
 
 
@@ -323,6 +324,8 @@ class Config:
     """Seconds that the VRRP process goes on without a controller before it hands over."""
     peer: PeerConfig | None = None
     """None: directors meet in VRRP alone."""
+    remote: RemoteConfig | None = None
+    """None: the admin API is on its socket alone."""
 
     @property
     def addresses(self) -> frozenset[VipAddress]:
