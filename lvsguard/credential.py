@@ -84,7 +84,12 @@ def _context(pem: bytes, certificate: str, role: ssl._SSLMethod) -> ssl.SSLConte
     context.load_verify_locations(cadata=certificate)
     if role is ssl.PROTOCOL_TLS_SERVER:
         context.num_tickets = 0
-    # The ssl module reads keys from files only; this one lies in memory.
+    _load_pair(context, pem)
+    return context
+
+
+def _load_pair(context: ssl.SSLContext, pem: bytes) -> None:
+    """The ssl module reads keys from files only; this one lies in memory."""
     descriptor = os.memfd_create("lvsguard-peer", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, pem)
@@ -92,6 +97,28 @@ def _context(pem: bytes, certificate: str, role: ssl._SSLMethod) -> ssl.SSLConte
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=b"")
     finally:
         os.close(descriptor)
+
+
+def listener_context(pem: bytes, client_ca: bytes) -> ssl.SSLContext:
+    """For a listener whose callers show a certificate of an authority: TLS 1.3, no resumption.
+
+    Raises ValueError that says which of the two is no good: the director's certificate with its
+    key, or the authorities.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.num_tickets = 0
+    try:
+        _load_pair(context, pem)
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ValueError(f"certificate and key do not go together ({reason})") from None
+    try:
+        context.load_verify_locations(cadata=client_ca.decode("ascii", "replace"))
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise ValueError(f"client_ca holds no certificates in PEM ({reason})") from None
     return context
 
 

@@ -13,6 +13,8 @@ from time import perf_counter
 from aiohttp import web
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Garbled = Callable[[str], web.Response]
+"""The answer (400) to what is no HTTP, from what is wrong with it."""
 
 LINE_BYTES = 4096
 """Longest request line and longest header."""
@@ -21,6 +23,7 @@ SLICE_SECONDS = 0.003
 """A sleeping task takes up to three turns of the loop to run again: so about 10 ms late."""
 
 _REFUSAL_SECONDS = 0.2
+_WRONG_CHARACTERS = 120
 _BUSY_TEXT = b"too many connections: try again in a few moments"
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -50,7 +53,8 @@ class BoundedServer(web.Server):
     lifetime ends a connection whatever it does: a peer that does nothing cannot hold it.
     """
 
-    def __init__(self, handler: Handler, bounds: Bounds) -> None:
+    def __init__(self, handler: Handler, bounds: Bounds, garbled: Garbled | None = None) -> None:
+        self.garbled = _plain if garbled is None else garbled
         super().__init__(
             handler,
             keepalive_timeout=bounds.header,
@@ -60,20 +64,24 @@ class BoundedServer(web.Server):
             auto_decompress=False,
             access_log=None,
         )
-        self._bounds = bounds
+        self.bounds = bounds
         self._deadlines: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
     def admit(self) -> asyncio.Protocol:
         """The protocol of a new connection: aiohttp's, or a refusal when there are too many."""
-        if len(self._deadlines) >= self._bounds.connections:
+        if len(self._deadlines) >= self.bounds.connections:
             return _Refusal()
         return self()
+
+    def __call__(self) -> web.RequestHandler:
+        """The protocol of a new connection (aiohttp calls this too)."""
+        return _Protocol(self, loop=asyncio.get_running_loop(), **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Count a connection (aiohttp calls this)."""
         super().connection_made(handler, transport)
         loop = asyncio.get_running_loop()
-        self._deadlines[handler] = loop.call_later(self._bounds.lifetime, transport.abort)
+        self._deadlines[handler] = loop.call_later(self.bounds.lifetime, transport.abort)
 
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
@@ -87,6 +95,31 @@ class BoundedServer(web.Server):
         """Let this request's connection live on: its handler bounds every write itself."""
         if (deadline := self._deadlines.get(request.protocol)) is not None:
             deadline.cancel()
+
+
+class _Protocol(web.RequestHandler):
+    """aiohttp's, less the traceback in the log for every request that is no HTTP."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that could not be read; a mistake of the server's own stays loud."""
+        if status != 400 or not isinstance(self._manager, BoundedServer):
+            return super().handle_error(request, status, exc, message)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is on its way already")
+        first = (message or str(exc)).strip().splitlines()
+        response = self._manager.garbled(first[0][:_WRONG_CHARACTERS] if first else "no HTTP")
+        response.force_close()
+        return response
+
+
+def _plain(wrong: str) -> web.Response:
+    return web.Response(status=400, text=wrong)
 
 
 class _Refusal(asyncio.Protocol):

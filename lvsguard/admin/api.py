@@ -5,14 +5,15 @@ Knows HTTP only as far as ``server`` hands it over: a call goes in, a reply or a
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import TypeVar
 
 import msgspec
 
-from lvsguard.admin import protocol, status
+from lvsguard.admin import openapi, protocol, status
 from lvsguard.admin.asked import Asked
 from lvsguard.admin.call import Answer, Call, Refusal, Resource, Stream, refuse
 from lvsguard.admin.failover import FailoverRefused, FailoverReply, FailoverRequest
@@ -21,6 +22,7 @@ from lvsguard.admin.look import look
 from lvsguard.admin.operations import ConfigRefused, Kept, Operations
 from lvsguard.admin.protocol import Failure
 from lvsguard.admin.realservers import RealserversRequest
+from lvsguard.admin.resources import DESCRIPTION
 from lvsguard.admin.steps import tell
 from lvsguard.admin.target import Resolution, TargetError, clearable, parse_endpoint, resolve
 from lvsguard.core.model import RealserverKey, ServiceKey
@@ -51,6 +53,7 @@ class Api:
             ("POST", "/v1/reload"): self.reload,
             ("POST", "/v1/plan"): self.plan,
             ("POST", "/v1/failover"): self.failover,
+            DESCRIPTION: self.description,
         }
 
     def close(self) -> None:
@@ -178,6 +181,10 @@ class Api:
             raise Refusal(404 if refused.code == "unknown-vip" else 409, failure) from None
         return FailoverReply(vips=list(found))
 
+    async def description(self, call: Call) -> Answer:
+        """The API's own description; made once, beside the loop."""
+        return Stream("application/json", _whole(await asyncio.to_thread(openapi.document)))
+
     async def _resolve(self, target: str, service: str | None) -> Resolution:
         try:
             return await resolve(target, service, self._operations.view())
@@ -198,6 +205,10 @@ class Api:
                 if clearable(target, request.kind, overrides)[0]:
                     return Resolution((target,), ())
             raise
+
+
+async def _whole(document: bytes) -> AsyncGenerator[bytes, None]:
+    yield document
 
 
 def _decode(body: bytes, kind: type[_Request]) -> _Request:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from lvsguard.admin import why
 from lvsguard.admin.call import Answer, Call, Refusal, refuse
 from lvsguard.admin.operations import Operations
-from lvsguard.admin.protocol import Failure, Name, Request
+from lvsguard.admin.protocol import Failure
 from lvsguard.admin.target import KNOWN_MAX, describe, means, parse_endpoint
 from lvsguard.admin.why import Found, Setting
+from lvsguard.admin.why_reply import WhyRequest
 from lvsguard.core.model import IPAddress, ServiceKey
 from lvsguard.core.override import Override
 from lvsguard.core.snapshot import RealserverStatus, ServiceStatus, View
@@ -26,15 +25,6 @@ ANSWERS = 50
 """Realservers in one answer; one that is in more services is explained in so many."""
 
 _Endpoint = tuple[IPAddress, int | None] | None
-
-
-class WhyRequest(Request, frozen=True):
-    """GET /v1/why?target=&service=: why something is as it is."""
-
-    target: Annotated[str, Meta(min_length=1, max_length=255)]
-    """A realserver, a service or a VIP: a name from the config, an address, ``address:port``."""
-    service: Name | None = None
-    """Of a realserver: in this service only."""
 
 
 class Asked:

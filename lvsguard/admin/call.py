@@ -11,10 +11,12 @@ from lvsguard.admin.protocol import Failure, Reply
 class Refusal(Exception):
     """An answer that is not 2xx."""
 
-    def __init__(self, status: int, failure: Failure) -> None:
+    def __init__(self, status: int, failure: Failure, allow: str = "") -> None:
+        """``allow``: the methods that the path has, for the header of that name."""
         super().__init__(failure.error)
         self.status = status
         self.failure = failure
+        self.allow = allow
 
 
 def refuse(status: int, code: str, error: str) -> Refusal:

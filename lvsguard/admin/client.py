@@ -1,4 +1,4 @@
-"""Asks a running daemon over its admin socket. Synchronous, for the command line.
+"""Asks a running daemon over its admin socket, or from afar. Synchronous, for the command line.
 
 Raises Unreachable when nobody answers and Refused when the daemon says no; both texts tell what
 to do next.
@@ -6,7 +6,6 @@ to do next.
 
 from __future__ import annotations
 
-import grp
 import http.client
 import socket
 from collections.abc import Iterator, Mapping
@@ -17,10 +16,14 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from lvsguard.admin import protocol
+from lvsguard.admin import protocol, reach
+from lvsguard.admin.address import Address
 from lvsguard.admin.failover import FailoverReply, FailoverRequest
+from lvsguard.admin.reach import VERSION_HEADER, Refused, Unreachable
 from lvsguard.admin.realservers import RealserversReply, RealserversRequest
 from lvsguard.admin.why_reply import WhyReply
+
+__all__ = ["Client", "Refused", "Unreachable"]
 
 SECONDS = 15.0
 """How long an answer may take to begin."""
@@ -29,28 +32,11 @@ PLAN_SECONDS = 60.0
 _T = TypeVar("_T")
 
 
-class Unreachable(Exception):
-    """No daemon answers at the socket."""
-
-    def __init__(self, message: str, *, nobody: bool = False) -> None:
-        super().__init__(message)
-        self.nobody = nobody
-        """Nobody listens there, so no daemon runs (rather than one that may not be asked)."""
-
-
-class Refused(Exception):
-    """The daemon answered that it will not, or cannot."""
-
-    def __init__(self, failure: protocol.Failure) -> None:
-        super().__init__(failure.error)
-        self.failure = failure
-
-
 class Client:
-    """A daemon's admin socket. Each question takes a connection of its own."""
+    """A daemon's admin API. Each question takes a connection of its own."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, where: Address) -> None:
+        self._where = where
 
     def version(self) -> protocol.VersionReply:
         """Who answers."""
@@ -62,7 +48,7 @@ class Client:
 
     def status_json(self) -> bytes:
         """The same as the daemon writes it."""
-        return self._exchange("GET", "/v1/status")
+        return self._exchange("GET", "/v1/status")[0]
 
     def realservers(self, request: RealserversRequest) -> RealserversReply:
         """Some realservers, as they are now."""
@@ -128,9 +114,10 @@ class Client:
                 while line := response.readline():
                     yield decoder.decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise Unreachable(_other_version(self._path, error)) from error
+                theirs = response.getheader(VERSION_HEADER)
+                raise reach.unreadable(self._where, error, theirs) from error
             except (OSError, http.client.HTTPException) as error:
-                raise Unreachable(f"{self._path}: the event stream broke off: {error}") from error
+                raise reach.broken_off(self._where, error) from error
 
     def _ask(
         self,
@@ -140,23 +127,29 @@ class Client:
         body: bytes | None = None,
         seconds: float = SECONDS,
     ) -> _T:
-        answer = self._exchange(method, path, body, seconds)
+        answer, theirs = self._exchange(method, path, body, seconds)
         try:
             return msgspec.json.decode(answer, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Unreachable(_other_version(self._path, error)) from error
+            raise reach.unreadable(self._where, error, theirs) from error
 
     def _exchange(
         self, method: str, path: str, body: bytes | None = None, seconds: float = SECONDS
-    ) -> bytes:
+    ) -> tuple[bytes, str | None]:
+        """The answer, and the version of who gave it."""
         with closing(self._connect(seconds)) as connection:
+            response = self._request(connection, method, path, body)
             try:
-                return self._request(connection, method, path, body).read()
+                return response.read(), response.getheader(VERSION_HEADER)
             except (OSError, http.client.HTTPException) as error:
-                raise Unreachable(f"{self._path}: the answer broke off: {error}") from error
+                raise reach.broken_off(self._where, error) from error
 
     def _request(
-        self, connection: _Connection, method: str, path: str, body: bytes | None = None
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None = None,
     ) -> http.client.HTTPResponse:
         headers: Mapping[str, str] = {"Content-Type": "application/json"} if body else {}
         try:
@@ -168,22 +161,24 @@ class Client:
                 return response
             text = response.read()
         except TimeoutError as error:
-            raise Unreachable(
-                f"{self._path}: no answer: look at the daemon (systemctl status lvsguard)"
-            ) from error
+            raise reach.silent(self._where) from error
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(
-                f"{self._path}: something answers that is no lvsguard: {error!r}"
-            ) from error
-        raise Refused(_failure(text, response.status))
+            turned = reach.turned_away(self._where, error) if isinstance(error, OSError) else None
+            raise turned or reach.strange(self._where, error) from error
+        raise reach.refused(text, response.status, response.getheader(VERSION_HEADER))
 
-    def _connect(self, seconds: float) -> _Connection:
-        connection = _Connection(self._path, seconds)
+    def _connect(self, seconds: float) -> http.client.HTTPConnection:
+        where = self._where
+        if isinstance(where, Path):
+            connection: http.client.HTTPConnection = _Connection(where, seconds)
+        else:
+            connection = http.client.HTTPSConnection(
+                where.host, where.port, timeout=seconds, context=where.identity.context()
+            )
         try:
             connection.connect()
         except OSError as error:
-            nobody = isinstance(error, FileNotFoundError | ConnectionRefusedError)
-            raise Unreachable(_unreachable(self._path, error), nobody=nobody) from error
+            raise reach.no_connection(where, error) from error
         return connection
 
 
@@ -203,38 +198,3 @@ class _Connection(http.client.HTTPConnection):
         except BaseException:
             self.close()
             raise
-
-
-def _failure(text: bytes, status: int) -> protocol.Failure:
-    try:
-        return msgspec.json.decode(text, type=protocol.Failure)
-    except msgspec.MsgspecError:
-        said = text[:200].decode(errors="replace").strip()
-        return protocol.Failure(code="failed", error=f"HTTP status {status}: {said}")
-
-
-def _other_version(path: Path, error: Exception) -> str:
-    return f"{path}: an answer that this program cannot read ({error}): compare lvsguard version"
-
-
-def _unreachable(path: Path, error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return (
-            f"no lvsguard listens on {path}: start it (systemctl start lvsguard), "
-            "or name its socket with --socket"
-        )
-    if isinstance(error, ConnectionRefusedError):
-        return f"lvsguard is not running any more ({path} is left over): systemctl start lvsguard"
-    if isinstance(error, PermissionError):
-        return (
-            f"you may not use {path}: run this with sudo, or join its group "
-            f"(usermod -aG {_group(path)} $USER, then log in again)"
-        )
-    return f"{path}: {error.strerror or error}: name lvsguard's socket with --socket"
-
-
-def _group(path: Path) -> str:
-    try:
-        return grp.getgrgid(path.stat().st_gid).gr_name
-    except (OSError, KeyError):
-        return "lvsguard"

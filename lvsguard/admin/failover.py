@@ -37,6 +37,7 @@ class FailedOver(Reply, frozen=True):
     """What became of one VIP group."""
 
     vip: str
+    """Name of the VIP group."""
     outcome: Outcome
     successor: str
     """Its address; empty: not known."""
@@ -50,6 +51,7 @@ class FailoverReply(Reply, frozen=True):
     """What became of POST /v1/failover."""
 
     vips: list[FailedOver]
+    """Each one that was asked."""
 
 
 class FailoverRefused(Exception):

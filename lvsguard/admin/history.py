@@ -25,8 +25,6 @@ from lvsguard.serving import Slices
 IDLE_SECONDS = 1.0
 """How often a quiet event stream looks whether its reader is still there."""
 
-QUERY = ("since", "until", "limit", "follow", "kind", "target", "id")
-TARGET_MAX = 255
 KINDS: frozenset[str] = frozenset(by_kind()) | {"lost"}
 """Of events; the last one is made by the stream itself."""
 
@@ -47,18 +45,20 @@ class History:
 
     async def events(self, call: Call) -> Answer:
         """The history, and with ``follow=1`` what happens from now on, as JSON lines."""
-        unknown = set(call.query) - set(QUERY)
+        known = protocol.EventsQuery.__struct_fields__
+        unknown = set(call.query) - set(known)
         if unknown:
             raise refuse(
-                400, "bad-request", f"{', '.join(sorted(unknown))}: use {', '.join(QUERY)}"
+                400, "bad-request", f"{', '.join(sorted(unknown))}: use {', '.join(known)}"
             )
         since = _instant("since", call.query.get("since", "0"))
         wanted = await self._wanted(call)
         limit = _limit(call.query.get("limit", str(protocol.HISTORY_DEFAULT)))
-        follow = call.query.get("follow", "0") == "1"
-        return Stream(
-            "application/x-ndjson", self._lines(call, since, limit, wanted, follow), follow
-        )
+        follow = call.query.get("follow", "0")
+        if follow not in ("0", "1"):
+            raise refuse(400, "bad-request", "follow: give 0 or 1")
+        lines = self._lines(call, since, limit, wanted, follow == "1")
+        return Stream("application/x-ndjson", lines, follow == "1")
 
     async def _wanted(self, call: Call) -> Filter:
         """The filter that the query describes."""
@@ -74,8 +74,8 @@ class History:
         trace, target = query.get("id", ""), query.get("target", "")
         if trace and not is_trace_id(trace):
             raise refuse(400, "bad-request", "id: give ten hex digits, as events show them")
-        if len(target) > TARGET_MAX:
-            raise refuse(400, "bad-request", f"target: at most {TARGET_MAX} characters")
+        if len(target) > protocol.TARGET_MAX:
+            raise refuse(400, "bad-request", f"target: at most {protocol.TARGET_MAX} characters")
         until = _instant("until", query["until"]) if "until" in query else None
         about = await words(target, self._operations.view()) if target else frozenset[str]()
         return Filter(kinds, about=about, trace=trace, until=until)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -26,6 +26,8 @@ CONFIG_BYTES = 8 * 1024 * 1024
 """Longest body of a plan request, which carries a configuration."""
 HISTORY_DEFAULT, HISTORY_MAX = 1000, 10_000
 """Entries of one events reply."""
+TARGET_MAX = 255
+"""Characters of a name or an address that is asked about."""
 EXPIRY_MAX = 366 * 86400.0
 """Longest time an override may be set for, in seconds."""
 
@@ -49,11 +51,15 @@ class SetOverride(Request, frozen=True):
     target: Name
     """An address, ``address:port``, ``[v6]:port`` or a realserver's name from the config."""
     kind: OverrideKind
+    """``drain``, ``disable`` or ``weight``."""
     service: Name | None = None
     """Name of a service; None: every service that has the target."""
-    weight: Annotated[str, Meta(max_length=6)] | None = None
+    weight: (
+        Annotated[str, Meta(max_length=6, extra_json_schema={"pattern": "^[0-9]{1,5}%?$"})] | None
+    ) = None
     """``0`` to ``65535``, or ``0%`` to ``100%`` of the configured weight; with kind weight only."""
     reason: Reason = ""
+    """Told in events and status; printable."""
     expires_in: Seconds | None = None
     """Seconds from now; None: until it is cleared."""
     ticket: Ticket = ""
@@ -64,8 +70,32 @@ class ClearOverride(Request, frozen=True):
     """DELETE /v1/overrides?target=&kind=&service=: end an override."""
 
     target: Name
+    """As SetOverride has it."""
     kind: OverrideKind
+    """``drain``, ``disable`` or ``weight``."""
     service: Name | None = None
+    """Name of a service; None: overrides in every service."""
+
+
+class EventsQuery(Request, frozen=True):
+    """GET /v1/events: which events, as the query has them."""
+
+    since: str = "0"
+    """RFC 3339, or seconds since the epoch."""
+    limit: Annotated[int, Meta(ge=1, le=HISTORY_MAX)] = HISTORY_DEFAULT
+    """How many at most: the newest."""
+    follow: Literal[0, 1] = 0
+    """1: also what happens from now on."""
+    until: str | None = None
+    """As ``since``."""
+    kind: str = ""
+    """One kind of event, or several with commas."""
+    target: Annotated[str, Meta(max_length=TARGET_MAX)] = ""
+    """A name from the config, an address or ``address:port``, also of something that is not
+    configured any more."""
+    id: Annotated[str, Meta(extra_json_schema={"pattern": "^([0-9a-f]{10})?$"})] = ""
+    """A verdict or an override, and what followed from it: ten hex digits, ``trace`` in the event's
+    ``data``."""
 
 
 class PlanRequest(Request, frozen=True):
@@ -79,9 +109,7 @@ class Failure(Reply, frozen=True):
     """Any answer that is not 2xx."""
 
     code: str
-    """Stable: ``bad-request`` ``unknown-target`` ``unknown-service`` ``unknown-vip``
-    ``no-election`` ``not-master`` ``covered`` ``bad-config`` ``not-found`` ``bad-method``
-    ``too-large`` ``too-slow`` ``failed``."""
+    """Stable, see ``resources.STATUSES``."""
     error: str
     """One sentence and what to do next."""
     problems: list[str] = []
@@ -94,9 +122,13 @@ class VersionReply(Reply, frozen=True):
     """GET /v1/version."""
 
     api: int
+    """Version of this API: 1."""
     version: str
+    """Of lvsguard."""
     director: str
+    """Its name."""
     pid: int
+    """Of the daemon."""
 
 
 class Quorum(Reply, frozen=True):
@@ -151,12 +183,16 @@ class RealserverReply(Reply, frozen=True):
     address: str
     port: int
     verdict: Verdict
+    """``unknown`` before its first check, ``up``, ``down``."""
     admin: Admin
+    """``ready``, ``drain`` or ``disabled``."""
     weight: int | None
     """What the kernel holds; None: not in its table."""
     configured_weight: int
     since: str | None
+    """Of the verdict."""
     reason: str
+    """Why the verdict and the weight are so."""
     connections: Connections
     agent: AgentReply | None = None
     """None: it has none."""
@@ -203,9 +239,11 @@ class ConflictReply(Reply, frozen=True):
 
     address: str
     mac: str
+    """Its MAC address."""
     realserver: str | None
     """None: no realserver that is known by its MAC address."""
     since: str | None
+    """Heard since then."""
 
 
 class VipReply(Reply, frozen=True):
@@ -213,12 +251,16 @@ class VipReply(Reply, frozen=True):
 
     name: str
     addresses: list[str]
+    """With their prefix lengths."""
     vrid: int | None
+    """Virtual router id; None: it has no election."""
     role: Role
     since: str | None
+    """In this role since then."""
     priority: int | None
     """What its adverts say."""
     master: str | None
+    """Name or address of who is master; None: not known."""
     ready: bool | None = None
     """Whether this director may be master; None without an election."""
     why: list[str] = []
@@ -253,10 +295,13 @@ class TransferReply(Reply, frozen=True):
 
     at: str | None
     entries: int
+    """Connections."""
     seconds: float
+    """That it took."""
     peer: str
     """Who joined, or who sent it; empty: it went with a handover."""
     received: bool
+    """Whether it came from another director."""
 
 
 class SyncReply(Reply, frozen=True):
@@ -265,6 +310,7 @@ class SyncReply(Reply, frozen=True):
     interface: str
     sync_id: int
     group: str
+    """Multicast group that it goes to."""
     port: int
     daemons: list[str]
     """Of the kernel, that run: ``master`` and ``backup`` when all is well."""
@@ -277,6 +323,7 @@ class PeerVip(Reply, frozen=True):
 
     name: str
     role: str
+    """``master``, ``backup``, ``fault`` or ``init``."""
     ready: bool
     """Whether it may be master."""
 
@@ -296,6 +343,7 @@ class PeerReply(Reply, frozen=True):
     name: str
     address: str
     heard: bool
+    """Whether it is heard now."""
     since: str | None
     """It is heard, or not heard, since then."""
     last: str | None
@@ -304,6 +352,7 @@ class PeerReply(Reply, frozen=True):
     """Of lvsguard; this and what follows is empty or null while it is not heard."""
     config_hash: str
     same_config: bool | None
+    """Whether its configuration means the same."""
     same_health: bool | None
     """Whether it sees as many healthy realservers of each service."""
     programmed: bool | None
@@ -315,6 +364,7 @@ class PeerReply(Reply, frozen=True):
     differs: list[str] = []
     """Services that it sees otherwise."""
     vips: list[PeerVip] = []
+    """Its part in each VIP group."""
     problem: str = ""
     """Why it is not heard."""
     fit: bool = False
@@ -333,8 +383,11 @@ class StatusHead(Reply, frozen=True, kw_only=True):
     """The director, and its VIPs."""
 
     director: str
+    """Its name."""
     version: str
+    """Of lvsguard."""
     config_hash: str
+    """The same for directors whose configurations mean the same."""
     vips: list[VipReply]
     sync: SyncReply | None = None
     """None: there is no election, or the director is of a version that tells nothing of it."""
@@ -347,6 +400,7 @@ class Status(StatusHead, frozen=True, kw_only=True):
 
     services: list[ServiceReply]
     foreign: list[ForeignReply]
+    """Services that the configuration does not name; never touched."""
 
 
 class HealthReply(Reply, frozen=True):
@@ -357,31 +411,42 @@ class HealthReply(Reply, frozen=True):
     trouble: list[str]
     """What is wrong now, one line each, with what to do."""
     passes: int
+    """Rounds of reading, comparing and mending since the start."""
     last_pass: str | None
     pass_seconds: float
+    """That the last one took."""
     read_seconds: float
+    """Of it, to read the kernel."""
     probers: int
+    """Prober processes that live."""
     probers_wanted: int
     kernel_writes: int
+    """Changes made in the kernel since the start."""
     config_path: str
     started: str | None
     reloaded: str | None
     reload_ok: bool
+    """Whether the last reload was accepted."""
 
 
 class OverrideReply(Reply, frozen=True):
     """An override that is in force."""
 
     target: str
+    """As people write it: ``10.0.0.42:80 in web``."""
     address: str
     port: int | None
+    """None: all of its ports."""
     service: str | None
+    """None: in every service."""
     kind: OverrideKind
     weight: str | None
     actor: str
+    """Who set it, such as ``alice (uid 1000)``."""
     reason: str
     since: str | None
     expires: str | None
+    """None: until it is cleared."""
     ticket: str = ""
     user: str | None = None
     """Of the actor; None: the number has no name, or it was no user."""
@@ -419,7 +484,9 @@ class ReloadReply(Reply, frozen=True):
     """POST /v1/reload, when the configuration was accepted; else Failure ``bad-config``."""
 
     digest: str
+    """Of the configuration that is in force now."""
     steps: int
+    """That the kernel needed."""
 
 
 class StepReply(Reply, frozen=True):
@@ -446,18 +513,23 @@ class PlanReply(Reply, frozen=True):
     """POST /v1/plan."""
 
     steps: list[StepReply]
+    """In the order in which they would be done."""
 
 
 class EventReply(Reply, frozen=True):
     """One line of GET /v1/events (application/x-ndjson)."""
 
     id: int
+    """Grows by one with each."""
     time: str
     kind: str
+    """What happened; ``lost``: the follower was too slow for some events."""
     level: str
     """``info``, ``warning`` or ``error``."""
     text: str
+    """One sentence."""
     data: dict[str, object]
+    """The fields of the event, which depend on its kind."""
 
 
 def rfc3339(seconds: float) -> str:

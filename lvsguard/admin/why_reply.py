@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from lvsguard.admin.protocol import EventReply, Reply
+from typing import Annotated
+
+from msgspec import Meta
+
+from lvsguard.admin.protocol import TARGET_MAX, EventReply, Name, Reply, Request
+
+
+class WhyRequest(Request, frozen=True):
+    """GET /v1/why: what is asked about, as the query has it."""
+
+    target: Annotated[str, Meta(min_length=1, max_length=TARGET_MAX)]
+    """A realserver (as in SetOverride), a service, or a VIP, by name or address; also one that is
+    not configured any more."""
+    service: Name | None = None
+    """Only in this service; null: in all."""
 
 
 class WhyAnswer(Reply, frozen=True):
@@ -35,5 +49,6 @@ class WhyReply(Reply, frozen=True):
     director: str
     time: str
     answers: list[WhyAnswer]
+    """A name may be that of a service and of a VIP, a realserver may be in many services."""
     timeline: list[EventReply]
     """The latest events about it, oldest first."""

@@ -11,9 +11,12 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from lvsguard.cli.exits import MEANING, Exit
+
+if TYPE_CHECKING:
+    from lvsguard.admin.address import Address
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Command = Callable[[argparse.Namespace], int]
@@ -22,6 +25,8 @@ CONFIG = Path("/etc/lvsguard/config.toml")
 SOCKET = Path("/run/lvsguard/lvsguard.sock")
 CONFIG_VARIABLE = "LVSGUARD_CONFIG"
 SOCKET_VARIABLE = "LVSGUARD_SOCKET"
+DIRECTOR_VARIABLE = "LVSGUARD_DIRECTOR"
+CERT_VARIABLE, KEY_VARIABLE, CA_VARIABLE = "LVSGUARD_CERT", "LVSGUARD_KEY", "LVSGUARD_CA"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.ASCII)
@@ -95,7 +100,7 @@ def add_config(parser: argparse.ArgumentParser, what: str = "configuration file"
 
 
 def add_socket(parser: argparse.ArgumentParser) -> None:
-    """``--socket PATH``."""
+    """``--socket PATH``, and what asks a director from afar."""
     parser.add_argument(
         "--socket",
         metavar="PATH",
@@ -103,6 +108,25 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
         default=None,
         help=f"admin socket of the daemon (default: ${SOCKET_VARIABLE}, else {SOCKET})",
     )
+    parser.add_argument(
+        "--director",
+        metavar="URL",
+        default=None,
+        help="ask the daemon of another host, https://HOST[:PORT]; wants a certificate (default:"
+        f" ${DIRECTOR_VARIABLE}, else the socket)",
+    )
+    for option, variable, what in (
+        ("--cert", CERT_VARIABLE, "your certificate, in PEM"),
+        ("--key", KEY_VARIABLE, "its key, if not in the same file"),
+        ("--ca", CA_VARIABLE, "who signed the director's certificate"),
+    ):
+        parser.add_argument(
+            option,
+            metavar="FILE",
+            type=Path,
+            default=None,
+            help=f"with --director: {what} (default: ${variable})",
+        )
 
 
 def add_json(parser: argparse.ArgumentParser, what: str = "print JSON") -> None:
@@ -116,10 +140,26 @@ def config_path(args: argparse.Namespace) -> Path:
     return given or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG)
 
 
-def socket_path(args: argparse.Namespace) -> Path:
-    """Which admin socket is meant."""
-    given: Path | None = args.socket
-    return given or Path(os.environ.get(SOCKET_VARIABLE) or SOCKET)
+def director(args: argparse.Namespace) -> Address:
+    """Which daemon is meant. Raises BadAddress."""
+    from lvsguard.admin.address import Identity, parse_address
+
+    if args.socket is not None and args.director is None:
+        socket: Path = args.socket
+        return socket
+    url = args.director or os.environ.get(DIRECTOR_VARIABLE)
+    if not url:
+        return Path(os.environ.get(SOCKET_VARIABLE) or SOCKET)
+    cert = _named(args.cert, CERT_VARIABLE)
+    authority = _named(args.ca, CA_VARIABLE)
+    if cert is None or authority is None:
+        return parse_address(url)
+    return parse_address(url, Identity(cert, _named(args.key, KEY_VARIABLE), authority))
+
+
+def _named(given: Path | None, variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return given or (Path(value) if value else None)
 
 
 def duration(text: str) -> float:

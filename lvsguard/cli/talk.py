@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lvsguard.cli.arguments import socket_path
+from lvsguard.cli.arguments import director
 from lvsguard.cli.exits import CommandError, Exit
 from lvsguard.cli.text import printable
 
@@ -32,10 +32,13 @@ _USAGE = frozenset(
 @contextmanager
 def daemon(args: argparse.Namespace) -> Iterator[Client]:
     """The daemon's client; what it raises becomes a CommandError."""
+    from lvsguard.admin.address import BadAddress
     from lvsguard.admin.client import Client, Refused, Unreachable
 
     try:
-        yield Client(socket_path(args))
+        yield Client(director(args))
+    except BadAddress as error:
+        raise CommandError(Exit.USAGE, printable(str(error))) from error
     except Unreachable as error:
         raise CommandError(Exit.UNREACHABLE, str(error)) from error
     except Refused as error:

@@ -12,6 +12,7 @@ from lvsguard.config.check_rules import listed
 from lvsguard.config.check_schema import ArpTable, CanaryTable, CheckTable
 from lvsguard.config.ipvs_schema import SYSCTLS
 from lvsguard.config.own_address import OwnAddresses
+from lvsguard.config.remote_schema import RemoteTable
 from lvsguard.config.review import Interfaces
 from lvsguard.config.schema import Document, RealserverTable, ServiceTable, VipTable
 from lvsguard.config.service_key import (
@@ -45,6 +46,7 @@ from lvsguard.core.config import (
 )
 from lvsguard.core.health import Timing
 from lvsguard.core.model import IPAddress, Protocol, RealserverKey, Tunnel, VipAddress
+from lvsguard.core.remote import RemoteConfig
 
 FAST_INTERVAL: Final = 0.05
 T = TypeVar("T")
@@ -98,7 +100,16 @@ class _Builder:
             sync=build_sync(document.sync, self._director, interface),
             vrrp_grace=self._pick(own.vrrp_grace),
             peer=build_peer(document.peer, self._director, self._keys),
+            remote=self._remote(document.admin.remote),
         )
+
+    def _remote(self, table: RemoteTable | None) -> RemoteConfig | None:
+        listen = None if table is None else self._pick(table.listen)
+        if table is None or listen is None:
+            return None
+        files = [self._keys.get(Path(path), b"") for path in (table.certificate, table.key)]
+        client_ca = self._keys.get(Path(table.client_ca), b"")
+        return RemoteConfig(listen, table.roles, b"\n".join(files), client_ca)
 
     def _pick(self, value: T | dict[str, T]) -> T:
         return value[self._director] if isinstance(value, dict) else value

@@ -21,6 +21,7 @@ from lvsguard.config.channel_rules import read_credential
 from lvsguard.config.key_digests import key_digests
 from lvsguard.config.locate import Lines
 from lvsguard.config.problem import ConfigError, Problem, spell
+from lvsguard.config.remote_rules import read_remote
 from lvsguard.config.review import Interfaces
 from lvsguard.config.rules import named_directors, review
 from lvsguard.config.secret import without_secrets
@@ -97,7 +98,7 @@ def loads(
         faults += review(validated.document, name, interfaces, validated.doubtful)
         secrets: dict[Path, bytes] = {}
         if not elsewhere:
-            for read in (read_keys, read_credential):
+            for read in (read_keys, read_credential, read_remote):
                 found, unread = read(validated.document)
                 secrets |= found
                 faults += unread

@@ -30,6 +30,7 @@ from lvsguard.config.forwarding_schema import FORWARDINGS, SorryServerTable, Tun
 from lvsguard.config.ipvs_schema import TIMEOUT_MAX, IpvsTable
 from lvsguard.config.leaf import FLAG, choice, seconds, share, whole
 from lvsguard.config.peer_schema import PeerTable
+from lvsguard.config.remote_schema import RemoteTable
 from lvsguard.config.table import ONE, TABLE, PerDirector, Table, table_or_one
 from lvsguard.config.vrrp_schema import SyncTable, VrrpTable
 from lvsguard.core.config import OnConflict, OnFailure, OnStop
@@ -312,6 +313,7 @@ class AdminTable(Table):
     group: Annotated[str, GROUP] = Field(
         "lvsguard", description="Group that may use it (mode 0660)."
     )
+    remote: RemoteTable | None = None
 
 
 class StateTable(Table):

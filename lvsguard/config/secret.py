@@ -31,6 +31,7 @@ _FILE: Final = "file:"
 _ID: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+", re.ASCII)
 _FOR_OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP
+_CHANGED_BY_OTHERS: Final = stat.S_IWOTH | stat.S_IWGRP
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +141,15 @@ def read_key(path: Path) -> bytes:
         raise ValueError(f"the key in {name} {error}") from None
 
 
-def read_file(path: Path, most: int) -> bytes:
-    """The octets of a file that only its owner can change and others cannot read.
+def read_file(path: Path, most: int, *, public: bool = False) -> bytes:
+    """The octets of a file that only its owner can change and, unless it is ``public``, others
+    cannot read.
 
     Raises FileNotFoundError, and ValueError that says what else is wrong with it.
     """
     name = show(str(path))
     try:
-        return _read(path, most)
+        return _read(path, most, _CHANGED_BY_OTHERS if public else _FOR_OTHERS)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -158,14 +160,14 @@ def read_file(path: Path, most: int) -> bytes:
         raise ValueError(f"{name} {error}") from None
 
 
-def _read(path: Path, most: int) -> bytes:
+def _read(path: Path, most: int, forbidden: int) -> bytes:
     # Non-blocking: a FIFO without a writer would wait for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise ValueError("is not a regular file; name the file of a key")
-        if mode & _FOR_OTHERS:
+        if mode & forbidden:
             raise ValueError(
                 f"has mode {stat.S_IMODE(mode):04o}, so others may read or change it;"
                 " chmod 640 (or 600) it, and make a new key if it was read"

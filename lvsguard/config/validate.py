@@ -21,6 +21,7 @@ from lvsguard.config.ipvs_schema import IpvsTable
 from lvsguard.config.leaf import near, show
 from lvsguard.config.peer_schema import PeerTable
 from lvsguard.config.problem import KeyPath
+from lvsguard.config.remote_schema import RemoteTable
 from lvsguard.config.schema import (
     AdminTable,
     DirectorTable,
@@ -72,6 +73,7 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     ("ipvs",): IpvsTable,
     ("telemetry",): TelemetryTable,
     ("admin",): AdminTable,
+    ("admin", "remote"): RemoteTable,
     ("state",): StateTable,
 }
 """Model of each table, by its key path without indices."""

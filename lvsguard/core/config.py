@@ -24,6 +24,7 @@ from lvsguard.core.model import (
     endpoint,
 )
 from lvsguard.core.peer import PeerConfig
+from lvsguard.core.remote import RemoteConfig
 from lvsguard.core.vrrp import ConnectionSync, VrrpConfig
 
 
@@ -326,6 +327,8 @@ class Config:
     """None: directors meet in VRRP alone."""
     keys: Keys = field(default_factory=dict, repr=False)
     """Digests of the file's keys, where there are other directors to compare with."""
+    remote: RemoteConfig | None = None
+    """None: the admin API is on its socket alone."""
 
     @property
     def addresses(self) -> frozenset[VipAddress]:

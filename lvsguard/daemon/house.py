@@ -142,9 +142,12 @@ class House:
             reloading=self._reloading,
             failovers=self._elections.failovers,
         )
-        self._admin = None
+        self._admin: AdminServer | None = None
         if config.admin_socket is not None:
-            self._admin = AdminServer(self._operations, config.admin_socket, config.admin_group)
+            self._admin = AdminServer(
+                self._operations, config.admin_socket, config.admin_group, emit=self.emit
+            )
+            self._admin.configure(config.remote)
 
     # -- what the parts tell ---------------------------------------------------------------
 
@@ -181,7 +184,8 @@ class House:
         self._conflicts.named()
 
     def _troubles(self) -> tuple[str, ...]:
-        known = (self._journal.trouble, self._vip_watch.trouble)
+        remote = "" if self._admin is None else self._admin.trouble
+        known = (self._journal.trouble, self._vip_watch.trouble, remote)
         return (*filter(None, known), *self._conflicts.trouble())
 
     def _tally(self, tallies: Sequence[Tally]) -> None:
@@ -219,6 +223,8 @@ class House:
         steps = await self._controller.reload(config, actor)
         self._elections.configure(config)
         self._peers.configure(config)
+        if self._admin is not None:
+            self._admin.configure(config.remote)
         self._vip_watch.configure(config.vips)
         self._configure_probers()
         checks = self._controller.book.checks
@@ -289,6 +295,8 @@ class House:
                     self._view, self._metrics, *self._config.telemetry_listen
                 )
                 tasks.append(group.create_task(telemetry.run(), name="telemetry"))
+            if self._admin is not None:
+                tasks.append(group.create_task(self._admin.serve_remote(), name="admin-remote"))
             self._hear_signals(group)
             await self.stop.wait()
             self._manager.stopping()

@@ -12,6 +12,7 @@ from time import perf_counter
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from lvsguard.core.admin_event import AdminRefused
 from lvsguard.core.agent_event import AGENT
 from lvsguard.core.config import Config
 from lvsguard.core.crowd_event import HealthChangedMany
@@ -84,7 +85,7 @@ class Metrics:
         self._state = _gauge(catalog.STATE_WRITABLE, registry)
         self._state.set(1)
         ProcessCollector(registry=registry)
-        every: set[type[Event]] = {*Event.__subclasses__(), *SERVICE, *AGENT, *PEER}
+        every: set[type[Event]] = {*Event.__subclasses__(), *SERVICE, *AGENT, *PEER, AdminRefused}
         _prime(self._events, sorted(kind.kind for kind in every))
         _prime(self._reloads, ("accepted", "refused"))
         _prime(self._errors, ("step", "access"))

@@ -51,6 +51,7 @@ from lvsguard.core.vrrp_event import FailoverAsked
 NOON = 1795435200.0
 """2026-11-23T12:00:00Z, when the picture was taken."""
 VIP = VipAddress("eth0", ip_address("10.0.0.8"), 24)
+RS1 = ip_address("10.0.0.42")
 WEB = ServiceKey.at(Protocol.TCP, VIP.address, 80)
 IDLE = Counters()
 DURABLE = Kept(True)

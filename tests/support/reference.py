@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lvsguard.admin import openapi
 from lvsguard.cli import reference
 from lvsguard.cli.main import build_parser
 from lvsguard.core import event_kinds
@@ -18,6 +19,8 @@ def write() -> None:
     (DOCS / "commands.md").write_text(reference.page(build_parser()))
     (DOCS / "metrics.md").write_text(catalog.reference())
     (DOCS / "events.md").write_text(event_kinds.reference())
+    (DOCS / "admin-api.md").write_text(openapi.page())
+    (DOCS / "admin-api.openapi.json").write_bytes(openapi.document())
 
 
 if __name__ == "__main__":

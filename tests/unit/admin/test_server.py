@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lvsguard import __version__
 from lvsguard.admin import protocol
 from lvsguard.admin.door import SocketTaken
 from lvsguard.admin.operations import Kept
@@ -245,6 +246,8 @@ async def test_following_goes_on_with_what_happens(desk: Desk, socket_path: Path
         ("GET", "/v1/events?since=nan", b"", 400, "since:"),
         ("GET", "/v1/events?limit=0", b"", 400, "limit: give 1 to 10000"),
         ("GET", "/v1/events?unto=5", b"", 400, "unto: use since, "),
+        ("GET", "/v1/events?follow=yes", b"", 400, "follow: give 0 or 1"),
+        ("GET", "/v1/events?limit=5&limit=6", b"", 400, "query: give each name once"),
     ],
 )
 async def test_a_bad_request_is_told_what_is_wrong(
@@ -253,6 +256,41 @@ async def test_a_bad_request_is_told_what_is_wrong(
     answer = await ask(socket_path, method, target, body)
     assert answer.status == status
     assert says in answer.json["error"]
+
+
+async def test_a_wrong_method_is_told_which_there_are(socket_path: Path) -> None:
+    answer = await ask(socket_path, "PUT", "/v1/overrides")
+    assert "\r\nAllow: DELETE, GET, POST\r\n" in answer.head
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/status HTTP/1.1\r\nX: " + b"x" * 5000 + b"\r\n\r\n",
+        b"GET /v1/status HTTP/9.9\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_refused_in_the_apis_words_and_not_logged_at_length(
+    socket_path: Path, raw: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = parse(await exchange(socket_path, raw))
+    assert (answer.status, answer.json["code"]) == (400, "bad-request")
+    assert "no HTTP/1.1" in answer.json["error"]
+    assert len(answer.json["error"]) < 300
+    assert not any(record.exc_info for record in caplog.records)
+
+
+async def test_every_answer_says_which_lvsguard_gave_it(socket_path: Path) -> None:
+    for path in ("/v1/version", "/v1/status", "/v1/nothing"):
+        answer = await ask(socket_path, "GET", path)
+        assert f"\r\nLvsguard-Version: {__version__}\r\n" in answer.head
+
+
+async def test_the_api_describes_itself(socket_path: Path) -> None:
+    document = (await ask(socket_path, "GET", "/v1/openapi.json")).json
+    assert document["openapi"].startswith("3.1.")
+    assert "/v1/overrides" in document["paths"]
 
 
 async def test_a_body_that_is_too_long_is_refused_before_it_is_read_whole(

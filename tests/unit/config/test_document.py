@@ -123,6 +123,7 @@ def test_every_table_has_a_section() -> None:
         "[ipvs]",
         "[telemetry]",
         "[admin]",
+        "[admin.remote]",
         "[state]",
     ]
 

@@ -1,0 +1,87 @@
+"""The admin API attacked from its own description, over its real socket.
+
+Requests are made from the OpenAPI document, such that fit it and such that do not; every answer
+must be one that the document has, and none a mistake of the daemon's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import CHECKS
+
+from lvsguard.admin import openapi
+from lvsguard.admin.server import AdminServer
+from tests.support.published import Desk
+from tests.support.unix_requests import unix_session
+
+pytestmark = pytest.mark.slow
+
+SCHEMA = schemathesis.openapi.from_dict(json.loads(openapi.document()))
+EXAMPLES = 30
+"""Of each resource, in each way of making them."""
+WANTED: list[Any] = CHECKS.get_by_names(
+    [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+        "negative_data_rejection",
+        "unsupported_method",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[Path]:
+    """An admin server that runs in a thread of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="lvsguard-"))
+    path = folder / "admin.sock"
+    ready, loop, over = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        server = AdminServer(Desk(), path, "root")
+        await server.open()
+        ready.set()
+        await over.wait()
+        await server.close()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(10)
+    yield path
+    loop.call_soon_threadsafe(over.set)
+    thread.join()
+    loop.close()
+    shutil.rmtree(folder)
+
+
+def test_the_document_is_valid_openapi() -> None:
+    SCHEMA.validate()
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_one_that_the_document_has(
+    case: schemathesis.Case[Any], address: Path
+) -> None:
+    if case.path == "/v1/events" and str(case.query.get("follow")) == "1":
+        case.query["follow"] = "0"  # an answer without an end proves nothing more
+    case.call_and_validate(
+        base_url="http://lvsguard", session=unix_session(address), checks=WANTED, timeout=10
+    )
