@@ -110,7 +110,7 @@ def set_drain(args: argparse.Namespace) -> int:
     needs_wait(args, "timeout", "strict", "then")
     targets = _targets(args)
     if not targets:
-        say_share_is_out(args)
+        _say_share_is_out(args)
         return Exit.DONE
     until = f" for {span(args.seconds)}" if args.seconds else ""
     changes = set_overrides(args, "drain", targets)
@@ -121,7 +121,7 @@ def set_drain(args: argparse.Namespace) -> int:
     return _wait_empty(args, targets, changes)
 
 
-def say_share_is_out(args: argparse.Namespace) -> None:
+def _say_share_is_out(args: argparse.Namespace) -> None:
     """There is nothing left to take."""
     text = f"{args.percent}% of service {args.service} are drained or disabled already"
     say_json(args, []) if args.json else say(printable(text))
@@ -173,8 +173,11 @@ def _wait_empty(
         if removed:
             say(f"{state}: `{ending}` puts it back")
         return Exit.DONE
-    complain(f"{_REASON[waited.outcome].format(span(waited.seconds))}: {state}", *waited.lines)
-    if waited.outcome is not Outcome.LOST:
+    reason = _REASON[waited.outcome].format(span(waited.seconds))
+    if waited.outcome is Outcome.LOST:
+        complain(reason, *waited.lines)
+    else:
+        complain(f"{reason}: {state}", *waited.lines)
         complain(f"`{ending}` ends that")
     return STATUS[waited.outcome]
 

@@ -134,6 +134,22 @@ def test_bad_usage_says_what_to_give(
     assert says in done.err
 
 
+def test_a_drain_that_is_ended_meanwhile_is_a_failure(run: Run, five: Served) -> None:
+    class Ended(dict[object, object]):
+        """Overrides that hold for nobody."""
+
+        def values(self) -> list[object]:  # type: ignore[override]
+            return []
+
+    five.desk.picture.kept = Ended()  # type: ignore[assignment]
+    done = run("drain", "rs2", "--wait", "--socket", str(five.socket))
+    assert done.status == 1
+    assert done.err == (
+        "lvsguard: given up after 0s\n"
+        "  10.0.0.43:80 in web: somebody has ended the drain: L7OK 200 OK\n"
+    )
+
+
 def test_json_tells_what_came_of_the_wait(run: Run, five: Served) -> None:
     argv = ("--wait", "--timeout", "0.1s", "--json", "--socket", str(five.socket))
     done = run("drain", "rs1", "rs3", *argv)
