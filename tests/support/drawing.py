@@ -23,8 +23,8 @@ from tests.support.units import shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from tests.support.backfilled import Series
     from tests.support.dashboards import Panel
-    from tests.support.prometheus import Series
 
 DPI = 100
 COLUMN, LINE = 58, 33
@@ -143,9 +143,9 @@ def heading(canvas: Canvas, panel: Panel, box: Box) -> None:
 def number(canvas: Canvas, panel: Panel, box: Box, series: Sequence[Labelled]) -> None:
     """One value on a coloured ground."""
     value = series[0][1].points[-1][1] if series else math.nan
-    word, color = _word(panel, value)
-    plain = color is None
-    canvas.card(box, CARD if plain else COLORS[color or "text"], EDGE if plain else "none")
+    word, color = panel.word(value)
+    plain = not color
+    canvas.card(box, CARD if plain else COLORS[color], EDGE if plain else "none")
     canvas.text(box.left + 10, box.top + 15, panel.title, 8, INK if plain else "white")
     text = word or shown(value, str(panel.defaults.get("unit", "none")))
     ink = "#6e9fff" if plain else "white"
@@ -222,7 +222,7 @@ def _scale(
         whole = unit == "none" and highest < 20
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: shown(value, unit)))
-    for value, color in _steps(panel):
+    for value, color in panel.steps:
         if axes.get_ylim()[0] < value < axes.get_ylim()[1]:
             axes.axhline(value, color=COLORS[color], lw=1, ls=(0, (5, 4)), zorder=4)
 
@@ -236,7 +236,7 @@ def states(
 ) -> None:
     """A line of coloured bars for each series."""
     _frame(canvas, panel, box)
-    words = _words(panel)
+    words = panel.words
     seen = {int(value) for _, one in series for _, value in one.points}
     named = [word for value, word in words.items() if value in seen]
     below = _legend(canvas, box, [word for word, _ in named], [COLORS[color] for _, color in named])
@@ -260,10 +260,10 @@ def states(
 def rows(canvas: Canvas, panel: Panel, box: Box, series: Sequence[Series]) -> None:
     """A table of labels and values."""
     _frame(canvas, panel, box)
-    columns = _columns(panel)
+    columns = panel.columns
     left, width = box.left + 14, (box.width - 28) / max(1, len(columns))
-    words = _table_words(panel)
-    unit = _table_unit(panel)
+    words = _tablepanel.words
+    unit = panel.cell_unit
     top = box.top + 42
     for at, name in enumerate(columns.values()):
         canvas.text(left + at * width, top, name, 8, "#6e9fff", weight="bold")
@@ -367,62 +367,3 @@ def _stretches(one: Series) -> list[tuple[float, float, float]]:
         else:
             found.append((at, at + step, value))
     return found
-
-
-def _steps(panel: Panel) -> list[tuple[float, str]]:
-    thresholds = cast(Mapping[str, list[Mapping[str, object]]], panel.defaults["thresholds"])
-    return [
-        (float(cast(float, step["value"])), str(step["color"]))
-        for step in thresholds["steps"]
-        if step["value"] is not None
-    ]
-
-
-def _words(panel: Panel) -> dict[int, tuple[str, str]]:
-    return _options(cast(list[Mapping[str, object]], panel.defaults.get("mappings") or []))
-
-
-def _options(mappings: Sequence[Mapping[str, object]]) -> dict[int, tuple[str, str]]:
-    if not mappings:
-        return {}
-    options = cast(Mapping[str, Mapping[str, str]], mappings[0]["options"])
-    return {int(value): (one["text"], one["color"]) for value, one in options.items()}
-
-
-def _word(panel: Panel, value: float) -> tuple[str, str | None]:
-    """What a number is called, and the color of its ground; None: it has none."""
-    words, steps = _words(panel), _steps(panel)
-    if math.isfinite(value) and int(value) in words:
-        return words[int(value)]
-    if not words and not steps:
-        return "", None
-    first = cast(Mapping[str, list[Mapping[str, str]]], panel.defaults["thresholds"])["steps"][0]
-    colors = [first["color"], *(color for at, color in steps if value >= at)]
-    return "", colors[-1]
-
-
-def _columns(panel: Panel) -> dict[str, str]:
-    """Labels of a table, and what its columns are called."""
-    organized = cast(
-        list[Mapping[str, Mapping[str, Mapping[str, str]]]], panel.json["transformations"]
-    )
-    options = organized[-1]["options"]
-    order = cast(Mapping[str, int], options["indexByName"])
-    return {name: options["renameByName"][name] for name in sorted(order, key=order.__getitem__)}
-
-
-def _properties(panel: Panel) -> dict[str, object]:
-    overrides = cast(
-        list[Mapping[str, list[Mapping[str, object]]]],
-        cast(Mapping[str, object], panel.json["fieldConfig"])["overrides"],
-    )
-    return {str(p["id"]): p["value"] for one in overrides for p in one["properties"]}
-
-
-def _table_words(panel: Panel) -> dict[int, tuple[str, str]]:
-    found = _properties(panel).get("mappings") or []
-    return _options(cast(list[Mapping[str, object]], found))
-
-
-def _table_unit(panel: Panel) -> str:
-    return str(_properties(panel).get("unit", "none"))
