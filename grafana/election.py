@@ -161,7 +161,7 @@ def _adverts() -> tuple[frame.Part, ...]:
         ),
         course(
             "How late adverts leave",
-            "Do adverts leave when they are due? Three intervals too late is a change of director.",
+            "Do adverts leave when they are due? Two intervals too late is a change of director.",
             Query(f"histogram_quantile(0.5, {late})", "median"),
             Query(f"histogram_quantile(0.99, {late})", "p99"),
             Query(f"histogram_quantile(1, {late})", "the latest (its bucket)"),

@@ -18,10 +18,11 @@ from PIL import Image
 
 from tests.support import dashboards, drawing
 from tests.support.backfilled import Prometheus, Series, backfill
+from tests.support.canvas import COLUMN, DPI, FAINT, GAP, GROUND, LINE, Box, Canvas
 from tests.support.day import record
 from tests.support.day_script import DAY_S, MIDNIGHT, STEP_S, at
 from tests.support.documents import CHECKOUT
-from tests.support.drawing import COLUMN, GAP, LINE, Box, Canvas, Mark
+from tests.support.drawing import Mark
 from tests.support.processes import Processes
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Artist:
         )
         right = canvas.width - 14
         told = f"{said}      2026-11-23 00:00 to 24:00 UTC"
-        canvas.text(right, 24, told, 8.5, drawing.FAINT, ha="right")
+        canvas.text(right, 24, told, 8.5, FAINT, ha="right")
 
     def _panel(
         self,
@@ -257,7 +258,7 @@ def _called(target: Target, one: Series) -> str:
 
 def save(canvas: Canvas, path: Path) -> None:
     """Write it, with few colours."""
-    canvas.figure.savefig(path, dpi=drawing.DPI, facecolor=drawing.GROUND)
+    canvas.figure.savefig(path, dpi=DPI, facecolor=GROUND)
     with Image.open(path) as picture:
         few = picture.convert("RGB").quantize(
             COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE

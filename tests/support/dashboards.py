@@ -91,7 +91,7 @@ class Panel:
         return _options(cast(list[Json], self.defaults.get("mappings") or []))
 
     def word(self, value: float) -> tuple[str, str]:
-        """What a value is called (empty: its number), and the colour of its ground (empty: none)."""
+        """What a value is called, and the colour of its ground; empty where it has none."""
         if math.isfinite(value) and int(value) in self.words:
             return self.words[int(value)]
         if not self.words and not self.steps:

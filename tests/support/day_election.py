@@ -41,7 +41,7 @@ class _Counted:
     received: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
     conflicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
     claims: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
-    rejected: dict[str, int] = field(default_factory=lambda: {"auth": 0})
+    rejected: dict[str, int] = field(default_factory=lambda: {"auth-data": 0})
     lateness: dict[float, int] = field(default_factory=lambda: dict.fromkeys(BOUNDS, 0))
     late_s: float = 0.0
     announced: int = 0
@@ -91,7 +91,7 @@ class Elections:
                 self._tell(VipConflict(vip, "52:54:00:0a:00:2c", "arp", claim.code, "10.0.0.44"))
             groups.append(self._group(vip, vrid, role, t, fit=fit, first=first, claim=claim))
         if script.one(script.REJECTED, t, self._name):
-            counted.rejected["auth"] += self._step
+            counted.rejected["auth-data"] += self._step
         counted.noise += self._chance.random() < 0.01
         return tuple(groups), self._status(t, fit)
 

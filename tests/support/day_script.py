@@ -120,7 +120,7 @@ OUT_OF_STEP = (Span("01:00", "01:20", "director2"),)
 """Without the kernel's sync daemon that listens."""
 ORDINARY = (Span("01:30", "01:50", "director2"),)
 """A VRRP process without real-time priority."""
-REJECTED = (Span("05:00", "05:20", "director2", "auth"),)
+REJECTED = (Span("05:00", "05:20", "director2", "auth-data"),)
 
 
 def one(spans: tuple[Span, ...], t: int, *who: str) -> Span | None:

@@ -10,14 +10,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from tests.support.canvas import (
+    CARD,
+    COLORS,
+    COLUMN,
+    EDGE,
+    FAINT,
+    GAP,
+    GRID,
+    INK,
+    LINE,
+    PALETTE,
+    Box,
+    Canvas,
+)
 from tests.support.units import shown
 
 if TYPE_CHECKING:
@@ -25,26 +34,6 @@ if TYPE_CHECKING:
 
     from tests.support.backfilled import Series
     from tests.support.dashboards import Panel
-
-DPI = 100
-COLUMN, LINE = 58, 33
-"""Pixels of a cell of Grafana's grid."""
-GAP = 5
-GROUND, CARD, EDGE, GRID = "#08090b", "#181b1f", "#2c3037", "#2b2f36"
-INK, FAINT = "#d5d6df", "#8e8f9b"
-COLORS = {
-    "green": "#56a64b",
-    "yellow": "#e0b400",
-    "orange": "#ff780a",
-    "red": "#e02f44",
-    "blue": "#3274d9",
-    "purple": "#a352cc",
-    "text": "#5a5d68",
-}
-PALETTE = (
-    "#73bf69", "#5794f2", "#ff9830", "#f2cc0c", "#b877d9", "#f2495c", "#8ab8ff", "#ffa6b0",
-    "#96d98d", "#ca95e5", "#ffcb7d", "#c0d8ff",
-)  # fmt: skip
 
 _TICKS = (300, 600, 900, 1800, 3600, 7200, 10800)
 """Seconds between two times below a panel."""
@@ -54,79 +43,12 @@ Labelled = tuple[str, "Series"]
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in pixels, from the top left."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    def inside(self, left: float, top: float, right: float, bottom: float) -> Box:
-        """It without these margins."""
-        width, height = self.width - left - right, self.height - top - bottom
-        return Box(self.left + left, self.top + top, width, height)
-
-
-@dataclass(frozen=True, slots=True)
 class Mark:
     """An annotation: a moment, or a span, with its color."""
 
     begin: float
     end: float
     color: str
-
-
-class Canvas:
-    """A picture of so many pixels."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
-        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=GROUND)
-
-    def axes(self, box: Box) -> Axes:
-        """Axes that fill a box."""
-        return self.figure.add_axes(
-            (
-                box.left / self.width,
-                1 - (box.top + box.height) / self.height,
-                box.width / self.width,
-                box.height / self.height,
-            )
-        )
-
-    def text(
-        self, left: float, top: float, text: str, size: float, color: str = INK, **more: object
-    ) -> None:
-        """A line of text, its middle at ``top``."""
-        style: dict[str, object] = {"va": "center", "ha": "left", **more}
-        self.figure.text(
-            left / self.width,
-            1 - top / self.height,
-            text,
-            fontsize=size,
-            color=color,
-            **style,  # type: ignore[arg-type]
-        )
-
-    def card(self, box: Box, color: str = CARD, edge: str = EDGE) -> None:
-        """A panel's ground."""
-        axes = self.axes(box)
-        axes.set_axis_off()
-        axes.set_xlim(0, box.width)
-        axes.set_ylim(0, box.height)
-        style = "round,pad=0,rounding_size=3"
-        axes.add_patch(
-            FancyBboxPatch(
-                (0.5, 0.5),
-                box.width - 1,
-                box.height - 1,
-                boxstyle=style,
-                facecolor=color,
-                edgecolor=edge,
-                linewidth=0.8,
-            )
-        )
 
 
 def on_grid(panel: Panel, top: float = 0) -> Box:
@@ -262,7 +184,7 @@ def rows(canvas: Canvas, panel: Panel, box: Box, series: Sequence[Series]) -> No
     _frame(canvas, panel, box)
     columns = panel.columns
     left, width = box.left + 14, (box.width - 28) / max(1, len(columns))
-    words = _tablepanel.words
+    words = panel.cell_words
     unit = panel.cell_unit
     top = box.top + 42
     for at, name in enumerate(columns.values()):
