@@ -16,6 +16,7 @@ from grafana.parts import (
     number,
     row,
     rows,
+    states,
 )
 
 LAG = "sum by (le) (rate(lvsguard_loop_lag_seconds_bucket{@i}[$__rate_interval]))"
@@ -41,20 +42,21 @@ def _well() -> tuple[frame.Part, ...]:
             "Did the last pass leave the kernel as it should be, on every director?",
             Query("min(lvsguard_programmed{@i})"),
             words=YES_IS_GOOD,
-            runbook="standby-unfit",
+            runbook="kernel-not-as-wanted",
         ),
         number(
             "Troubles",
             "How many things are wrong now, as lvsguard status tells them?",
             Query("sum(lvsguard_troubles{@i})"),
             steps=NONE_IS_GOOD,
+            runbook="kernel-not-as-wanted",
         ),
         number(
             "Configuration accepted",
             "Was the last reload accepted?",
             Query("min(lvsguard_config_reload_success{@i})"),
             words=YES_IS_GOOD,
-            runbook="config-differs",
+            runbook="reload-refused",
         ),
         number(
             "Configurations in force",
@@ -75,6 +77,21 @@ def _well() -> tuple[frame.Part, ...]:
             "Do overrides and history reach the disk?",
             Query("min(lvsguard_state_writable{@i})"),
             words=YES_IS_GOOD,
+            runbook="state-not-kept",
+        ),
+        states(
+            "Is it well?",
+            "Since when is something wrong with a daemon, and with which?",
+            Query("lvsguard_programmed{@i}", "{{instance}}: kernel as wanted"),
+            Query("lvsguard_config_reload_success{@i}", "{{instance}}: configuration accepted"),
+            Query("lvsguard_state_writable{@i}", "{{instance}}: state can be written"),
+            Query(
+                "lvsguard_probers{@i} >= bool lvsguard_probers_wanted{@i}",
+                "{{instance}}: all probers there",
+            ),
+            words=YES_IS_GOOD,
+            runbook="kernel-not-as-wanted",
+            width=24,
         ),
         rows(
             "Directors",
@@ -262,6 +279,7 @@ def _cost() -> tuple[frame.Part, ...]:
             "Services of others in the kernel",
             "How many services are there that the configuration does not name?",
             Query("lvsguard_foreign_services{@i}", "{{instance}}"),
+            runbook="drift-repeated",
             width=8,
         ),
     )

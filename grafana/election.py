@@ -69,14 +69,14 @@ def _now() -> tuple[frame.Part, ...]:
             "How many directors have no VRRP process?",
             Query("sum(lvsguard_vrrp_process_alive{@i} == bool 0)"),
             steps=NONE_IS_GOOD,
-            runbook="director-down",
+            runbook="not-standing-by",
         ),
         number(
             "Without real-time priority",
             "How many VRRP processes may be late, since they have no real-time priority?",
             Query("sum(lvsguard_vrrp_real_time{@i} == bool 0)"),
             steps=((1, ORANGE),),
-            runbook="advert-late",
+            runbook="without-real-time",
         ),
     )
 
@@ -87,29 +87,29 @@ def _roles() -> tuple[frame.Part, ...]:
             "Roles",
             "Which director had which role for each VIP group?",
             Query(role_of("@v"), "{{vip}} on {{instance}}"),
-            ROLES,
+            words=ROLES,
             runbook="no-master",
         ),
         states(
             "Addresses",
             "Where did each address of the VIP groups stand?",
             Query("lvsguard_vip_held{@v}", "{{address}} on {{instance}}"),
-            {1: ("held", GREEN), 0: ("not here", "text")},
+            words={1: ("held", GREEN), 0: ("not here", "text")},
             runbook="two-masters",
         ),
         states(
             "Ready to be master",
             "Could each director serve, and if not, since when?",
             Query("lvsguard_vrrp_ready{@v}", "{{vip}} on {{instance}}"),
-            {1: ("ready", GREEN), 0: ("stands back", ORANGE)},
-            runbook="standby-unfit",
+            words={1: ("ready", GREEN), 0: ("stands back", ORANGE)},
+            runbook="not-standing-by",
         ),
         course(
             "Priorities",
             "With what priority does each director stand? It drops when something that is tracked"
             " fails.",
             Query("lvsguard_vrrp_priority{@v}", "{{vip}} on {{instance}}"),
-            runbook="standby-unfit",
+            runbook="not-standing-by",
         ),
         course(
             "Changes of role",
@@ -120,7 +120,7 @@ def _roles() -> tuple[frame.Part, ...]:
                 "{{instance}}: {{vip}} to {{to}}",
             ),
             bars=True,
-            runbook="no-master",
+            runbook="failovers-repeated",
         ),
         course(
             "Conflicts",
@@ -161,7 +161,7 @@ def _adverts() -> tuple[frame.Part, ...]:
         ),
         course(
             "How late adverts leave",
-            "Do adverts leave when they are due? Three intervals too late is a change of director.",
+            "Do adverts leave when they are due? Two intervals too late is a change of director.",
             Query(f"histogram_quantile(0.5, {late})", "median"),
             Query(f"histogram_quantile(0.99, {late})", "p99"),
             Query(f"histogram_quantile(1, {late})", "the latest (its bucket)"),
@@ -179,7 +179,7 @@ def _adverts() -> tuple[frame.Part, ...]:
                 "{{instance}}: {{reason}}",
             ),
             bars=True,
-            runbook="two-masters",
+            runbook="adverts-rejected",
         ),
         course(
             "Packets that were thrown away",
@@ -191,6 +191,25 @@ def _adverts() -> tuple[frame.Part, ...]:
             ),
             bars=True,
         ),
+        states(
+            "VRRP processes",
+            "Is each VRRP process there, and may it be on time?",
+            Query("lvsguard_vrrp_process_alive{@i}", "{{instance}}: there"),
+            Query("lvsguard_vrrp_real_time{@i}", "{{instance}}: real-time priority"),
+            words=YES_IS_GOOD,
+            runbook="without-real-time",
+        ),
+        course(
+            "Announcements",
+            "When were neighbours told where the VIPs are, by ARP and ND?",
+            Query(
+                "sum by (instance)"
+                " (increase(lvsguard_vrrp_announcements_total{@i}[$__rate_interval]))",
+                "{{instance}}",
+            ),
+            bars=True,
+            runbook="failovers-repeated",
+        ),
     )
 
 
@@ -201,8 +220,8 @@ def _in_step() -> tuple[frame.Part, ...]:
             "Sync daemons of the kernel",
             "Does each kernel send its connections, and hear those of the other?",
             Query("lvsguard_sync_daemon_running{@i}", "{{role}} on {{instance}}"),
-            YES_IS_GOOD,
-            runbook="standby-unfit",
+            words=YES_IS_GOOD,
+            runbook="connections-not-in-step",
         ),
         course(
             "Connection tables sent and received",
@@ -223,14 +242,14 @@ def _in_step() -> tuple[frame.Part, ...]:
             "The other director",
             "Do the directors hear each other over the peer channel?",
             Query("lvsguard_peer_heard{@i}", "{{peer}}, as {{instance}} hears it"),
-            {1: ("heard", GREEN), 0: ("silent", RED)},
-            runbook="director-down",
+            words={1: ("heard", GREEN), 0: ("silent", RED)},
+            runbook="peer-not-heard",
         ),
         states(
             "Do they agree?",
             "Have the directors the same configuration, overrides and view of the realservers?",
             Query("lvsguard_peer_same{@i}", "{{what}}: {{instance}} and {{peer}}"),
-            {1: ("the same", GREEN), 0: ("differs", ORANGE)},
-            runbook="config-differs",
+            words={1: ("the same", GREEN), 0: ("differs", ORANGE)},
+            runbook="directors-differ",
         ),
     )

@@ -175,20 +175,18 @@ def course(
 def states(
     title: str,
     question: str,
-    query: Query,
+    *queries: Query,
     words: Words,
-    *,
     runbook: str = "",
     width: int = 12,
     height: int = 8,
 ) -> Panel:
     """What state each thing was in, as bars over time."""
-    return (
+    panel = (
         statetimeline.Panel()
         .title(title)
         .description(question)
         .datasource(SOURCE)
-        .with_target(query.target("A"))
         .thresholds(_thresholds(()))
         .mappings(_mappings(words))
         .links(_runbook(runbook))
@@ -207,6 +205,9 @@ def states(
         .height(height)
         .span(width)
     )
+    for ref, query in zip("ABCDEFGH", queries, strict=False):
+        panel.with_target(query.target(ref))
+    return panel
 
 
 def rows(

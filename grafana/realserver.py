@@ -82,7 +82,7 @@ def _now() -> tuple[frame.Part, ...]:
             "Does it answer on the VIP, as clients will ask it? Only with a check via the VIP.",
             Query("min(lvsguard_realserver_vip_path{@r})"),
             words=YES_IS_GOOD,
-            runbook="realserver-down",
+            runbook="vip-not-on-realserver",
         ),
     )
 
@@ -93,7 +93,7 @@ def _course() -> tuple[frame.Part, ...]:
             "State",
             "When was it in, when was it not, and why?",
             Query(state_of_realservers("@r"), "{{realserver}}"),
-            REALSERVERS,
+            words=REALSERVERS,
             runbook="realserver-flapping",
         ),
         course(
@@ -154,7 +154,7 @@ def _probes() -> tuple[frame.Part, ...]:
             "Agent",
             "Does its agent answer? Only where it has one.",
             Query("lvsguard_realserver_agent_answering{@r}", "asked by {{instance}}"),
-            {1: ("answers", GREEN), 0: ("silent", ORANGE)},
+            words={1: ("answers", GREEN), 0: ("silent", ORANGE)},
         ),
     )
 

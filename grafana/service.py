@@ -96,7 +96,7 @@ def _realservers() -> tuple[frame.Part, ...]:
             "Realservers",
             "Which realserver was in, and why was it not?",
             Query(state_of_realservers("@s"), "{{realserver}}"),
-            REALSERVERS,
+            words=REALSERVERS,
             runbook="realserver-down",
         ),
         course(

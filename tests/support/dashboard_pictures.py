@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image
 
 from tests.support import dashboards, drawing
+from tests.support.backfilled import Prometheus, Series, backfill
+from tests.support.canvas import COLUMN, DPI, FAINT, GAP, GROUND, LINE, Box, Canvas
 from tests.support.day import record
 from tests.support.day_script import DAY_S, MIDNIGHT, STEP_S, at
 from tests.support.documents import CHECKOUT
-from tests.support.drawing import COLUMN, GAP, LINE, Box, Canvas, Mark
+from tests.support.drawing import Mark
 from tests.support.processes import Processes
-from tests.support.prometheus import Prometheus, Series, backfill
 
 if TYPE_CHECKING:
     from tests.support.dashboards import Panel, Target
@@ -106,6 +107,44 @@ SCENES = {
         "14:40",
         "15:40",
     ),
+    "adverts-rejected": Scene(
+        (("election", "Adverts that were dropped"), ("election", "Adverts")), "04:45", "05:40"
+    ),
+    "failovers-repeated": Scene(
+        (("election", "Roles"), ("election", "Changes of role")), "22:50", "23:45"
+    ),
+    "without-real-time": Scene(
+        (("election", "VRRP processes"), ("election", "How late adverts leave")), "01:15", "02:05"
+    ),
+    "not-standing-by": Scene(
+        (("election", "Roles"), ("election", "Ready to be master")), "17:00", "18:00"
+    ),
+    "peer-not-heard": Scene(
+        (("election", "The other director"), ("overview", "Events by kind")), "20:55", "21:40"
+    ),
+    "directors-differ": Scene(
+        (("election", "Do they agree?"), ("election", "The other director")), "18:25", "19:10"
+    ),
+    "connections-not-in-step": Scene(
+        (
+            ("election", "Sync daemons of the kernel"),
+            ("election", "Connection tables sent and received"),
+        ),
+        "00:40",
+        "01:40",
+    ),
+    "vip-not-on-realserver": Scene(
+        (("realserver", "State"), ("realserver", "Probes by code")), "07:15", "08:05"
+    ),
+    "kernel-not-as-wanted": Scene(
+        (("daemon", "Is it well?"), ("daemon", "Writes, and what was refused")), "17:00", "18:00"
+    ),
+    "reload-refused": Scene(
+        (("daemon", "Is it well?"), ("overview", "Events by kind")), "08:05", "08:55"
+    ),
+    "state-not-kept": Scene(
+        (("daemon", "Is it well?"), ("overview", "Events by kind")), "21:45", "22:35"
+    ),
     "checks-stalled": Scene(
         (
             ("daemon", "Since the last probe of the realserver that waits longest"),
@@ -154,7 +193,7 @@ class Artist:
         )
         right = canvas.width - 14
         told = f"{said}      2026-11-23 00:00 to 24:00 UTC"
-        canvas.text(right, 24, told, 8.5, drawing.FAINT, ha="right")
+        canvas.text(right, 24, told, 8.5, FAINT, ha="right")
 
     def _panel(
         self,
@@ -219,7 +258,7 @@ def _called(target: Target, one: Series) -> str:
 
 def save(canvas: Canvas, path: Path) -> None:
     """Write it, with few colours."""
-    canvas.figure.savefig(path, dpi=drawing.DPI, facecolor=drawing.GROUND)
+    canvas.figure.savefig(path, dpi=DPI, facecolor=GROUND)
     with Image.open(path) as picture:
         few = picture.convert("RGB").quantize(
             COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE

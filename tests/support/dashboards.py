@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ _VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
 _METRIC = re.compile(r"\b(?:lvsguard|process)_\w+\b|\bup\b(?=\{)")
 
 Json = Mapping[str, object]
+Words = dict[int, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,62 @@ class Panel:
             Target(one["expr"], one.get("legendFormat", ""), bool(one.get("instant")))
             for one in found
         ]
+
+    @property
+    def steps(self) -> list[tuple[float, str]]:
+        """Thresholds but the first: from such a value on, such a colour."""
+        return [(float(one["value"]), str(one["color"])) for one in self._thresholds[1:]]
+
+    @property
+    def words(self) -> Words:
+        """What values are called, and their colours."""
+        return _options(cast(list[Json], self.defaults.get("mappings") or []))
+
+    def word(self, value: float) -> tuple[str, str]:
+        """What a value is called, and the colour of its ground; empty where it has none."""
+        if math.isfinite(value) and int(value) in self.words:
+            return self.words[int(value)]
+        if not self.words and not self.steps:
+            return "", ""
+        first = str(self._thresholds[0]["color"])
+        return "", [first, *(color for at, color in self.steps if value >= at)][-1]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Of a table: labels in their order, and what the columns are called."""
+        options = cast(list[Mapping[str, Json]], self.json["transformations"])[-1]["options"]
+        order = cast(Mapping[str, int], options["indexByName"])
+        names = cast(Mapping[str, str], options["renameByName"])
+        return {label: names[label] for label in sorted(order, key=order.__getitem__)}
+
+    @property
+    def cell_words(self) -> Words:
+        """What the values of a table are called."""
+        return _options(cast(list[Json], self._properties.get("mappings") or []))
+
+    @property
+    def cell_unit(self) -> str:
+        """Of the values of a table."""
+        return str(self._properties.get("unit", "none"))
+
+    @property
+    def _thresholds(self) -> list[dict[str, float | str]]:
+        found = cast(Mapping[str, object], self.defaults["thresholds"])
+        return cast(list[dict[str, float | str]], found["steps"])
+
+    @property
+    def _properties(self) -> dict[str, object]:
+        found = cast(
+            list[Mapping[str, list[Json]]], cast(Json, self.json["fieldConfig"])["overrides"]
+        )
+        return {str(p["id"]): p["value"] for one in found for p in one["properties"]}
+
+
+def _options(mappings: list[Json]) -> Words:
+    if not mappings:
+        return {}
+    options = cast(Mapping[str, Mapping[str, str]], mappings[0]["options"])
+    return {int(value): (one["text"], one["color"]) for value, one in options.items()}
 
 
 def names() -> list[str]:

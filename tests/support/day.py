@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from tests.support import day_script as script
-from tests.support.day_director import Director, Traffic
+from tests.support.day_director import Director
+from tests.support.day_traffic import Traffic
 from tests.support.openmetrics import Recorder
 
 PORT = 9852

@@ -6,43 +6,27 @@ as the daemon hands them; names, labels, types and the text itself are the produ
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from ipaddress import ip_address, ip_interface
-from math import inf
+from dataclasses import replace
+from ipaddress import ip_address
 
 from lvsguard.core.agent import AgentKind
-from lvsguard.core.config import (
-    Check,
-    CheckKind,
-    CheckSpec,
-    Config,
-    HttpSpec,
-    RealserverConfig,
-    ServiceConfig,
-    VipConfig,
-)
-from lvsguard.core.election_status import ElectionCounts, ElectionStatus
+from lvsguard.core.config import Check
 from lvsguard.core.event import (
-    Event,
     HealthChanged,
     OverrideCleared,
     OverrideSet,
     ProberDied,
     Reloaded,
+    ReloadRefused,
     Repaired,
+    StateRestored,
+    StateTrouble,
     StepRefused,
 )
 from lvsguard.core.health import Verdict
-from lvsguard.core.model import (
-    Counters,
-    Protocol,
-    RealserverKey,
-    ServiceKey,
-    VipAddress,
-)
+from lvsguard.core.model import Counters
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
 from lvsguard.core.peer_event import PeerHeard, PeerSilent
 from lvsguard.core.service_event import (
@@ -53,111 +37,21 @@ from lvsguard.core.service_event import (
     SorryServerIn,
     SorryServerOut,
 )
-from lvsguard.core.snapshot import (
-    AgentStatus,
-    ConflictStatus,
-    RealserverStatus,
-    Role,
-    ServiceStatus,
-    VipStatus,
-)
+from lvsguard.core.snapshot import AgentStatus, RealserverStatus, ServiceStatus
 from lvsguard.core.tally import BUCKETS, Tally
-from lvsguard.core.vrrp import VrrpConfig
-from lvsguard.core.vrrp_event import RoleChanged, TableFailed, TableReceived, TableSent, VipConflict
+from lvsguard.core.vrrp_event import TableFailed
 from lvsguard.telemetry.metrics import Metrics
-from lvsguard.vrrp.message import LATENESS
 from tests.support import day_script as script
-from tests.support.day_script import MIDNIGHT, SERVICES, VIPS, Service
+from tests.support.day_config import check, config, key
+from tests.support.day_election import Changes, Elections
+from tests.support.day_script import MIDNIGHT, SERVICES, Service
+from tests.support.day_traffic import Traffic, Where
 from tests.support.published import IN_STEP, OTHER, WELL, Picture, realserver, service
 
 DIGESTS = ("0123456789ab", "4f1e9c7a2b60")
 """Of the configuration in the morning, and of the one after its reload."""
 ASKED = "10.0.0.42"
 """The realserver that has an agent and is probed on the VIP, too."""
-BOUNDS = (*LATENESS, inf)
-LONG_S = 12.0
-"""How long a connection lives."""
-
-Where = tuple[str, str]
-"""Name of a service, address of a realserver."""
-
-
-def _check(host: str, port: int) -> Check:
-    spec = CheckSpec(CheckKind.HTTP, http=HttpSpec(path="/health"))
-    return Check(ip_address(host), port, spec)
-
-
-def _config(director: str, digest: str) -> Config:
-    vips = tuple(
-        VipConfig(name, (_address(name),), VrrpConfig(50 + at)) for at, name in enumerate(VIPS, 1)
-    )
-    services = tuple(
-        ServiceConfig(
-            s.name,
-            _key(s),
-            tuple(
-                RealserverConfig(
-                    host,
-                    RealserverKey(ip_address(host), s.port),
-                    checks=(_check(host, s.port),),
-                )
-                for host in s.hosts
-            ),
-        )
-        for s in SERVICES
-    )
-    return Config(director, "eth0", vips, services, digest)
-
-
-def _address(vip: str) -> VipAddress:
-    face = ip_interface(f"{VIPS[vip][0]}/24")
-    return VipAddress("eth0", face.ip, face.network.prefixlen)
-
-
-def _key(s: Service) -> ServiceKey:
-    return ServiceKey.at(Protocol.TCP, _address(s.vip).address, s.port)
-
-
-class Traffic:
-    """What clients send, which both directors' kernels see: the master's schedules it."""
-
-    def __init__(self, chance: random.Random, step_s: int) -> None:
-        self._chance = chance
-        self._step = step_s
-        self.active: dict[Where, float] = {}
-        self.new: dict[Where, float] = {}
-        """Connections since the last step."""
-
-    def step(self, t: int, weights: dict[Where, int]) -> None:
-        """Time passes; ``weights`` are those of the master's kernel."""
-        for s in SERVICES:
-            total = sum(weights.get((s.name, host), 0) for host in s.hosts)
-            wanted = script.traffic(s, t) * self._chance.gauss(1, 0.05) * self._step
-            wanted *= bool(script.masters(s.vip, t))
-            for host in s.hosts:
-                where = (s.name, host)
-                share = weights.get(where, 0) / total if total else 0
-                self.new[where] = max(0.0, wanted * share)
-                lasts = 420 if share == 0 else LONG_S
-                stays = self.active.get(where, 0.0) * math.exp(-self._step / lasts)
-                gone = bool(script.failure(host, s.port, t))
-                fresh = self.new[where] / self._step * LONG_S * (1 - math.exp(-self._step / LONG_S))
-                self.active[where] = 0.0 if gone else stays + fresh
-
-
-@dataclass
-class _Counted:
-    """What the VRRP process has counted."""
-
-    sent: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
-    received: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
-    conflicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
-    claims: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
-    rejected: dict[str, int] = field(default_factory=lambda: {"auth": 0})
-    lateness: dict[float, int] = field(default_factory=lambda: dict.fromkeys(BOUNDS, 0))
-    late_s: float = 0.0
-    announced: int = 0
-    noise: int = 0
 
 
 class Director:
@@ -174,12 +68,11 @@ class Director:
         self.metrics = Metrics()
         self.view = Picture(director=self.name, in_step=IN_STEP, started=float(MIDNIGHT + t))
         self._counters: dict[Where, Counters] = {}
-        self._counted = _Counted()
-        self._known: dict[object, object] = {}
+        self._changes = Changes()
+        self._gone = False
+        self._elections = Elections(self.name, self._step, t, self._chance, self.metrics.event)
         self._since: dict[Where, float] = {}
         self._passes = self._writes = 0
-        self._began = t
-        self._probed = 0.0
 
     @property
     def weights(self) -> dict[Where, int]:
@@ -193,12 +86,15 @@ class Director:
     def step(self, t: int, traffic: Traffic) -> bool:
         """Live until then; whether it runs."""
         if not script.runs(self.name, t):
-            self._known["gone"] = True
+            self._gone = True
             return False
-        if self._known.get("gone"):
+        if self._gone:
             self._start(t)
         self._reload(t)
-        self._elect(t)
+        self.view.groups, status = self._elections.step(t)
+        self.metrics.elections(status)
+        daemons = ("master",) if script.one(script.OUT_OF_STEP, t, self.name) else IN_STEP.daemons
+        self.view.in_step = replace(IN_STEP, daemons=daemons)
         self.view.shown = tuple(self._service(s, t, traffic) for s in SERVICES)
         self._probe(t)
         self._drains(t)
@@ -207,117 +103,25 @@ class Director:
         self._loop(t)
         return True
 
-    def _tell(self, event: Event) -> None:
-        self.metrics.event(event)
-
-    def _turned(self, what: object, now: object, at_first: object = None) -> bool:
-        """Whether something is otherwise than the last time."""
-        before = self._known.get(what, at_first)
-        self._known[what] = now
-        return before != now
-
     def _reload(self, t: int) -> None:
+        refused = script.one(script.REFUSED, t, self.name) is not None
+        self.view.reload_ok = not refused
+        if self._changes.turned("refused", refused, False) and refused:
+            self.metrics.event(ReloadRefused(("config.toml:7: service: unknown key",)))
+        full = script.one(script.FULL, t, self.name) is not None
+        if self._changes.turned("full", full, False):
+            self.metrics.event(
+                StateTrouble("disk full") if full else StateRestored("written again", True)
+            )
         digest = DIGESTS[t >= script.NEW_CONFIG[self.name]]
         if digest == self._digest:
             return
         if self._digest:
-            self._tell(Reloaded(digest, 3))
+            self.metrics.event(Reloaded(digest, 3))
         self._digest = digest
         self.view.config_digest = digest
         self.view.reloaded = float(MIDNIGHT + t)
-        self.metrics.configure(_config(self.name, digest))
-
-    # -- elections ----------------------------------------------------------------------------
-
-    def _elect(self, t: int) -> None:
-        counted, groups = self._counted, []
-        late = script.one(script.LATE, t, self.name)
-        fit = script.one(script.UNFIT, t, self.name) is None
-        for vrid, (vip, (_, first)) in enumerate(VIPS.items(), 51):
-            masters = script.masters(vip, t)
-            role = Role.MASTER if self.name in masters else Role.BACKUP
-            role = Role.FAULT if script.one(script.DARK, t) else role
-            if self._turned(("role", vip), role, Role.INIT):
-                self._tell(RoleChanged(vip, "init", role, "as the day goes", ""))
-                self._handed(vip, role, t)
-            if role is Role.MASTER:
-                counted.sent[vip] += self._step
-                self._late(self._step, bool(late))
-            elif masters:
-                counted.received[vip] += self._step
-            claim = script.one(script.CLAIMED, t, vip) if role is Role.MASTER else None
-            counted.claims[vip] += self._step * bool(claim)
-            counted.conflicts[vip] += len(masters) == 2
-            if self._turned(("claim", vip), bool(claim), False) and claim:
-                self._tell(VipConflict(vip, "52:54:00:0a:00:2c", "arp", claim.code, "10.0.0.44"))
-            groups.append(self._group(vip, vrid, role, t, fit=fit, first=first, claim=claim))
-        self.view.groups = tuple(groups)
-        if script.one(script.REJECTED, t, self.name):
-            counted.rejected["auth"] += self._step
-        counted.noise += self._chance.random() < 0.01
-        self.metrics.elections(self._status(t, fit))
-
-    def _group(
-        self,
-        vip: str,
-        vrid: int,
-        role: Role,
-        t: int,
-        *,
-        fit: bool,
-        first: str,
-        claim: script.Span | None,
-    ) -> VipStatus:
-        address = _address(vip)
-        conflict = ConflictStatus(
-            address.address, "52:54:00:0a:00:2c", ip_address("10.0.0.44"), float(MIDNIGHT + t)
-        )
-        return VipStatus(
-            vip,
-            (address,),
-            frozenset({address} if role is Role.MASTER else ()),
-            role,
-            float(MIDNIGHT + t),
-            vrid=vrid,
-            priority=(150 if first == self.name else 100) - (0 if fit else 60),
-            ready=fit,
-            conflicts=(conflict,) if claim else (),
-        )
-
-    def _handed(self, vip: str, role: Role, t: int) -> None:
-        """Connection tables go with a change of director, and come when one joins."""
-        entries = int(self._chance.uniform(2000, 4000))
-        if role is Role.MASTER:
-            self._counted.announced += 10
-        elif t > self._began:
-            self._tell(TableSent(vip, entries, 0.09, "", "handover"))
-        elif t:
-            self._tell(TableReceived(vip, entries, 0.35, script.DIRECTORS[script.other(self.name)]))
-
-    def _late(self, count: int, overloaded: bool) -> None:
-        for _ in range(count):
-            late = self._chance.lognormvariate(-6.6, 0.5)
-            if overloaded and self._chance.random() < 0.3:
-                late += self._chance.uniform(0.05, 0.4)
-            self._counted.late_s += late
-            self._counted.lateness[next(bound for bound in BOUNDS if late <= bound)] += 1
-
-    def _status(self, t: int, fit: bool) -> ElectionStatus:
-        c = self._counted
-        counts = ElectionCounts(
-            sent=dict(c.sent),
-            received=dict(c.received),
-            rejected={"web": dict(c.rejected)},
-            discarded={"short": c.noise},
-            announced=c.announced,
-            conflicts=dict(c.conflicts),
-            claims=dict(c.claims),
-            lateness=dict(c.lateness),
-            lateness_sum=c.late_s,
-            real_time=True,
-        )
-        ready = dict.fromkeys(VIPS, fit)
-        return ElectionStatus(True, float(MIDNIGHT + t), 4711 + self._began, ready, counts)
+        self.metrics.configure(config(self.name, digest))
 
     # -- services -----------------------------------------------------------------------------
 
@@ -328,7 +132,7 @@ class Director:
         sorry = s.sorry and lost
         self._rules(s, len(live), lost=lost, panic=panic, sorry=sorry)
         shown = tuple(self._realserver(s, h, t, traffic, panic, sorry) for h in s.hosts)
-        made = service(*shown, name=s.name, key=_key(s), need=s.need)
+        made = service(*shown, name=s.name, key=key(s), need=s.need)
         sums = [self._counters[s.name, h] for h in s.hosts]
         counters = Counters(
             sum(c.connections for c in sums),
@@ -350,8 +154,8 @@ class Director:
             ),
         )
         for what, now, begins, ends in changes:
-            if self._turned((what, s.name), now, False):
-                self._tell(begins if now else ends)
+            if self._changes.turned((what, s.name), now, False):
+                self.metrics.event(begins if now else ends)
 
     def _realserver(
         self, s: Service, host: str, t: int, traffic: Traffic, panic: bool, sorry: bool
@@ -365,13 +169,15 @@ class Director:
             weight = None
         if panic and not drained:
             weight = 1
-        if self._turned(("weight", where), weight, 1):
+        if self._changes.turned(("weight", where), weight, 1):
             self._writes += 1
-        if self._turned(("verdict", where), verdict, Verdict.UP):
+        if self._changes.turned(("verdict", where), verdict, Verdict.UP):
             self._since[where] = float(MIDNIGHT + t)
             before = Verdict.UP if code else Verdict.DOWN
             name = f"{host}:{s.port}"
-            self._tell(HealthChanged(name, "http", before, verdict, code or "L7OK", "", None))
+            self.metrics.event(
+                HealthChanged(name, "http", before, verdict, code or "L7OK", "", None)
+            )
             self.metrics.verdict_to_kernel(self._chance.lognormvariate(-5.6, 0.5))
         self._count(where, s, t, traffic)
         shown = realserver(
@@ -386,8 +192,9 @@ class Director:
         if host != ASKED or s.name != "web":
             return shown
         share = 0.5 if script.at("12:30") <= t < script.at("14:00") else 1.0
+        reached = script.one(script.PATHLESS, t, f"{host}:{s.port}") is None
         agent = AgentStatus(AgentKind.TEXT, 9100, "ready", share, share, "", "")
-        return replace(shown, agent=agent, checks=(replace(shown.checks[0], vip_path=True),))
+        return replace(shown, agent=agent, checks=(replace(shown.checks[0], vip_path=reached),))
 
     def _count(self, where: Where, s: Service, t: int, traffic: Traffic) -> None:
         """The kernel's counters: the master's schedules, a backup's only knows of connections."""
@@ -410,8 +217,8 @@ class Director:
 
     def _probe(self, t: int) -> None:
         stalled = script.one(script.STALLED, t, self.name) is not None
-        if self._turned("stalled", stalled, False) and stalled:
-            self._tell(ProberDied(0, "signal 9", 11))
+        if self._changes.turned("stalled", stalled, False) and stalled:
+            self.metrics.event(ProberDied(0, "signal 9", 11))
         if not stalled:
             self.metrics.tally(list(self._tallies(t)))
 
@@ -421,9 +228,9 @@ class Director:
             for host in s.hosts:
                 code = script.failure(host, s.port, t) or "L7OK"
                 slow = 5.0 if (host, s.port) == ("10.0.0.43", 80) and 20000 < t < 24000 else 1.0
-                yield self._tally(_check(host, s.port), code, (0.002 + 0.004 * load) * slow, t)
+                yield self._tally(check(host, s.port), code, (0.002 + 0.004 * load) * slow, t)
 
-    def _tally(self, check: Check, code: str, typical: float, t: int) -> Tally:
+    def _tally(self, asked: Check, code: str, typical: float, t: int) -> Tally:
         """The probes since the last step, one a second; a good one takes what is ``typical``."""
         buckets, seconds = [0] * (len(BUCKETS) + 1), 0.0
         for _ in range(20):
@@ -433,12 +240,12 @@ class Director:
             buckets[at] += self._step // 20
             seconds += self._step / 20 * took
         last = MIDNIGHT + t - self._chance.random()
-        return Tally(check, {code: self._step}, seconds, tuple(buckets), last)
+        return Tally(asked, {code: self._step}, seconds, tuple(buckets), last)
 
     def _drains(self, t: int) -> None:
         for drain in script.DRAINS:
             holds = drain.holds(t)
-            if not self._turned(("drain", drain), holds, False):
+            if not self._changes.turned(("drain", drain), holds, False):
                 continue
             override = Override(
                 Target(ip_address(drain.who)),
@@ -449,30 +256,33 @@ class Director:
             )
             if holds:
                 self.view.kept[override.key] = override
-                self._tell(OverrideSet(override))
+                self.metrics.event(OverrideSet(override))
             else:
                 del self.view.kept[override.key]
-                self._tell(OverrideCleared(override, override.actor))
+                self.metrics.event(OverrideCleared(override, override.actor))
 
     def _drift(self, t: int) -> None:
         found = script.one(script.DRIFT, t, self.name)
-        if found and (self._turned("drift", found) or found.code != "table"):
-            self._tell(Repaired(found.code, "tcp 10.0.0.8:80", "gone", ()))
+        if found and (self._changes.turned("drift", found) or found.code != "table"):
+            self.metrics.event(Repaired(found.code, "tcp 10.0.0.8:80", "gone", ()))
             self._writes += 3
 
     def _peer(self, t: int) -> None:
         name = script.other(self.name)
         heard = script.runs(name, t) and not script.one(script.CUT, t)
         address = script.DIRECTORS[name]
-        if self._turned("heard", heard, True):
+        if self._changes.turned("heard", heard, True):
             silent = PeerSilent(name, address, "no word for 5 s")
-            self._tell(PeerHeard(name, address, "0.1.0", 60.0) if heard else silent)
+            self.metrics.event(PeerHeard(name, address, "0.1.0", 60.0) if heard else silent)
             if not heard and script.runs(name, t):
-                self._tell(TableFailed("web", True, address, "it did not send them in time"))
+                self.metrics.event(
+                    TableFailed("web", True, address, "it did not send them in time")
+                )
         same = DIGESTS[t >= script.NEW_CONFIG[name]] == self._digest
         peer = replace(OTHER, name=name, address=address, last=MIDNIGHT + t - 0.5)
         if heard:
-            self.view.others = (replace(peer, same_config=same),)
+            blind = ("service api: 1 healthy there, 3 here",) if script.one(script.BLIND, t) else ()
+            self.view.others = (replace(peer, same_config=same, differs=blind),)
         else:
             self.view.others = (
                 replace(peer, heard=False, same_config=None, same_overrides=None, programmed=None),
@@ -482,7 +292,9 @@ class Director:
         unfit = script.one(script.UNFIT, t, self.name) is not None
         late = script.one(script.LATE, t, self.name) is not None
         if unfit:
-            self._tell(StepRefused("ipvsadm -A -t 10.0.0.9:8080 -s mh", "no such scheduler"))
+            self.metrics.event(
+                StepRefused("ipvsadm -A -t 10.0.0.9:8080 -s mh", "no such scheduler")
+            )
         for _ in range(self._step):
             lag = self._chance.lognormvariate(-7.5, 0.6)
             self.metrics.loop_lag(lag + (self._chance.uniform(0, 0.2) if late else 0))

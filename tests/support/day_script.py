@@ -74,6 +74,7 @@ class Span:
 FAILURES = (
     Span("02:15", "02:31", "10.0.0.44", "L4TOUT"),
     Span("06:05", "06:29", "10.0.0.43:80", "L7TOUT", 120),
+    Span("07:30", "07:45", "10.0.0.42:80", "L4CON"),
     Span("10:10", "10:18", "10.0.0.42:443", "L7STS"),
     Span("13:00", "13:25", "10.0.0.46", "L6ARP"),
     Span("13:05", "13:20", "10.0.0.47", "L4CON"),
@@ -91,7 +92,11 @@ CUT = (Span("21:10", "21:20"),)
 """The directors do not hear each other, on any path."""
 DARK = (Span("22:40", "22:46"),)
 """The switch of the VIPs is restarted: both directors have no link there."""
-AWAY = (Span("18:00", "18:30", "web"), Span("09:45", "09:50", "web"))
+AWAY = (
+    Span("18:00", "18:30", "web"),
+    Span("09:45", "09:50", "web"),
+    Span("23:00", "23:30", "internal", "", 300),
+)
 """The VIP group is with the other director though its own one runs."""
 CLAIMED = (Span("14:30", "14:41", "web", "10.0.0.8"),)
 LATE = (Span("15:00", "15:12", "director1"),)
@@ -103,7 +108,19 @@ DRIFT = (
     Span("11:15", "11:20", "director1", "table"),
     Span("12:00", "12:30", "director1", "service"),
 )
-REJECTED = (Span("05:00", "05:20", "director2", "auth"),)
+PATHLESS = (Span("07:30", "07:45", "10.0.0.42:80"),)
+"""A realserver without the VIP."""
+REFUSED = (Span("08:20", "08:40", "director2"),)
+"""A configuration with a mistake."""
+FULL = (Span("22:00", "22:20", "director1"),)
+"""A disk."""
+BLIND = (Span("18:40", "18:55"),)
+"""The directors do not see the same health."""
+OUT_OF_STEP = (Span("01:00", "01:20", "director2"),)
+"""Without the kernel's sync daemon that listens."""
+ORDINARY = (Span("01:30", "01:50", "director2"),)
+"""A VRRP process without real-time priority."""
+REJECTED = (Span("05:00", "05:20", "director2", "auth-data"),)
 
 
 def one(spans: tuple[Span, ...], t: int, *who: str) -> Span | None:

@@ -31,6 +31,12 @@ SIGHTS = (
     Sight("standby-unfit", "election", "Directors that could serve", "17:30", 1),
     Sight("config-differs", "daemon", "Configurations in force", "04:15", 2),
     Sight("director-down", "overview", "Directors that do not answer", "09:35", 1),
+    Sight("adverts-rejected", "election", "Adverts that were dropped", "05:15", 1200),
+    Sight("without-real-time", "election", "Without real-time priority", "01:40", 1),
+    Sight("reload-refused", "daemon", "Configuration accepted", "08:30", 0),
+    Sight("state-not-kept", "daemon", "State can be written", "22:10", 0),
+    Sight("kernel-not-as-wanted", "daemon", "Kernel as wanted", "17:30", 0),
+    Sight("vip-not-on-realserver", "realserver", "Answers on the VIP", "07:40", 0),
     Sight("checks-stalled", "daemon", "Probers missing", "19:35", 1),
 )
 """The day's failures, and the panels on which their runbooks say that they are seen."""

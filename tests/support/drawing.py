@@ -10,41 +10,30 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from tests.support.canvas import (
+    CARD,
+    COLORS,
+    COLUMN,
+    EDGE,
+    FAINT,
+    GAP,
+    GRID,
+    INK,
+    LINE,
+    PALETTE,
+    Box,
+    Canvas,
+)
 from tests.support.units import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from tests.support.backfilled import Series
     from tests.support.dashboards import Panel
-    from tests.support.prometheus import Series
-
-DPI = 100
-COLUMN, LINE = 58, 33
-"""Pixels of a cell of Grafana's grid."""
-GAP = 5
-GROUND, CARD, EDGE, GRID = "#08090b", "#181b1f", "#2c3037", "#2b2f36"
-INK, FAINT = "#d5d6df", "#8e8f9b"
-COLORS = {
-    "green": "#56a64b",
-    "yellow": "#e0b400",
-    "orange": "#ff780a",
-    "red": "#e02f44",
-    "blue": "#3274d9",
-    "purple": "#a352cc",
-    "text": "#5a5d68",
-}
-PALETTE = (
-    "#73bf69", "#5794f2", "#ff9830", "#f2cc0c", "#b877d9", "#f2495c", "#8ab8ff", "#ffa6b0",
-    "#96d98d", "#ca95e5", "#ffcb7d", "#c0d8ff",
-)  # fmt: skip
 
 _TICKS = (300, 600, 900, 1800, 3600, 7200, 10800)
 """Seconds between two times below a panel."""
@@ -54,79 +43,12 @@ Labelled = tuple[str, "Series"]
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in pixels, from the top left."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    def inside(self, left: float, top: float, right: float, bottom: float) -> Box:
-        """It without these margins."""
-        width, height = self.width - left - right, self.height - top - bottom
-        return Box(self.left + left, self.top + top, width, height)
-
-
-@dataclass(frozen=True, slots=True)
 class Mark:
     """An annotation: a moment, or a span, with its color."""
 
     begin: float
     end: float
     color: str
-
-
-class Canvas:
-    """A picture of so many pixels."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
-        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=GROUND)
-
-    def axes(self, box: Box) -> Axes:
-        """Axes that fill a box."""
-        return self.figure.add_axes(
-            (
-                box.left / self.width,
-                1 - (box.top + box.height) / self.height,
-                box.width / self.width,
-                box.height / self.height,
-            )
-        )
-
-    def text(
-        self, left: float, top: float, text: str, size: float, color: str = INK, **more: object
-    ) -> None:
-        """A line of text, its middle at ``top``."""
-        style: dict[str, object] = {"va": "center", "ha": "left", **more}
-        self.figure.text(
-            left / self.width,
-            1 - top / self.height,
-            text,
-            fontsize=size,
-            color=color,
-            **style,  # type: ignore[arg-type]
-        )
-
-    def card(self, box: Box, color: str = CARD, edge: str = EDGE) -> None:
-        """A panel's ground."""
-        axes = self.axes(box)
-        axes.set_axis_off()
-        axes.set_xlim(0, box.width)
-        axes.set_ylim(0, box.height)
-        style = "round,pad=0,rounding_size=3"
-        axes.add_patch(
-            FancyBboxPatch(
-                (0.5, 0.5),
-                box.width - 1,
-                box.height - 1,
-                boxstyle=style,
-                facecolor=color,
-                edgecolor=edge,
-                linewidth=0.8,
-            )
-        )
 
 
 def on_grid(panel: Panel, top: float = 0) -> Box:
@@ -143,9 +65,9 @@ def heading(canvas: Canvas, panel: Panel, box: Box) -> None:
 def number(canvas: Canvas, panel: Panel, box: Box, series: Sequence[Labelled]) -> None:
     """One value on a coloured ground."""
     value = series[0][1].points[-1][1] if series else math.nan
-    word, color = _word(panel, value)
-    plain = color is None
-    canvas.card(box, CARD if plain else COLORS[color or "text"], EDGE if plain else "none")
+    word, color = panel.word(value)
+    plain = not color
+    canvas.card(box, CARD if plain else COLORS[color], EDGE if plain else "none")
     canvas.text(box.left + 10, box.top + 15, panel.title, 8, INK if plain else "white")
     text = word or shown(value, str(panel.defaults.get("unit", "none")))
     ink = "#6e9fff" if plain else "white"
@@ -222,7 +144,7 @@ def _scale(
         whole = unit == "none" and highest < 20
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: shown(value, unit)))
-    for value, color in _steps(panel):
+    for value, color in panel.steps:
         if axes.get_ylim()[0] < value < axes.get_ylim()[1]:
             axes.axhline(value, color=COLORS[color], lw=1, ls=(0, (5, 4)), zorder=4)
 
@@ -236,7 +158,7 @@ def states(
 ) -> None:
     """A line of coloured bars for each series."""
     _frame(canvas, panel, box)
-    words = _words(panel)
+    words = panel.words
     seen = {int(value) for _, one in series for _, value in one.points}
     named = [word for value, word in words.items() if value in seen]
     below = _legend(canvas, box, [word for word, _ in named], [COLORS[color] for _, color in named])
@@ -260,10 +182,10 @@ def states(
 def rows(canvas: Canvas, panel: Panel, box: Box, series: Sequence[Series]) -> None:
     """A table of labels and values."""
     _frame(canvas, panel, box)
-    columns = _columns(panel)
+    columns = panel.columns
     left, width = box.left + 14, (box.width - 28) / max(1, len(columns))
-    words = _table_words(panel)
-    unit = _table_unit(panel)
+    words = panel.cell_words
+    unit = panel.cell_unit
     top = box.top + 42
     for at, name in enumerate(columns.values()):
         canvas.text(left + at * width, top, name, 8, "#6e9fff", weight="bold")
@@ -367,62 +289,3 @@ def _stretches(one: Series) -> list[tuple[float, float, float]]:
         else:
             found.append((at, at + step, value))
     return found
-
-
-def _steps(panel: Panel) -> list[tuple[float, str]]:
-    thresholds = cast(Mapping[str, list[Mapping[str, object]]], panel.defaults["thresholds"])
-    return [
-        (float(cast(float, step["value"])), str(step["color"]))
-        for step in thresholds["steps"]
-        if step["value"] is not None
-    ]
-
-
-def _words(panel: Panel) -> dict[int, tuple[str, str]]:
-    return _options(cast(list[Mapping[str, object]], panel.defaults.get("mappings") or []))
-
-
-def _options(mappings: Sequence[Mapping[str, object]]) -> dict[int, tuple[str, str]]:
-    if not mappings:
-        return {}
-    options = cast(Mapping[str, Mapping[str, str]], mappings[0]["options"])
-    return {int(value): (one["text"], one["color"]) for value, one in options.items()}
-
-
-def _word(panel: Panel, value: float) -> tuple[str, str | None]:
-    """What a number is called, and the color of its ground; None: it has none."""
-    words, steps = _words(panel), _steps(panel)
-    if math.isfinite(value) and int(value) in words:
-        return words[int(value)]
-    if not words and not steps:
-        return "", None
-    first = cast(Mapping[str, list[Mapping[str, str]]], panel.defaults["thresholds"])["steps"][0]
-    colors = [first["color"], *(color for at, color in steps if value >= at)]
-    return "", colors[-1]
-
-
-def _columns(panel: Panel) -> dict[str, str]:
-    """Labels of a table, and what its columns are called."""
-    organized = cast(
-        list[Mapping[str, Mapping[str, Mapping[str, str]]]], panel.json["transformations"]
-    )
-    options = organized[-1]["options"]
-    order = cast(Mapping[str, int], options["indexByName"])
-    return {name: options["renameByName"][name] for name in sorted(order, key=order.__getitem__)}
-
-
-def _properties(panel: Panel) -> dict[str, object]:
-    overrides = cast(
-        list[Mapping[str, list[Mapping[str, object]]]],
-        cast(Mapping[str, object], panel.json["fieldConfig"])["overrides"],
-    )
-    return {str(p["id"]): p["value"] for one in overrides for p in one["properties"]}
-
-
-def _table_words(panel: Panel) -> dict[int, tuple[str, str]]:
-    found = _properties(panel).get("mappings") or []
-    return _options(cast(list[Mapping[str, object]], found))
-
-
-def _table_unit(panel: Panel) -> str:
-    return str(_properties(panel).get("unit", "none"))

@@ -40,7 +40,8 @@ def test_a_runbook_says_what_is_seen_what_it_means_what_to_do_and_when_it_is_ove
 ) -> None:
     assert re.findall(r"^## (.*)$", text(name), re.MULTILINE) == SECTIONS
     assert f"\n`{name}`\n" in text(name)
-    assert re.search(r"^- Alerts?: `Lvsguard", text(name), re.MULTILINE)
+    alert = "".join(word.capitalize() for word in ("lvsguard", *name.split("-")))
+    assert f"\n- Alert: `{alert}`\n" in text(name)
 
 
 @each_runbook

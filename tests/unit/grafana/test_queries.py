@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import dashboards
+from tests.support.backfilled import INSTALLED, MISSING, Prometheus, Series, backfill
 from tests.support.dashboards import Panel, Target
 from tests.support.day import record
 from tests.support.day_script import DAY_S, MIDNIGHT, at
 from tests.support.day_sights import SIGHTS, Sight
 from tests.support.processes import Processes
-from tests.support.prometheus import INSTALLED, MISSING, Prometheus, Series, backfill
 
 pytestmark = [
     pytest.mark.slow,
