@@ -301,6 +301,9 @@ class TelemetryTable(Table):
         ("127.0.0.1", 9852),
         description="Where to serve /metrics, /healthz and /readyz; false turns it off.",
     )
+    status_page: bool = Field(
+        True, description="Whether the status page is served there, too, at /. It is read-only."
+    )
 
 
 class AdminTable(Table):
