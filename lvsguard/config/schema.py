@@ -301,7 +301,7 @@ class TelemetryTable(Table):
         ("127.0.0.1", 9852),
         description="Where to serve /metrics, /healthz and /readyz; false turns it off.",
     )
-    status_page: bool = Field(
+    status_page: Annotated[bool, FLAG] = Field(
         True, description="Whether the status page is served there, too, at /. It is read-only."
     )
 

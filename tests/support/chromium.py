@@ -74,3 +74,9 @@ def until(condition: Callable[[], bool], what: str, seconds: float = SECONDS) ->
         assert time.monotonic() - begun < seconds, f"not within {seconds} s: {what}"
         time.sleep(0.02)
     return time.monotonic() - begun
+
+
+def logged(driver: Chrome, kind: str) -> list[dict[str, str]]:
+    """What was logged since it was asked last: ``browser`` (the console) or ``performance``."""
+    lines: list[dict[str, str]] = driver.get_log(kind)  # type: ignore[no-untyped-call]
+    return lines

@@ -145,6 +145,10 @@ def playing(stage: Stage) -> Iterator[Stage]:
         begun.set()
         with suppress(asyncio.CancelledError):
             loop.run_until_complete(tasks[0])
+        rest = asyncio.all_tasks(loop)
+        for task in rest:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
 
     thread = threading.Thread(target=run, name="stage")
     thread.start()
