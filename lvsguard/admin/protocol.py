@@ -117,6 +117,8 @@ class Connections(Reply, frozen=True):
 
     active: int
     inactive: int
+    total: int = 0
+    """New ones since the kernel has the entry."""
 
 
 class AgentReply(Reply, frozen=True):

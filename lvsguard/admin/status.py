@@ -188,7 +188,9 @@ def realserver(status: RealserverStatus) -> protocol.RealserverReply:
         since=moment(status.since),
         reason=status.reason,
         connections=protocol.Connections(
-            active=status.counters.active, inactive=status.counters.inactive
+            active=status.counters.active,
+            inactive=status.counters.inactive,
+            total=status.counters.connections,
         ),
         agent=_agent(status.agent),
         notes=list(status.notes),
