@@ -5,8 +5,17 @@ Read by a plain client in the guest; the page in a real browser is in tests/brow
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
+import re
+import select
 import socket
+import struct
+import subprocess
+import sys
+import termios
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -19,6 +28,7 @@ from tests.support.topology_load import start_load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.support.director_seed import Seed
 
@@ -109,3 +119,69 @@ def test_a_state_is_on_the_page_within_a_second_of_the_kernel(seed: Seed) -> Non
         load.stop()
     tell("page", down_s=down_s, up_s=up_s, drained_s=drained_s)
     assert max(down_s, up_s, drained_s) < SOON_S
+
+
+class Screen:
+    """`lvsguard status --watch` in a terminal of 80 columns, as an operator has it over SSH."""
+
+    def __init__(self, place: Path) -> None:
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", 18, 80, 0, 0))
+        command = [sys.executable, "-m", "lvsguard", "status", "--watch", "--interval", "0.3s"]
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", *command, "--socket", str(place / "lvsguard.sock")],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=os.environ | {"TERM": "xterm", "NO_COLOR": "1"},
+        )
+        os.close(theirs)
+        self.shown = ""
+
+    def until(self, *wanted: str) -> str:
+        """Read until one frame has all of it; that frame."""
+        end = time.monotonic() + 3 * WITHIN_S
+        while True:
+            # Each frame is drawn whole, from the top left corner.
+            for frame in reversed(re.split(r"\x1b\[H", self.shown)):
+                plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", frame).replace("\r", "")
+                if all(word in plain for word in wanted):
+                    self.shown = ""
+                    return "\n".join(line.rstrip() for line in plain.splitlines())
+            assert time.monotonic() < end, f"{wanted} not in:\n{self.shown[-4000:]}"
+            if select.select([self.ours], [], [], 0.2)[0]:
+                self.shown += os.read(self.ours, 65536).decode(errors="replace")
+
+    def type(self, keys: str) -> None:
+        os.write(self.ours, keys.encode())
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.ours)
+
+
+def test_the_screen_shows_a_death_and_drains_by_a_key(seed: Seed) -> None:
+    director = seed.director
+    load = start_load(seed.client, "10.0.0.8:80", per_second=40)
+    with closing(Screen(director.place)) as screen:
+        frames = [screen.until("10.0.0.42:80", "10.0.0.43:80", "new/s")]
+        seed.webs[0].kill()
+        frames.append(screen.until("down", "refused", "1 down"))
+        screen.type("\x1b[B")
+        screen.until("> 10.0.0.43:80")
+        screen.type("d")
+        screen.type("kernel update")
+        frames.append(screen.until("drain 10.0.0.43:80 of web; why? kernel update_"))
+        seed.webs[0].start()
+        director.wait_for_weights(10, rs1=1, rs2=1)
+        screen.type("\r")
+        director.wait_for_weights(10, rs1=1, rs2=0)
+        frames.append(screen.until("1 override", "kernel update", "10.0.0.43:80 of web is drained"))
+        screen.type("u\r")
+        director.wait_for_weights(10, rs1=1, rs2=1)
+        frames.append(screen.until("is not drained any more"))
+        screen.type("q")
+        assert screen.process.wait(10) == 0
+    load.stop()
+    director.config.with_name("watch.txt").write_text("\n\f\n".join(frames))
