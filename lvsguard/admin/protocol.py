@@ -157,6 +157,8 @@ class Connections(Reply, frozen=True):
     """Persistence templates."""
     packets: int = 0
     """From clients, since the realserver is in the table."""
+    total: int = 0
+    """New ones since the kernel has the entry."""
 
 
 class AgentReply(Reply, frozen=True):

@@ -200,6 +200,7 @@ def realserver(status: RealserverStatus, waits_for: tuple[Count, ...]) -> protoc
             inactive=status.counters.inactive,
             persistent=status.counters.persistent,
             packets=status.counters.in_packets,
+            total=status.counters.connections,
         ),
         agent=_agent(status.agent),
         notes=list(status.notes),

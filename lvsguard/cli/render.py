@@ -58,19 +58,19 @@ def table(status: Status, health: HealthReply, now: float) -> RenderableType:
 def plain(status: Status, health: HealthReply, now: float) -> Iterator[str]:
     """For pipes and files: one line each, nothing cut off."""
     yield f"{status.director}  lvsguard {status.version}  config {status.config_hash}"
-    yield _summary(status)
-    for trouble in _troubles(health):
+    yield summary(status)
+    for trouble in troubles(health):
         yield f"TROUBLE  {printable(trouble)}"
     for vip in status.vips:
-        yield f"VIP  {vip.name}  {' '.join(vip.addresses)}  {_role(vip, now)}"
+        yield f"VIP  {vip.name}  {' '.join(vip.addresses)}  {role(vip, now)}"
         yield from (f"  {remark}" for remark in _remarks(vip))
     yield from (line for line, _ in _sync(status.sync, now))
     yield from (line for one in status.peers for line, _ in peer(one, now))
     for service in status.services:
         yield ""
         yield (
-            f"{service.name}  {_where(service)}  {service.scheduler}/{service.forwarding}  "
-            f"{_quorum(service)}"
+            f"{service.name}  {where(service)}  {service.scheduler}/{service.forwarding}  "
+            f"{quorum(service)}"
         )
         yield from (f"  {printable(one)}" for one in service.why)
         rows = [COLUMNS, *(_row(realserver, now) for realserver in service.realservers)]
@@ -100,18 +100,19 @@ def _notes(service: ServiceReply) -> Iterator[str]:
 
 
 def _banner(status: Status, health: HealthReply) -> RenderableType:
-    troubles = _troubles(health)
+    wrong = troubles(health)
     line = Text.assemble(
         (status.director, "bold"),
         f"  lvsguard {status.version}  config {status.config_hash}  ",
-        _verdict(status, troubles),
+        verdict(status, wrong),
     )
-    lines = [Padding(Text(printable(trouble), style="red"), (0, 0, 0, 2)) for trouble in troubles]
-    return Group(line, Text(_summary(status), style="dim"), *lines)
+    lines = [Padding(Text(printable(trouble), style="red"), (0, 0, 0, 2)) for trouble in wrong]
+    return Group(line, Text(summary(status), style="dim"), *lines)
 
 
-def _verdict(status: Status, troubles: list[str]) -> tuple[str, str]:
-    if troubles:
+def verdict(status: Status, wrong: list[str]) -> tuple[str, str]:
+    """All of it in a word or two, and their style."""
+    if wrong:
         return "● trouble", "bold red"
     if any(s.quorum.have < s.quorum.need for s in status.services):
         return "● quorum lost", "bold red"
@@ -120,7 +121,8 @@ def _verdict(status: Status, troubles: list[str]) -> tuple[str, str]:
     return "● all is well", "green"
 
 
-def _summary(status: Status) -> str:
+def summary(status: Status) -> str:
+    """How many services and realservers there are, and how they are."""
     lost = sum(s.quorum.have < s.quorum.need for s in status.services)
     panic = sum(s.panic for s in status.services)
     everyone = [r for s in status.services for r in s.realservers]
@@ -135,20 +137,21 @@ def _summary(status: Status) -> str:
     )
 
 
-def _troubles(health: HealthReply) -> list[str]:
-    troubles = list(health.trouble)
-    if not health.programmed and not troubles:
-        troubles.append("the kernel does not hold all that it should yet: a moment, or see events")
+def troubles(health: HealthReply) -> list[str]:
+    """What is wrong, one line each."""
+    wrong = list(health.trouble)
+    if not health.programmed and not wrong:
+        wrong.append("the kernel does not hold all that it should yet: a moment, or see events")
     if health.probers < health.probers_wanted:
-        troubles.append(
+        wrong.append(
             f"{health.probers} of {count(health.probers_wanted, 'prober')} alive: the verdicts of "
             "the others stand as they are"
         )
     if not health.reload_ok:
-        troubles.append(
+        wrong.append(
             f"the last reload was refused: lvsguard check -c {health.config_path} tells why"
         )
-    return troubles
+    return wrong
 
 
 def _vip(vip: VipReply, now: float) -> RenderableType:
@@ -156,13 +159,19 @@ def _vip(vip: VipReply, now: float) -> RenderableType:
         "VIP  ",
         (vip.name, "bold"),
         f"  {' '.join(vip.addresses)}  ",
-        (_role(vip, now), _ROLE_STYLE[vip.role]),
+        (role(vip, now), role_style(vip)),
     )
     remarks = (Padding(Text(one, style="yellow"), (0, 0, 0, 2)) for one in _remarks(vip))
     return Group(line, *remarks)
 
 
-def _role(vip: VipReply, now: float) -> str:
+def role_style(vip: VipReply) -> str:
+    """The style of its role."""
+    return _ROLE_STYLE[vip.role]
+
+
+def role(vip: VipReply, now: float) -> str:
+    """Its role, since when, and of an election the rest."""
     words = [f"{vip.role} for {ago(vip.since, now)}"]
     if vip.vrid is not None:
         words.append(f"vrid {vip.vrid} priority {vip.priority}")
@@ -203,22 +212,23 @@ def _remarks(vip: VipReply) -> list[str]:
     return list(map(printable, remarks))
 
 
-def _where(service: ServiceReply) -> str:
+def where(service: ServiceReply) -> str:
+    """Its protocol and address."""
     return f"{service.protocol} {service.address}" if service.protocol else service.address
 
 
-def _quorum(service: ServiceReply) -> str:
-    quorum = service.quorum
-    verdict = "serves" if quorum.have >= quorum.need else "QUORUM LOST"
-    return f"live weight {quorum.have}, needs {quorum.need}: {verdict}"
+def quorum(service: ServiceReply) -> str:
+    """Whether enough of it is live."""
+    have, need = service.quorum.have, service.quorum.need
+    return f"live weight {have}, needs {need}: {'serves' if have >= need else 'QUORUM LOST'}"
 
 
 def _service_title(service: ServiceReply) -> RenderableType:
     fit = service.quorum.have >= service.quorum.need
     return Text.assemble(
         (service.name, "bold"),
-        f"  {_where(service)}  {service.scheduler}/{service.forwarding}  ",
-        (_quorum(service), "green" if fit else "bold red"),
+        f"  {where(service)}  {service.scheduler}/{service.forwarding}  ",
+        (quorum(service), "green" if fit else "bold red"),
     )
 
 

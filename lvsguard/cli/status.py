@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from lvsguard.cli.arguments import Commands, add_command, add_json, add_socket, positive_duration
-from lvsguard.cli.exits import CommandError, Exit
+from lvsguard.cli.exits import Exit
 from lvsguard.cli.talk import daemon
 from lvsguard.cli.text import say
 
@@ -26,10 +27,13 @@ def add(commands: Commands) -> None:
         description="Show who holds the VIPs, and for every realserver: is it in, since when, "
         "why.\nWEIGHT is what the kernel holds; 0/1 means 0 where 1 is configured, -/1 means that "
         "the\nrealserver is not in the kernel's table. On a terminal the table is coloured and "
-        "fits its\nwidth; elsewhere it is plain, one line a realserver. NO_COLOR is honoured.",
+        "fits its\nwidth; elsewhere it is plain, one line a realserver. NO_COLOR is honoured.\n"
+        "--watch shows a screen with drains, the other directors and the latest events; its keys\n"
+        "drain a realserver, end a drain, and tell why one is as it is. Where nothing can be\n"
+        "drawn (TERM=dumb) it prints plain lines again and again.",
         examples=[
             ("lvsguard status", "once"),
-            ("lvsguard status --watch", "again every second, until Ctrl-C"),
+            ("lvsguard status --watch", "a screen to leave open; ? shows its keys"),
             (
                 "lvsguard status --json | jq '.services[].realservers[] | select(.weight == 0)'",
                 "for programs",
@@ -55,7 +59,9 @@ def show(args: argparse.Namespace) -> int:
         return _json(args)
     if not sys.stdout.isatty():
         return _plain(args)
-    return _table(args)
+    if args.watch and os.environ.get("TERM") in (None, "", "dumb", "unknown"):
+        return _plain(args)  # nothing can be drawn there, but lines can be printed
+    return _screen(args) if args.watch else _table(args)
 
 
 def _json(args: argparse.Namespace) -> int:
@@ -91,20 +97,17 @@ def _plain(args: argparse.Namespace) -> int:
 
 def _table(args: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
 
     from lvsguard.cli.render import table
 
     console = Console(highlight=False)
-    if not args.watch:
-        console.print(table(*_ask(args), time.time()))
-        return Exit.DONE
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            try:
-                live.update(table(*_ask(args), time.time()), refresh=True)
-            except CommandError as error:
-                # A restart of the daemon is no reason to stop watching it.
-                live.update(Text("\n".join(error.lines), style="red"), refresh=True)
-            time.sleep(args.interval)
+    console.print(table(*_ask(args), time.time()))
+    return Exit.DONE
+
+
+def _screen(args: argparse.Namespace) -> int:
+    from lvsguard.cli.watch import watch
+
+    with daemon(args) as client:
+        watch(client, args.interval)
+    return Exit.DONE

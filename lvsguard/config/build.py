@@ -94,6 +94,7 @@ class _Builder:
             on_stop=own.on_stop,
             ipvs=_ipvs(document),
             telemetry_listen=self._pick(document.telemetry.listen),
+            status_page=document.telemetry.status_page,
             admin_socket=Path(document.admin.socket),
             admin_group=document.admin.group,
             state_directory=Path(document.state.directory),

@@ -302,6 +302,9 @@ class TelemetryTable(Table):
         ("127.0.0.1", 9852),
         description="Where to serve /metrics, /healthz and /readyz; false turns it off.",
     )
+    status_page: Annotated[bool, FLAG] = Field(
+        True, description="Whether the status page is served there, too, at /. It is read-only."
+    )
 
 
 class AdminTable(Table):

@@ -317,6 +317,8 @@ class Config:
     on_stop: OnStop = OnStop.AUTO
     ipvs: IpvsSettings = IpvsSettings()
     telemetry_listen: tuple[str, int] | None = ("127.0.0.1", 9852)
+    status_page: bool = True
+    """Whether the status page is served there, too."""
     admin_socket: Path | None = None
     admin_group: str = "lvsguard"
     state_directory: Path | None = None

@@ -39,8 +39,10 @@ from lvsguard.kernel.address import LinuxAddresses
 from lvsguard.kernel.ipvs import LinuxIpvs
 from lvsguard.kernel.port import Ipvs, KernelError
 from lvsguard.probes.pool import Probers
+from lvsguard.telemetry.board import EVENTS, Board
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
+from lvsguard.telemetry.page import StatusPage
 from lvsguard.telemetry.processes import Machine, ProberLoad
 from lvsguard.vrrp.ownership import AddressOwner
 from lvsguard.vrrp.vip_watch import VipWatch
@@ -131,6 +133,8 @@ class House:
             conflicts=self._conflicts.of,
             peers=self._peers.status,
         )
+        self._board = Board(self._view)
+        self._board.configure(config)
         self._operations = DaemonOperations(
             self._controller,
             self._view,
@@ -153,9 +157,11 @@ class House:
 
     def emit(self, event: Event) -> None:
         """One event to log, metrics and journal."""
+        now = time.time()
         log.tell(event)
         self._metrics.event(event)
-        self._journal.append(time.time(), event)
+        self._board.event(now, event.kind, event.level, str(event))
+        self._journal.append(now, event)
 
     def state(self, trouble: StateTrouble) -> None:
         """The journal's word on its file; one that could not be read at the start may bring what
@@ -190,6 +196,7 @@ class House:
 
     def _tally(self, tallies: Sequence[Tally]) -> None:
         self._metrics.tally(tallies)
+        self._board.tally(tallies)
 
     def _machine(self) -> Machine:
         loads = {f"prober{load.prober}": load for load in self._probers.loads}
@@ -218,6 +225,7 @@ class House:
         """Put an accepted config in force everywhere; the count of kernel steps."""
         before, self._config = self._config, config
         self._metrics.configure(config)
+        self._board.configure(config)
         await self._journal.set_owned(self._controller.owned | {s.key for s in config.services})
         await self._journal.set_addresses(self._controller.owned_addresses | config.lone_addresses)
         steps = await self._controller.reload(config, actor)
@@ -291,10 +299,8 @@ class House:
                 group.create_task(self._announce_ready(), name="ready"),
             ]
             if self._config.telemetry_listen is not None:
-                telemetry = TelemetryServer(
-                    self._view, self._metrics, *self._config.telemetry_listen
-                )
-                tasks.append(group.create_task(telemetry.run(), name="telemetry"))
+                telemetry = self._telemetry(*self._config.telemetry_listen)
+                tasks.append(group.create_task(telemetry, name="telemetry"))
             if self._admin is not None:
                 tasks.append(group.create_task(self._admin.serve_remote(), name="admin-remote"))
             self._hear_signals(group)
@@ -313,6 +319,19 @@ class House:
             await self._admin.close()  # a reload from here on would write everything back
         if self._config.on_stop is OnStop.REMOVE:
             await self._controller.release()
+
+    async def _telemetry(self, host: str, port: int) -> None:
+        """Metrics, health and the status page, which begins with what the journal remembers."""
+        page = None
+        if self._config.status_page:
+            page = StatusPage(self._board)
+            past = await self._journal.query(0.0, EVENTS)
+            self._board.recall(
+                (one.at, one.kind, one.level, one.text)
+                for one in past
+                if one.at < self._view.started
+            )
+        await TelemetryServer(self._view, self._metrics, host, port, page=page).run()
 
     def _hear_signals(self, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
@@ -392,6 +411,7 @@ def _needs_restart(before: Config, after: Config) -> list[str]:
             ("director.name", before.director, after.director),
             ("director.probers", before.probers, after.probers),
             ("telemetry.listen", before.telemetry_listen, after.telemetry_listen),
+            ("telemetry.status_page", before.status_page, after.status_page),
             ("admin.socket", before.admin_socket, after.admin_socket),
             ("admin.group", before.admin_group, after.admin_group),
             ("state.directory", before.state_directory, after.state_directory),

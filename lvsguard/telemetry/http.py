@@ -1,6 +1,7 @@
-"""/metrics, /healthz and /readyz over HTTP: GET only, bounded, and never the daemon's end.
+"""/metrics, /healthz, /readyz and the status page over HTTP: GET only, bounded, and never the
+daemon's end.
 
-What is answered comes from ``metrics`` and ``health``; this listens and sends.
+What is answered comes from ``metrics``, ``health`` and ``page``; this listens and sends.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from lvsguard.telemetry import health
 from lvsguard.telemetry.exposition import chosen
 from lvsguard.telemetry.health import Judgement
 from lvsguard.telemetry.metrics import Metrics
+from lvsguard.telemetry.page import PATHS, STREAM, Full, StatusPage
 
 BOUNDS = Bounds(connections=32, lifetime=30.0)
 EXPOSITIONS = 2
@@ -27,7 +29,7 @@ RETRY_SECONDS = (1.0, 30.0)
 """First and longest pause between two tries to listen."""
 CLOSE_SECONDS = 1.0
 
-_PATHS = "/metrics /healthz /readyz"
+_PATHS = ("/metrics", "/healthz", "/readyz")
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +38,23 @@ class TelemetryServer:
     """Serves a view and the metrics."""
 
     def __init__(
-        self, view: View, metrics: Metrics, host: str, port: int, *, bounds: Bounds = BOUNDS
+        self,
+        view: View,
+        metrics: Metrics,
+        host: str,
+        port: int,
+        *,
+        page: StatusPage | None = None,
+        bounds: Bounds = BOUNDS,
     ) -> None:
+        """``page`` is served, too; None: it is turned off."""
         self._view = view
         self._metrics = metrics
         self._address = (host, port)
+        self._page = page
+        self._paths = _PATHS if page is None else (*_PATHS, *PATHS)
         self._bounds = bounds
+        self._http: BoundedServer | None = None
         self._expositions = asyncio.Semaphore(EXPOSITIONS)
         self.listening = asyncio.Event()
         """Set while it listens."""
@@ -50,11 +63,13 @@ class TelemetryServer:
 
     async def run(self) -> None:
         """Serve until cancelled. A port that cannot be had is told and tried again."""
-        http = BoundedServer(self._handle, self._bounds)
+        self._http = http = BoundedServer(self._handle, self._bounds)
         listener = await self._listen(http)
         self.port = listener.sockets[0].getsockname()[1]
         self.listening.set()
         try:
+            if self._page is not None:
+                await self._page.board.run()
             await asyncio.get_running_loop().create_future()
         finally:
             self.listening.clear()
@@ -86,15 +101,26 @@ class TelemetryServer:
             return listener
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.path not in _PATHS.split():
-            return _answer(404, {"ok": False, "reasons": [f"there is {_PATHS}"]})
+        if request.path not in self._paths:
+            return _answer(404, {"ok": False, "reasons": [f"there is {' '.join(self._paths)}"]})
         if request.method != "GET":
             return _answer(405, {"ok": False, "reasons": ["use GET"]}, {"Allow": "GET"})
         if request.path == "/metrics":
             return await self._exposition(request)
         if request.path == "/healthz":
             return _judged(health.alive(self._view, self._metrics.election, time.time()))
+        if self._page is not None and request.path in PATHS:
+            return await self._shown(self._page, request)
         return _judged(await health.ready(self._view, self._metrics.election, time.time()))
+
+    async def _shown(self, page: StatusPage, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path != STREAM or self._http is None:
+            return page.file(request.path)
+        try:
+            return await page.stream(request, self._http, self._bounds.write)
+        except Full:
+            reason = "as many status pages are open as may be: close one, or wait"
+            return _answer(503, {"ok": False, "reasons": [reason]}, {"Retry-After": "10"})
 
     async def _exposition(self, request: web.BaseRequest) -> web.StreamResponse:
         form = chosen(", ".join(request.headers.getall("Accept", ())))

@@ -6,6 +6,7 @@ as the daemon hands them; names, labels, types and the text itself are the produ
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,7 +26,7 @@ from lvsguard.core.event import (
     StateTrouble,
     StepRefused,
 )
-from lvsguard.core.health import Verdict
+from lvsguard.core.health import FailureClass, Verdict
 from lvsguard.core.model import Counters
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
 from lvsguard.core.peer_event import PeerHeard, PeerSilent
@@ -41,10 +42,11 @@ from lvsguard.core.snapshot import AgentStatus, RealserverStatus, ServiceStatus
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.core.vrrp_event import TableFailed
 from lvsguard.telemetry.metrics import Metrics
+from lvsguard.telemetry.processes import Machine, ProberLoad
 from tests.support import day_script as script
 from tests.support.day_config import check, config, key
 from tests.support.day_election import Changes, Elections
-from tests.support.day_script import MIDNIGHT, SERVICES, Service
+from tests.support.day_script import MIDNIGHT, SERVICES, Service, Span
 from tests.support.day_traffic import Traffic, Where
 from tests.support.published import IN_STEP, OTHER, WELL, Picture, realserver, service
 
@@ -52,6 +54,27 @@ DIGESTS = ("0123456789ab", "4f1e9c7a2b60")
 """Of the configuration in the morning, and of the one after its reload."""
 ASKED = "10.0.0.42"
 """The realserver that has an agent and is probed on the VIP, too."""
+
+CLASSES: dict[str, str] = {
+    "L4CON": FailureClass.REFUSED,
+    "L4TOUT": FailureClass.TIMEOUT,
+    "L7TOUT": FailureClass.TIMEOUT,
+    "L7STS": FailureClass.WRONG,
+    "L6ARP": FailureClass.HOST_DEAD,
+}
+CERTIFICATE_S = 40 * 86400.0
+"""From midnight to the end of the certificates."""
+MACHINE = Machine({"controller": os.getpid()}, {"prober0": ProberLoad(0.0004, 2, 0)})
+"""This process stands for the daemon's."""
+
+
+def override(drain: Span) -> Override:
+    """As alice sets it, until an hour after its end: she ends it herself."""
+    begin, end = (float(MIDNIGHT + script.at(moment)) for moment in (drain.begin, drain.end))
+    target = Target(ip_address(drain.who))
+    return Override(
+        target, OverrideKind.DRAIN, "alice (uid 1000)", begin, "maintenance", expires=end + 3600
+    )
 
 
 class Director:
@@ -65,7 +88,7 @@ class Director:
 
     def _start(self, t: int) -> None:
         self._digest = ""
-        self.metrics = Metrics()
+        self.metrics = Metrics(machine=lambda: MACHINE)
         self.view = Picture(director=self.name, in_step=IN_STEP, started=float(MIDNIGHT + t))
         self._counters: dict[Where, Counters] = {}
         self._changes = Changes()
@@ -188,7 +211,9 @@ class Director:
             admin=Admin.DRAIN if drained else Admin.READY,
             counters=self._counters[where],
         )
-        shown = replace(shown, since=self._since.get(where, self.view.started))
+        overrides = tuple(override(d) for d in script.DRAINS if d.who == host and drained)
+        since = self._since.get(where, self.view.started)
+        shown = replace(shown, since=since, overrides=overrides)
         if host != ASKED or s.name != "web":
             return shown
         share = 0.5 if script.at("12:30") <= t < script.at("14:00") else 1.0
@@ -240,26 +265,23 @@ class Director:
             buckets[at] += self._step // 20
             seconds += self._step / 20 * took
         last = MIDNIGHT + t - self._chance.random()
-        return Tally(asked, {code: self._step}, seconds, tuple(buckets), last)
+        failed = {CLASSES[code]: self._step} if code in CLASSES else {}
+        expires = MIDNIGHT + CERTIFICATE_S if asked.port == 443 else 0.0
+        counts = {code: self._step}
+        return Tally(asked, counts, seconds, tuple(buckets), last, failed, expires)
 
     def _drains(self, t: int) -> None:
         for drain in script.DRAINS:
             holds = drain.holds(t)
             if not self._changes.turned(("drain", drain), holds, False):
                 continue
-            override = Override(
-                Target(ip_address(drain.who)),
-                OverrideKind.DRAIN,
-                "alice (uid 1000)",
-                float(MIDNIGHT + script.at(drain.begin)),
-                "maintenance",
-            )
+            made = override(drain)
             if holds:
-                self.view.kept[override.key] = override
-                self.metrics.event(OverrideSet(override))
+                self.view.kept[made.key] = made
+                self.metrics.event(OverrideSet(made))
             else:
-                del self.view.kept[override.key]
-                self.metrics.event(OverrideCleared(override, override.actor))
+                del self.view.kept[made.key]
+                self.metrics.event(OverrideCleared(made, made.actor))
 
     def _drift(self, t: int) -> None:
         found = script.one(script.DRIFT, t, self.name)

@@ -49,6 +49,7 @@ async def test_what_is_left_is_what_its_service_waits_for(desk: Desk, socket_pat
             "inactive": 40,
             "persistent": 2,
             "packets": 900,
+            "total": 0,
         }
 
 

@@ -56,6 +56,7 @@ def served() -> Iterator[Served]:
         ready.set()
         await stop.wait()
         await server.close()
+        await asyncio.sleep(0.05)  # connections that were aborted have their end, too
 
     def work() -> None:
         asyncio.set_event_loop(served.loop)

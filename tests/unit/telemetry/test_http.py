@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -16,10 +17,12 @@ import pytest
 from lvsguard.core.health import Verdict
 from lvsguard.core.snapshot import Role
 from lvsguard.serving import Bounds
+from lvsguard.telemetry.board import Board
 from lvsguard.telemetry.exposition import Form
 from lvsguard.telemetry.health import alive, ready
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
+from lvsguard.telemetry.page import HEADERS, PATHS, StatusPage
 from tests.support.published import ELECTED, ELECTION, NOON, WELL, Picture, realserver, service
 from tests.unit.admin.asking import Answer, parse
 
@@ -34,7 +37,12 @@ def picture() -> Picture:
 @pytest.fixture
 async def server(picture: Picture) -> AsyncIterator[TelemetryServer]:
     bounds = Bounds(connections=4, lifetime=1.0, header=0.2)
-    server = TelemetryServer(picture, Metrics(), HOST, 0, bounds=bounds)
+    async with serving(TelemetryServer(picture, Metrics(), HOST, 0, bounds=bounds)) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(server: TelemetryServer) -> AsyncIterator[TelemetryServer]:
     task = asyncio.create_task(server.run())
     await server.listening.wait()
     yield server
@@ -222,3 +230,135 @@ async def test_health_is_503_when_the_vrrp_process_is_gone(picture: Picture) -> 
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def until(condition: Callable[[], bool]) -> bool:
+    for _ in range(1000):
+        if condition():
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+class TestStatusPage:
+    @pytest.fixture
+    async def board(self, picture: Picture) -> Board:
+        return Board(picture, places=2, seconds=0.01)
+
+    @pytest.fixture
+    async def server(self, picture: Picture, board: Board) -> AsyncIterator[TelemetryServer]:
+        bounds = Bounds(connections=8, lifetime=0.3, header=0.2, write=0.3)
+        page = StatusPage(board)
+        async with serving(
+            TelemetryServer(picture, Metrics(), HOST, 0, page=page, bounds=bounds)
+        ) as server:
+            yield server
+
+    @pytest.mark.parametrize(
+        ("path", "kind", "word"),
+        [
+            ("/", "text/html", b"<!doctype html>"),
+            ("/page.css", "text/css", b"prefers-color-scheme"),
+            ("/page.js", "text/javascript", b"EventSource"),
+            ("/icon.svg", "image/svg+xml", b"<svg"),
+        ],
+    )
+    async def test_its_files_come_with_a_strict_policy(
+        self, server: TelemetryServer, path: str, kind: str, word: bytes
+    ) -> None:
+        answer = await get(server, path)
+        assert answer.status == 200
+        assert f"Content-Type: {kind}; charset=utf-8" in answer.head
+        assert word in answer.body
+        policy = HEADERS["Content-Security-Policy"]
+        assert f"Content-Security-Policy: {policy}" in answer.head
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "X-Content-Type-Options: nosniff" in answer.head
+
+    async def test_nothing_in_it_is_inline_or_from_elsewhere(self, server: TelemetryServer) -> None:
+        html = (await get(server, "/")).body.decode()
+        script = (await get(server, "/page.js")).body.decode()
+        assert not re.search(r"<style|style=|\son\w+=|<script(?! src=)|https?:", html)
+        for way in (
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacent",
+            "document.write",
+            "eval(",
+            ".style",
+        ):
+            assert way not in script
+        assert re.findall(r"https?://[^\"]*", script) == ["http://www.w3.org/2000/svg"]
+
+    async def test_the_stream_outlives_the_lifetime_of_a_connection(
+        self, server: TelemetryServer, picture: Picture
+    ) -> None:
+        async with asyncio.timeout(10):
+            reader, writer = await asyncio.open_connection(HOST, server.port)
+            writer.write(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            assert "Content-Type: text/event-stream" in head
+            await reader.readuntil(b"event: beat")
+            await asyncio.sleep(0.5)
+            picture.shown = [service(realserver(reason="L7OK news"))]
+            await reader.readuntil(b"L7OK news")
+            writer.close()
+
+    async def test_one_page_more_than_there_are_places_is_told_so(
+        self, server: TelemetryServer, board: Board
+    ) -> None:
+        board.follow(), board.follow()
+        answer = await get(server, "/stream")
+        assert answer.status == 503
+        assert "close one" in answer.json["reasons"][0]
+        assert (await get(server, "/metrics")).status == 200
+
+    async def test_a_reader_that_went_leaves_its_place(
+        self, server: TelemetryServer, board: Board
+    ) -> None:
+        reader, writer = await asyncio.open_connection(HOST, server.port)
+        writer.write(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"event: beat")
+        assert board.followers == 1
+        writer.transport.abort()
+        assert await until(lambda: not board.followers)
+
+    async def test_a_reader_that_does_not_read_is_dropped(
+        self, server: TelemetryServer, board: Board, picture: Picture
+    ) -> None:
+        reader, writer = await asyncio.open_connection(HOST, server.port, limit=1024)
+        writer.write(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        assert await until(lambda: board.followers == 1)
+
+        def dropped() -> bool:
+            text = "x" * 100_000 + str(time.monotonic())
+            picture.shown = [service(realserver(reason=text))]
+            return not board.followers
+
+        assert await until(dropped)
+        assert (await get(server, "/healthz")).status == 200
+        writer.transport.abort()
+
+    async def test_it_is_not_there_when_it_is_turned_off(self, picture: Picture) -> None:
+        async with serving(TelemetryServer(picture, Metrics(), HOST, 0)) as server:
+            for path in PATHS:
+                assert (await get(server, path)).status == 404
+
+    async def test_only_get_is_allowed(self, server: TelemetryServer) -> None:
+        for path in PATHS:
+            assert (await get(server, path, "POST")).status == 405
+
+    async def test_open_pages_do_not_hold_up_the_end(self, picture: Picture, board: Board) -> None:
+        page = StatusPage(board)
+        async with serving(TelemetryServer(picture, Metrics(), HOST, 0, page=page)) as server:
+            reader, writer = await asyncio.open_connection(HOST, server.port)
+            writer.write(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"event: beat")
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 0.9
+        async with asyncio.timeout(5):
+            await reader.read()
+        writer.close()

@@ -1,0 +1,305 @@
+"""The screen of ``status --watch`` as exactly so many lines, none wider than the terminal.
+
+What matters most has its place first: who has the VIPs and what is wrong; then drains; then as many
+realservers as fit, around the chosen one; then the latest events and what can be pressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from lvsguard.cli.render import quorum, role, role_style, summary, troubles, verdict, where
+from lvsguard.cli.text import ago, count, printable, span
+from lvsguard.cli.watch_screen import Look, Mode, Row, Screen
+
+if TYPE_CHECKING:
+    from lvsguard.admin.protocol import OverrideReply, PeerReply, ServiceReply, Status
+
+WIDE = 110
+"""From here on there is room for more columns."""
+ROOMY = 24
+"""Lines from which on there is one to spare."""
+TROUBLES_MAX, VIPS_MAX, PEERS_MAX, DRAINS_MAX = 3, 4, 3, 4
+LEAST_EVENTS = 3
+HELP = (
+    "up, down, page up, page down, home, end    choose a realserver",
+    "d                drain it in this service: no new connections, the others go on",
+    "u                end the drains that hold it",
+    "w, enter         why is it as it is",
+    "/                show only what has these words: name, address, state, reason",
+    "t                show only what needs a look",
+    "escape           show all again",
+    "q                quit",
+)
+_STATE_STYLE = {"up": "green", "down": "bold red", "unknown": "yellow"}
+_KEYS = "q quit  arrows choose  d drain  u undrain  w why  / filter  t trouble  ? help"
+
+
+def draw(screen: Screen, width: int, height: int, now: float) -> Text:
+    """The whole screen at ``now`` (wall clock)."""
+    lines = [_fit(line, width) for line in islice(_lines(screen, width, height, now), height - 1)]
+    lines += [Text("")] * (height - 1 - len(lines))
+    lines.append(_fit(_footer(screen, now), width))
+    return Text("\n").join(lines)
+
+
+def _lines(screen: Screen, width: int, height: int, now: float) -> Iterator[Text]:
+    if screen.lost:
+        yield from _lost(screen)
+    if screen.mode is Mode.HELP:
+        yield from (Text(line) for line in HELP)
+        return
+    if screen.mode is Mode.WHY:
+        yield from _told(screen, width)
+        return
+    if screen.look is None:
+        if not screen.lost:
+            yield Text("asking the daemon ...", style="dim")
+        return
+    look = screen.look
+    above = list(_above(screen, look, width, now))
+    above += [_rule("services", width)] if height >= ROOMY else []
+    below = list(_detail(screen, width))
+    free = height - 1 - len(above) - len(below) - len(list(_lost(screen)) if screen.lost else ())
+    table = list(_table(screen, width, now))
+    wanted = len(look.events)
+    events = max(min(wanted, LEAST_EVENTS), min(wanted, free - len(table) - 1))
+    room = free - events - 1 if events else free
+    yield from above
+    yield from (shown := list(_window(table, room)))
+    yield from [Text("")] * (room - len(shown))
+    yield from below
+    if events:
+        yield _rule("events", width)
+        yield from _events(look, events)
+
+
+def _lost(screen: Screen) -> Iterator[Text]:
+    at = _clock(screen.lost_at)
+    yield Text(f"not connected since {at}, trying again: what is below was so then", "bold red")
+    yield from (Text(f"  {printable(line)}", style="red") for line in islice(screen.lost, 2))
+
+
+def _told(screen: Screen, width: int) -> Iterator[Text]:
+    lines = [part for line in screen.told for part in _wrapped(line, width)]
+    yield from lines[min(screen.scroll, max(len(lines) - 1, 0)) :]
+
+
+# -- what is always there ----------------------------------------------------------------------
+
+
+def _above(screen: Screen, look: Look, width: int, now: float) -> Iterator[Text]:
+    status, health = look.status, look.health
+    wrong = troubles(health)
+    word, style = verdict(status, wrong)
+    head = Text.assemble((status.director, "bold"), f"  lvsguard {status.version}  ", (word, style))
+    head.append(" " * max(width - head.cell_len - 8, 1) + _clock(now), "dim")
+    yield head
+    yield Text.assemble((summary(status), "dim"), (f"; {_traffic(screen, status)}", "dim"))
+    yield from (Text(f"  {printable(line)}", "red") for line in islice(wrong, TROUBLES_MAX))
+    for vip in status.vips[:VIPS_MAX]:
+        yield Text.assemble(
+            "VIP  ",
+            (vip.name, "bold"),
+            f"  {' '.join(vip.addresses)}  ",
+            (role(vip, now), role_style(vip)),
+        )
+    yield from (_peer(peer, now) for peer in status.peers[:PEERS_MAX])
+    drains = look.overrides
+    if drains:
+        yield _rule(count(len(drains), "override"), width)
+        yield from (_override(one, now) for one in drains[:DRAINS_MAX])
+
+
+def _traffic(screen: Screen, status: Status) -> str:
+    rows = [Row(s, r) for s in status.services for r in s.realservers]
+    active = sum(row.realserver.connections.active for row in rows)
+    rates = [rate for row in rows if (rate := screen.rates.of(row.place)) is not None]
+    return count(active, "connection") + (f", {_rate(sum(rates))} new/s" if rates else "")
+
+
+def _peer(peer: PeerReply, now: float) -> Text:
+    line = Text.assemble("PEER ", (printable(peer.name or peer.address), "bold"), "  ")
+    if not peer.heard:
+        said = f"NOT HEARD for {ago(peer.since, now)}: {peer.problem}"
+        return line.append(printable(said), "bold red")
+    parts = [f"{vip.role} of {vip.name}" for vip in peer.vips]
+    unlike = [
+        what
+        for what, same in (
+            ("config", peer.same_config),
+            ("health", peer.same_health),
+            ("overrides", peer.same_overrides),
+        )
+        if same is False
+    ]
+    line.append(printable(f"heard for {ago(peer.since, now)}, {', '.join(parts) or 'no VIP'}, "))
+    if unlike:
+        return line.append(f"OTHER {' AND '.join(unlike).upper()}", "yellow")
+    return line.append("same config, health and overrides", "green")
+
+
+def _override(one: OverrideReply, now: float) -> Text:
+    left = "until cleared"
+    if one.expires is not None:
+        left = f"{span(datetime.fromisoformat(one.expires).timestamp() - now)} left"
+    what = f"{one.kind} {one.weight}" if one.weight else str(one.kind)
+    line = Text.assemble(
+        f"  {printable(one.target)}  ",
+        (what, "yellow"),
+        f"  {left}",
+        (f"  for {ago(one.since, now)} by {printable(one.actor)}", "dim"),
+    )
+    return line.append(f"  {printable(one.reason)}" if one.reason else "")
+
+
+# -- services and realservers ------------------------------------------------------------------
+
+
+def _table(screen: Screen, width: int, now: float) -> Iterator[tuple[Text, bool]]:
+    """Lines, and of each whether it is the chosen one."""
+    rows = screen.rows()
+    name = max((cell_len(printable(row.title)) for row in rows), default=10)
+    name = min(max(name, 10), 40 if width >= WIDE else 23)
+    yield Text(_row("REALSERVER", _HEADS, "WHY", name, width), style="dim"), False
+    last: ServiceReply | None = None
+    for row in rows:
+        if row.service is not last:
+            last = row.service
+            yield _service(last), False
+            yield from ((Text(f"  {printable(line)}", "bold red"), False) for line in last.why)
+        yield _realserver(screen, row, name, width, now), row.place == screen.chosen
+    if not rows and (screen.filter or screen.only):
+        yield Text("  nothing is like that: escape shows all again", "yellow"), False
+
+
+_HEADS = ("STATE", "WEIGHT", "ACTIVE", "IDLE", "NEW/S", "FOR")
+
+
+def _row(title: str, cells: tuple[str, ...], why: str, name: int, width: int) -> str:
+    state, weight, active, idle, rate, since = cells
+    line = f"  {set_cell_size(title, name)} {state:<8} {weight:>6} {active:>6}"
+    line += f" {idle:>6}" if width >= WIDE else ""
+    return f"{line} {rate:>6} {since:>6}  {why}"
+
+
+def _service(service: ServiceReply) -> Text:
+    fit = service.quorum.have >= service.quorum.need
+    return Text.assemble(
+        (service.name, "bold"),
+        f"  {where(service)}  {service.scheduler}/{service.forwarding}  ",
+        (quorum(service), "green" if fit else "bold red"),
+    )
+
+
+def _realserver(screen: Screen, row: Row, name: int, width: int, now: float) -> Text:
+    one = row.realserver
+    held = "-" if one.weight is None else str(one.weight)
+    rate = screen.rates.of(row.place)
+    cells = (
+        str(row.state),
+        held if one.weight == one.configured_weight else f"{held}/{one.configured_weight}",
+        str(one.connections.active),
+        str(one.connections.inactive),
+        "-" if rate is None else _rate(rate),
+        ago(one.since, now),
+    )
+    chosen = row.place == screen.chosen
+    line = Text(_row(printable(row.title), cells, printable(one.reason), name, width))
+    line.stylize(_STATE_STYLE.get(row.state, "yellow"), 3 + name, 3 + name + 8)
+    if chosen:
+        line = Text.assemble(">", line[1:])
+        line.stylize("reverse", 0, 3 + name)
+    return line
+
+
+def _window(table: list[tuple[Text, bool]], height: int) -> Iterator[Text]:
+    """As many lines as fit, the heading and the chosen one among them."""
+    (heading, _), *rest = table
+    yield heading
+    room = max(height - 1, 1)
+    at = next((n for n, (_, chosen) in enumerate(rest) if chosen), 0)
+    # A line above and below the chosen one, so that one sees where it goes on.
+    first = max(0, min(at - room // 2, len(rest) - room))
+    shown = [line for line, _ in rest[first : first + room]]
+    hidden = len(rest) - first - len(shown)
+    if hidden > 0 and len(shown) > 2 and first + len(shown) - 1 > at:
+        shown[-1] = Text(f"  ... {count(hidden + 1, 'more line')} below", "dim")
+    yield from shown
+
+
+def _detail(screen: Screen, width: int) -> Iterator[Text]:
+    """The whole reason of the chosen one, which its line may have cut off."""
+    row = screen.row
+    if row is None:
+        return
+    said = f"{row.title} in {row.service.name}: {row.realserver.reason}"
+    yield from islice(_wrapped(said, width, "italic"), 2)
+
+
+# -- below -------------------------------------------------------------------------------------
+
+
+def _events(look: Look, most: int) -> Iterator[Text]:
+    styles = {"warning": "yellow", "error": "red"}
+    for event in reversed(list(look.events)[-most:]):
+        at = datetime.fromisoformat(event.time).timestamp()
+        text = Text.assemble((_clock(at), "dim"), "  ")
+        yield text.append(printable(event.text), styles.get(event.level, ""))
+
+
+def _footer(screen: Screen, now: float) -> Text:
+    row = screen.row
+    subject = "" if row is None else f"{row.endpoint} of {row.service.name}"
+    match screen.mode:
+        case Mode.FILTER:
+            return Text(f"filter: {printable(screen.line)}_   enter: keep, escape: done", "bold")
+        case Mode.DRAIN:
+            asked = f"drain {subject}; why? {printable(screen.line)}_"
+            return Text(f"{asked}   enter: drain, escape: no", "bold")
+        case Mode.UNDRAIN:
+            drains = () if row is None else screen.drains(row)
+            by = ", ".join(f"{one.target} by {one.actor}" for one in drains)
+            return Text(f"end the drain of {printable(by)}?   enter: yes, escape: no", "bold")
+        case Mode.WHY:
+            return Text("up, down: scroll   any other key: back", "bold")
+        case Mode.HELP:
+            return Text("any key: back", "bold")
+        case Mode.TABLE:
+            if screen.message and now < screen.message_until:
+                return Text(screen.message, "bold yellow")
+            narrowed = f"[{screen.filter}] " if screen.filter else ""
+            narrowed += "[only trouble] " if screen.only else ""
+            return Text.assemble((narrowed, "bold yellow"), (_KEYS, "dim"))
+
+
+def _rule(title: str, width: int) -> Text:
+    return Text(f"-- {title} {'-' * max(width - len(title) - 4, 0)}", "dim")
+
+
+def _wrapped(text: str, width: int, style: str = "") -> Iterable[Text]:
+    from textwrap import wrap
+
+    indent = " " * (len(text) - len(text.lstrip()))
+    lines = wrap(printable(text), width, subsequent_indent=indent) or [""]
+    return [Text(line, style) for line in lines]
+
+
+def _fit(line: Text, width: int) -> Text:
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 100 else f"{rate:.1f}"
+
+
+def _clock(at: float) -> str:
+    """A time of this day as the reader's watch shows it."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")

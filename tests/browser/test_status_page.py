@@ -1,0 +1,285 @@
+"""The status page in a real Chromium, served by a real director on the kernel in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from lvsguard.core.config import CheckKind, CheckSpec, HttpSpec
+from lvsguard.core.health import Timing, Verdict
+from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
+from lvsguard.core.override import Override, OverrideKind, Target
+from tests.support import chromium
+from tests.support.chromium import browser, logged, size, until
+from tests.support.page_stage import (
+    API,
+    API_SERVERS,
+    HOST,
+    MAIL_SERVERS,
+    SHOP,
+    SHOP_SERVERS,
+    Stage,
+    Told,
+    playing,
+    shop,
+)
+from tests.support.published import OTHER
+from tests.support.rig import REFUSED, Rig, config, realserver, service
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing()),
+]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with browser(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with playing(Stage(shop(tmp_path), peers=(OTHER,))) as stage:
+        servers = (*SHOP_SERVERS, *API_SERVERS, *MAIL_SERVERS)
+        stage.do(lambda: stage.rig.up(*servers))
+        yield stage
+
+
+def opened(driver: Chrome, stage: Stage, seconds: float = 15.0) -> None:
+    logged(driver, "browser")
+    driver.get(stage.url)
+    until(
+        lambda: driver.find_element(By.TAG_NAME, "body").get_attribute("data-ready") == "true",
+        "all of it",
+        seconds,
+    )
+
+
+def row(driver: Chrome, name: str) -> WebElement:
+    return driver.find_element(By.XPATH, f"//table[@aria-label]//tr[th[starts-with(., '{name}')]]")
+
+
+def text(driver: Chrome, id_: str) -> str:
+    return driver.find_element(By.ID, id_).text
+
+
+def complaints(driver: Chrome) -> list[str]:
+    """What the browser's console says: refused by the policy, errors of the script."""
+    return [str(entry["message"]) for entry in logged(driver, "browser")]
+
+
+def test_it_shows_who_has_the_vip_who_serves_and_both_directors(
+    driver: Chrome, stage: Stage
+) -> None:
+    opened(driver, stage)
+    until(lambda: "all is well" in text(driver, "overall"), "the verdicts")
+    assert text(driver, "director") == "director1"
+    assert "web" in text(driver, "vips")
+    assert "master" in text(driver, "vips")
+    assert "director2" in text(driver, "directors")
+    assert "same config, health and overrides" in text(driver, "directors")
+    titles = [one.text for one in driver.find_elements(By.CSS_SELECTOR, "summary h3")]
+    assert titles == ["shop", "api", "mail"]
+    assert "up" in row(driver, "10.0.0.42").text
+    assert "all is well" in driver.title
+    assert complaints(driver) == []
+
+
+def test_a_state_appears_within_a_second_of_the_kernel(driver: Chrome, stage: Stage) -> None:
+    opened(driver, stage)
+    until(lambda: "up" in row(driver, "10.0.0.43").text, "it is up")
+    victim = SHOP_SERVERS[1]
+    stage.do(lambda: stage.rig.verdict(victim, Verdict.DOWN, REFUSED))
+    gone = stage.rig.ipvs.until(lambda: victim not in stage.rig.ipvs.table[SHOP].realservers)
+    stage.wait(gone)
+    took = until(lambda: "connection refused" in row(driver, "10.0.0.43").text, "it is down")
+    assert took < 1.0
+    assert "down" in row(driver, "10.0.0.43").text
+    said = driver.find_element(By.ID, "said")
+    assert said.get_attribute("aria-live") == "polite"
+    until(
+        lambda: "shop: 10.0.0.43 is down, was up" in (said.get_attribute("textContent") or ""),
+        "said",
+    )
+
+
+def test_a_drain_shows_who_why_and_the_time_that_is_left(driver: Chrome, stage: Stage) -> None:
+    opened(driver, stage)
+    assert not driver.find_element(By.ID, "held").is_displayed()
+    drain = Override(
+        Target(ip_address("10.0.0.44")),
+        OverrideKind.DRAIN,
+        "alice (uid 1000)",
+        time.time(),
+        "kernel update",
+        expires=time.time() + 7200,
+    )
+    stage.do(lambda: stage.rig.controller.override(drain))
+    until(lambda: "kernel update" in row(driver, "10.0.0.44").text, "the drain")
+    assert "drain" in row(driver, "10.0.0.44").text
+    assert "1h59m" in text(driver, "overrides")
+    assert "alice (uid 1000)" in text(driver, "overrides")
+
+
+def test_connections_rates_and_their_line_move(driver: Chrome, stage: Stage) -> None:
+    opened(driver, stage)
+    for number in range(4):
+        stage.traffic([(API, API_SERVERS[0], 40 + number, 123, 45)])
+        time.sleep(1.0)
+
+    def cells() -> list[str]:
+        return [cell.text for cell in row(driver, "10.0.0.50").find_elements(By.TAG_NAME, "td")]
+
+    until(lambda: "123" in cells() and "45" in cells(), "the connections")
+    line = row(driver, "10.0.0.50").find_element(By.CSS_SELECTOR, ".spark.rate path:last-child")
+    until(lambda: "L" in (line.get_attribute("d") or ""), "a sparkline")
+
+
+def test_it_is_worked_by_keys(driver: Chrome, stage: Stage) -> None:
+    opened(driver, stage)
+    stage.do(lambda: stage.rig.verdict(API_SERVERS[1], Verdict.DOWN, REFUSED))
+    until(lambda: "1 down" in text(driver, "overall"), "the verdict")
+    page = driver.find_element(By.TAG_NAME, "body")
+    page.send_keys("/")
+    assert driver.switch_to.active_element.get_attribute("id") == "filter"
+    driver.switch_to.active_element.send_keys("api refused")
+    until(lambda: "1 realserver of 9" in text(driver, "found"), "the filter")
+    assert not driver.find_elements(By.CSS_SELECTOR, "details")[0].is_displayed()
+    driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    until(lambda: text(driver, "found") == "", "no filter")
+    page.send_keys("t")
+    until(lambda: "1 realserver of 9" in text(driver, "found"), "what needs a look")
+    page.send_keys(Keys.ESCAPE)
+    summary = driver.find_element(By.CSS_SELECTOR, "summary")
+    summary.send_keys(Keys.ENTER)
+    until(lambda: not row(driver, "10.0.0.42").is_displayed(), "the service is closed")
+    summary.send_keys(Keys.ENTER)
+
+
+def test_who_listens_to_it_hears_tables(driver: Chrome, stage: Stage) -> None:
+    """Also on a phone, where the tables do not look like it."""
+    for width in (1280, 390):
+        size(driver, width, 844)
+        opened(driver, stage)
+        nodes = driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        roles = [node["role"]["value"] for node in nodes if not node.get("ignored")]
+        assert roles.count("table") >= 5
+        assert roles.count("row") >= 9
+        assert roles.count("rowheader") >= 9
+        assert "banner" in roles
+        assert "main" in roles
+        assert {"searchbox", "checkbox"} <= set(roles)
+        names = [node.get("name", {}).get("value", "") for node in nodes]
+        assert "Realservers of shop" in names
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    size(driver, 1280, 900)
+
+
+def test_a_director_that_is_gone_is_told_and_found_again(driver: Chrome, tmp_path: Path) -> None:
+    with playing(Stage(shop(tmp_path))) as stage:
+        opened(driver, stage)
+        port = stage.port
+    until(lambda: driver.find_element(By.ID, "lost").is_displayed(), "the connection is lost")
+    assert "What is shown was so at" in text(driver, "lost")
+    with playing(Stage(shop(tmp_path), port=port)):
+        until(lambda: not driver.find_element(By.ID, "lost").is_displayed(), "it is back")
+        until(lambda: len(driver.find_elements(By.CSS_SELECTOR, "details")) == 3, "all of it")
+
+
+def test_it_asks_nobody_but_the_director(driver: Chrome, stage: Stage) -> None:
+    logged(driver, "performance")
+    opened(driver, stage)
+    time.sleep(0.5)
+    messages = [json.loads(one["message"])["message"] for one in logged(driver, "performance")]
+    asked = {
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    }
+    assert {
+        f"{stage.url}{name}" for name in ("", "page.css", "page.js", "icon.svg", "stream")
+    } <= asked
+    assert all(url.startswith(stage.url) for url in asked)
+
+
+EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>'
+
+
+@asynccontextmanager
+async def hostile() -> AsyncIterator[int]:
+    """A server that puts markup where a reason is taken from."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 503 {EVIL}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, HOST, 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def test_what_a_hostile_server_answers_stays_text(driver: Chrome, tmp_path: Path) -> None:
+    """From the wire through a real prober to the document."""
+
+    async def serve(ready: asyncio.Future[int], done: asyncio.Event) -> None:
+        async with hostile() as port:
+            ready.set_result(port)
+            await done.wait()
+
+    loop = asyncio.new_event_loop()
+    ready: asyncio.Future[int] = loop.create_future()
+    done = asyncio.Event()
+    task = loop.create_task(serve(ready, done))
+    port = loop.run_until_complete(ready)
+    spec = CheckSpec(
+        CheckKind.HTTP,
+        timing=Timing(interval=0.2, timeout=1.0, rise=1, fall=1),
+        http=HttpSpec(path="/health"),
+    )
+    key = ServiceKey.at(Protocol.TCP, ip_address("10.0.0.8"), port)
+    one = realserver(RealserverKey(ip_address(HOST), port), spec=spec)
+    rig = Rig(config(service(one, key=key)), tmp_path, events=Told())
+    stage = Stage(rig, probing=True, loop=loop)
+    try:
+        with playing(stage):
+            opened(driver, stage)
+            until(lambda: "expected" in row(driver, HOST).text, "the verdict")
+            assert EVIL[:40] in row(driver, HOST).text
+            until(lambda: EVIL[:40] in text(driver, "events"), "the event")
+            assert driver.execute_script("return window.evil") is None
+            assert driver.find_elements(By.CSS_SELECTOR, "main img, main script") == []
+            assert complaints(driver) == []
+            stage.do(task.cancel)
+    finally:
+        assert task.cancelled() or task.done()
+
+
+def test_it_stays_usable_with_thousands_of_realservers(driver: Chrome, tmp_path: Path) -> None:
+    services = []
+    for n in range(100):
+        vip = ServiceKey.at(Protocol.TCP, ip_address(f"10.1.{n // 250}.{n % 250 + 1}"), 80)
+        members = [
+            realserver(RealserverKey(ip_address(f"10.2.{n % 250}.{m + 1}"), 80)) for m in range(20)
+        ]
+        services.append(service(*members, name=f"s{n}", key=vip))
+    with playing(Stage(Rig(config(*services), tmp_path, events=Told()))) as stage:
+        opened(driver, stage, 60)
+        until(lambda: len(driver.find_elements(By.CSS_SELECTOR, "details")) == 100, "all of it", 60)
+        box = driver.find_element(By.ID, "filter")
+        box.send_keys("s77 10.2.77.7:80")
+        until(lambda: "1 realserver" in text(driver, "found"), "the filter", 30)
+        box.send_keys(Keys.ESCAPE)

@@ -1,0 +1,130 @@
+"""Screens of ``status --watch``, as they are on terminals of two sizes, with and without colour."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from lvsguard.cli.watch_draw import draw
+from lvsguard.cli.watch_screen import Screen
+from tests.support.golden import Golden
+from tests.support.published import NOON, OTHER, Picture, realserver, service
+from tests.unit.cli.watching import crowded, eventful, look, watched
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+def shown(screen: Screen, width: int, height: int, *, colour: bool = False) -> str:
+    """What a terminal gets: exactly so many lines, none wider."""
+    lines = draw(screen, width, height, NOON)
+    assert len(lines.plain.split("\n")) == height
+    assert max(map(cell_len, lines.plain.split("\n"))) <= width
+    if not colour:
+        return "\n".join(line.rstrip() for line in lines.plain.split("\n")) + "\n"
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=True,
+        color_system="standard",
+        highlight=False,
+        _environ={},
+    )
+    console.print(lines)
+    return out.getvalue().replace("\x1b", "\\e")
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
+async def test_a_busy_director(width: int, height: int, colour: bool, golden: Golden) -> None:
+    screen = await watched(eventful())
+    name = f"cli/watch-busy-{width}x{height}{'-colour' if colour else ''}.txt"
+    golden.check(name, shown(screen, width, height, colour=colour))
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
+async def test_a_director_that_is_well(width: int, height: int, golden: Golden) -> None:
+    screen = await watched(Picture(others=(OTHER,)))
+    golden.check(f"cli/watch-seed-{width}x{height}.txt", shown(screen, width, height))
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"), [("d,d,i,s,k", "drain"), ("?", "help"), ("/,r,s,2", "filter")]
+)
+async def test_what_is_asked_for_a_key(keys: str, name: str, golden: Golden) -> None:
+    screen = await watched(Picture())
+    for key in keys.split(","):
+        screen.press(key, NOON)
+    golden.check(f"cli/watch-{name}-80x24.txt", shown(screen, 80, 24))
+
+
+async def test_a_daemon_that_is_gone_is_said_over_what_was_known(golden: Golden) -> None:
+    screen = await watched(Picture())
+    screen.lose(["no lvsguard listens on /run/lvsguard/lvsguard.sock: start it"], NOON - 3)
+    golden.check("cli/watch-lost-80x24.txt", shown(screen, 80, 24))
+
+
+async def test_before_the_first_answer_it_says_what_it_waits_for() -> None:
+    assert "asking the daemon" in shown(Screen(), 80, 24)
+
+
+async def test_the_chosen_one_is_always_in_sight() -> None:
+    screen = await watched(crowded())
+    for _ in range(60):
+        text = shown(screen, 80, 24)
+        assert screen.row is not None
+        assert f"> {screen.row.endpoint}" in text.replace(">  ", "> ")
+        screen.press("down", NOON)
+    assert "10.0.1.60:80" in text
+
+
+async def test_lines_that_do_not_fit_are_counted() -> None:
+    assert "more lines below" in shown(await watched(crowded()), 80, 24)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 8), (40, 24), (80, 8), (300, 100)])
+async def test_it_fits_every_terminal(width: int, height: int) -> None:
+    for picture in (Picture(), eventful(), crowded(), Picture([])):
+        shown(await watched(picture), width, height)
+
+
+async def test_what_servers_answer_cannot_draw_on_the_terminal() -> None:
+    rude = "L7STS \x1b]0;owned\x07\x1b[2J [red]503[/red]\u202e"
+    screen = await watched(Picture([service(realserver(reason=rude))]))
+    text = shown(screen, 120, 24)
+    assert r"\x1b]0;owned\x07" in text
+    assert "[red]503[/red]" in text
+    assert not set(text) & {"\x1b", "\x07", "\u202e"}
+
+
+async def test_wide_characters_do_not_shift_the_columns() -> None:
+    screen = await watched(Picture([service(realserver(name="服务器一", reason="L7OK 好"))]))
+    assert "服务器一 10.0.0.42:80" in shown(screen, 120, 24)
+
+
+async def test_another_director_that_is_not_heard_is_said() -> None:
+    silent = replace(OTHER, heard=False, problem="no route to host", vips=())
+    text = shown(await watched(Picture(others=(silent,))), 120, 24)
+    assert "NOT HEARD for 1h00m: no route to host" in text
+
+
+async def test_a_restart_is_said_and_begins_the_rates_anew() -> None:
+    screen = await watched(Picture())
+    screen.lose(["gone"], NOON)
+    anew = replace(Picture(), started=NOON)
+    screen.take(await look(anew, NOON))
+    text = shown(screen, 80, 24)
+    assert "connected again: the daemon was restarted" in text
+    assert "not connected" not in text
+    assert screen.row is not None
+    assert screen.rates.of(screen.row.place) is None

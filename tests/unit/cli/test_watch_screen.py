@@ -1,0 +1,134 @@
+"""Keys of ``status --watch``: what they choose, and what they ask of the daemon."""
+
+from __future__ import annotations
+
+from lvsguard.cli.watch_keys import Keys
+from lvsguard.cli.watch_rates import Rates
+from lvsguard.cli.watch_screen import Drain, Mode, Quit, Screen, Undrain, Why, Wish, where
+from tests.support.published import NOON, Picture
+from tests.unit.cli.watching import crowded, eventful, look, moved, watched
+
+
+def pressed(screen: Screen, *keys: str) -> Wish | None:
+    """Press keys; what the last one asks for."""
+    wish = None
+    for key in keys:
+        wish = screen.press(key, NOON)
+    return wish
+
+
+async def test_arrows_choose_and_stop_at_the_ends() -> None:
+    screen = await watched(crowded(12))
+    assert screen.chosen == ("web", "10.0.1.1", 80)
+    pressed(screen, "up")
+    assert screen.chosen == ("web", "10.0.1.1", 80)
+    pressed(screen, "down", "j", "k")
+    assert screen.chosen == ("web", "10.0.1.2", 80)
+    pressed(screen, "page-down", "down", "down")
+    assert screen.chosen == ("web", "10.0.1.12", 80)
+    pressed(screen, "home")
+    assert screen.chosen == ("web", "10.0.1.1", 80)
+
+
+async def test_a_drain_is_asked_with_its_reason_and_only_after_enter() -> None:
+    screen = await watched(Picture())
+    assert pressed(screen, "d", *"disk?", "backspace") is None
+    assert screen.mode is Mode.DRAIN
+    wish = pressed(screen, "enter")
+    assert isinstance(wish, Drain)
+    assert (wish.row.endpoint, wish.row.service.name, wish.reason) == (
+        "10.0.0.42:80",
+        "web",
+        "disk",
+    )
+    assert pressed(screen, "d", "x", "escape", "enter") == Why(wish.row)  # nothing is being typed
+
+
+async def test_a_drain_that_holds_is_ended_as_it_was_set() -> None:
+    screen = await watched(eventful())
+    while screen.row is not None and screen.row.realserver.address != "10.0.0.44":
+        pressed(screen, "down")
+    wish = pressed(screen, "u", "enter")
+    assert isinstance(wish, Undrain)
+    assert [(where(one), one.service) for one in wish.drains] == [("10.0.0.44", None)]
+
+
+async def test_what_is_not_drained_cannot_be_undrained() -> None:
+    screen = await watched(Picture())
+    assert pressed(screen, "u") is None
+    assert screen.message == "10.0.0.42:80 is not drained"
+
+
+async def test_why_is_asked_about_the_chosen_one() -> None:
+    screen = await watched(Picture())
+    wish = pressed(screen, "down", "w")
+    assert isinstance(wish, Why)
+    assert wish.row.endpoint == "10.0.0.43:80"
+    screen.tell([f"line {n}" for n in range(50)])
+    pressed(screen, "down", "page-down")
+    assert (screen.mode, screen.scroll) == (Mode.WHY, 11)
+    pressed(screen, "x")
+    assert screen.mode is Mode.TABLE
+
+
+async def test_a_filter_narrows_while_it_is_typed_and_moves_the_choice() -> None:
+    screen = await watched(Picture())
+    pressed(screen, "/", *"rs2")
+    assert [row.title for row in screen.rows()] == ["rs2 10.0.0.43:80"]
+    assert screen.chosen == ("web", "10.0.0.43", 80)
+    pressed(screen, "enter")
+    assert (screen.mode, screen.filter) == (Mode.TABLE, "rs2")
+    pressed(screen, "escape")
+    assert len(screen.rows()) == 2
+
+
+async def test_only_what_needs_a_look() -> None:
+    screen = await watched(Picture())
+    pressed(screen, "t")
+    assert [row.realserver.name for row in screen.rows()] == ["rs2"]
+
+
+async def test_keys_without_anything_to_choose_do_no_harm() -> None:
+    for screen in (Screen(), await watched(Picture([]))):
+        for key in ("up", "down", "d", "u", "w", "enter", "t", "escape", "end"):
+            assert pressed(screen, key) is None
+        assert isinstance(pressed(screen, "q"), Quit)
+
+
+async def test_what_is_typed_is_bounded_and_printable() -> None:
+    screen = await watched(Picture())
+    pressed(screen, "d", *("a" * 500), "\x07", "up")
+    assert screen.line == "a" * 200
+    pressed(screen, "erase")
+    assert screen.line == ""
+
+
+def test_bytes_of_a_terminal_are_keys() -> None:
+    keys = Keys()
+    assert list(keys.split(b"\x1b[A\x1bOB\x1b[6~q\r\x7f\x1b")) == [
+        "up",
+        "down",
+        "page-down",
+        "q",
+        "enter",
+        "backspace",
+        "escape",
+    ]
+    assert list(keys.split(b"\x1b[1;5C\x1b[200~")) == []  # known to nobody, and no letters
+    assert list(keys.split("ä".encode()[:1])) == []
+    assert list(keys.split("ä".encode()[1:])) == ["ä"]
+    assert list(keys.split(b"\xff")) == ["\ufffd"]
+
+
+async def test_rates_are_means_of_a_few_seconds() -> None:
+    rates = Rates()
+    place = ("web", "10.0.0.42", 80)
+    for second in range(20):
+        picture = moved(Picture(), second, 10.0)
+        rates.take(float(second), (await look(picture)).status)
+    assert rates.of(place) == 10.0
+    assert rates.of(("web", "10.0.0.99", 80)) is None
+    rates.take(21.0, (await look(Picture())).status)
+    assert rates.of(place) == 0.0  # the entry was made anew
+    rates.forget()
+    assert rates.of(place) is None
