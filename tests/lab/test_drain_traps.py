@@ -242,7 +242,7 @@ def test_a_restart_under_load_loses_nothing_of_clients_that_are_bound(
     service = Service(
         scheduler=scheduler,
         more=f'{more}\nslow_start = "1s"',
-        realservers={address: 4 for address in ADDRESSES.values()},
+        realservers=dict.fromkeys(ADDRESSES.values(), 4),
     )
     seed.director.configure(Setup(services=(service,)))
     seed.director.client.reload()
