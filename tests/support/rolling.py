@@ -1,0 +1,71 @@
+"""A deploy script under load: `drain --wait && restart && undrain --wait`, one by one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tests.support.director import tell
+from tests.support.topology import VIP
+from tests.support.topology_load import failures, start_load
+from tests.support.topology_pings import start_pings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.support.director_seed import Seed
+
+TARGET = f"{VIP}:80"
+LAST_S = 3
+"""How long each long connection lasts."""
+
+
+def play(
+    seed: Seed, numbers: Sequence[int], *, per_second: float, held: int, crash_at: int = -1
+) -> None:
+    """Restart these realservers (0 is rs1) while new connections come and `held` long ones are
+    open; no request may fail and no connection break. At one of them the daemon is killed and
+    started again while the drain is waited for."""
+    pings = start_pings(seed.client, TARGET, held, every_s=0.5, last_s=LAST_S)
+    load = start_load(seed.client, TARGET, per_second, timeout_s=5)
+    time.sleep(1)
+    begun = time.monotonic()
+    for number in numbers:
+        _restart(seed, number, crash=number == crash_at)
+    took_s = time.monotonic() - begun
+    requests, connections = load.stop(), pings.stop()
+    broken = [one for one in connections if one.broken]
+    tell(
+        "rolling restart",
+        realservers=len(numbers),
+        took_s=took_s,
+        requests=len(requests),
+        per_second=len(requests) / (requests[-1].at - requests[0].at),
+        failed=len(failures(requests)),
+        connections=len(connections),
+        broken=len(broken),
+        slowest_s=max(one.took_s for one in requests),
+        stall_s=max(one.worst_s for one in connections),
+    )
+    assert failures(requests) == []
+    assert {one.status for one in requests} == {200}
+    assert broken == []
+    # Each drain had long connections to wait for.
+    assert sum(one.pings > 0 for one in connections) > held
+
+
+def _restart(seed: Seed, number: int, *, crash: bool) -> None:
+    address = str(seed.network.realservers[number].address)
+    drain = ("drain", address, "--wait", "--timeout", "60s", "--reason", "deploy")
+    if crash:
+        socket = ("--socket", str(seed.director.place / "lvsguard.sock"))
+        waiting = seed.director.host.start("drain", "lvsguard", *drain, *socket)
+        waiting.wait_for(" left")
+        seed.director.kill()
+        seed.director.start()
+        assert waiting.wait(60) == 0, waiting.text()
+    else:
+        seed.director.run(*drain)
+    seed.webs[number].kill()
+    seed.webs[number].start()
+    seed.director.run("undrain", address, "--wait", "--timeout", "60s")
