@@ -79,7 +79,9 @@ MEASURED = found(*(f"tests/lab/test_{name}.py" for name in ("scale", "dump_cost"
 PHASES = (
     Phase("kernel-pairs", KERNEL, PAIRS),
     Phase(
-        "kernel", KERNEL, ("tests", *(f"--ignore={path}" for path in (*PAGES, *PAIRS, *MEASURED)))
+        "kernel",
+        KERNEL,
+        ("tests", *(f"--ignore={path}" for path in ("tests/browser", *PAGES, *PAIRS, *MEASURED))),
     ),
     Phase("kernel-pages", KERNEL, PAGES),
     Phase("host", "not kernel and not lab and not without_ipvs", kernel=False),
