@@ -150,13 +150,12 @@ def _override(one: OverrideReply, now: float) -> Text:
     if one.expires is not None:
         left = f"{span(datetime.fromisoformat(one.expires).timestamp() - now)} left"
     what = f"{one.kind} {one.weight}" if one.weight else str(one.kind)
-    line = Text.assemble(
+    return Text.assemble(
         f"  {printable(one.target)}  ",
         (what, "yellow"),
-        f"  {left}",
-        (f"  for {ago(one.since, now)} by {printable(one.actor)}", "dim"),
+        f"  {left}  {printable(one.reason)}".rstrip(),
+        (f"  by {printable(one.actor)}, {ago(one.since, now)} ago", "dim"),
     )
-    return line.append(f"  {printable(one.reason)}" if one.reason else "")
 
 
 # -- services and realservers ------------------------------------------------------------------

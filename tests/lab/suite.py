@@ -85,7 +85,9 @@ AGAIN_MOST = 12
 PHASES = (
     Phase("kernel-pairs", KERNEL, PAIRS),
     Phase(
-        "kernel", KERNEL, ("tests", *(f"--ignore={path}" for path in (*PAGES, *PAIRS, *MEASURED)))
+        "kernel",
+        KERNEL,
+        ("tests", *(f"--ignore={path}" for path in ("tests/browser", *PAGES, *PAIRS, *MEASURED))),
     ),
     Phase("kernel-pages", KERNEL, PAGES),
     Phase("host", "not kernel and not lab and not without_ipvs", kernel=False),
