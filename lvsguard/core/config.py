@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lvsguard.core.agent import Agent
 from lvsguard.core.health import Timing
+from lvsguard.core.hook import HookConfig
 from lvsguard.core.model import (
     Forwarding,
     IPAddress,
@@ -326,6 +327,7 @@ class Config:
     """None: directors meet in VRRP alone."""
     remote: RemoteConfig | None = None
     """None: the admin API is on its socket alone."""
+    hooks: tuple[HookConfig, ...] = ()
 
     @property
     def addresses(self) -> frozenset[VipAddress]:
