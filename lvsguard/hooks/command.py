@@ -11,7 +11,6 @@ import contextlib
 import os
 import shutil
 import signal
-from asyncio.subprocess import PIPE, Process
 from typing import Final
 
 from lvsguard.core.hook import HookConfig, Occurrence
@@ -20,8 +19,9 @@ from lvsguard.hooks.outcome import Told
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OUTPUT_BYTES: Final = 64 * 1024
-"""Of each stream; a command that writes more is ended."""
+"""That it may write; one that writes more is ended."""
 SHOWN_BYTES: Final = 200
+REST_S: Final = 0.2
 REAP_S: Final = 5.0
 """How long a killed command may take to be gone; only one that is stuck in the kernel takes it."""
 
@@ -35,13 +35,12 @@ async def run(hook: HookConfig, occurrence: Occurrence) -> Told:
             "setpriv is missing, without which a hook would have the daemon's rights:"
             " install it (apt-get install util-linux)"
         )
+    talk = _Talk()
     try:
-        process = await asyncio.create_subprocess_exec(
+        transport, _ = await asyncio.get_running_loop().subprocess_exec(
+            lambda: talk,
             *launcher,
             *hook.argv,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
             cwd="/",
             env={
                 "PATH": PATH,
@@ -55,25 +54,67 @@ async def run(hook: HookConfig, occurrence: Occurrence) -> Told:
     except (OSError, ValueError) as error:
         return Told(f"{name} cannot be run ({error}): look at its path and mode")
     try:
+        _as_others(transport.get_pid())
+        _feed(transport, body(occurrence))
         async with asyncio.timeout(hook.timeout):
-            said = await _talk(process, body(occurrence))
-            status = await process.wait()
+            await talk.over.wait()
+            await talk.rest()
     except TimeoutError:
         return Told(
             f"{name} was killed after {hook.timeout:g} s: make it faster, or its timeout longer"
         )
-    except _TooMuch:
-        return Told(f"{name} was killed, it wrote more than {OUTPUT_BYTES} bytes: let it be quiet")
     finally:
-        await _end(process)
+        await _end(transport, talk)
+    return Told(_judge(name, talk, transport.get_returncode()))
+
+
+def _judge(name: str, talk: _Talk, status: int | None) -> str:
+    """What was wrong; empty: nothing."""
+    if talk.seen > OUTPUT_BYTES:
+        return f"{name} was killed, it wrote more than {OUTPUT_BYTES} bytes: let it be quiet"
+    if status is None:
+        return f"{name} hangs in the kernel and cannot be killed: look at what it waits for"
     if status == 0:
-        return Told()
+        return ""
     how = f"by signal {-status}" if status < 0 else f"with status {status}"
-    return Told(f"{name} ended {how}" + (f": {said}" if said else ""))
+    said = talk.errors.decode(errors="replace").strip().splitlines()[:1]
+    text = "".join(c if c.isprintable() else "?" for c in "".join(said))
+    return f"{name} ended {how}" + (f": {text}" if text else "")
 
 
-class _TooMuch(Exception):
-    """It writes without end."""
+class _Talk(asyncio.SubprocessProtocol):
+    """What is heard of a command while it runs."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        """Bytes that it wrote."""
+        self.errors = b""
+        """The beginning of its errors."""
+        self.over = asyncio.Event()
+        """It has ended, or has written too much."""
+        self.gone = asyncio.Event()
+        """It has ended."""
+        self._closed = asyncio.Event()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.seen += len(data)
+        if fd == 2:
+            self.errors = (self.errors + data)[:SHOWN_BYTES]
+        if self.seen > OUTPUT_BYTES:
+            self.over.set()
+
+    def process_exited(self) -> None:
+        self.gone.set()
+        self.over.set()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._closed.set()
+
+    async def rest(self) -> None:
+        """What it wrote last may come after its end; a child of it may hold the pipes for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REST_S):
+                await self._closed.wait()
 
 
 def _launcher() -> tuple[str, ...]:
@@ -86,52 +127,26 @@ def _launcher() -> tuple[str, ...]:
     return (setpriv, "--ambient-caps=-all", *every, "--no-new-privs", "--")
 
 
-async def _talk(process: Process, document: bytes) -> str:
-    """Give it the document; the beginning of its errors."""
-    given, output, complaints = process.stdin, process.stdout, process.stderr
-    if given is None or output is None or complaints is None:
-        raise TypeError("the process has no pipes")
-    _as_others(process)
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_feed(given, document))
-            group.create_task(_read(output))
-            errors = group.create_task(_read(complaints))
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    text = errors.result().decode(errors="replace").strip().splitlines()
-    return "".join(c if c.isprintable() else "?" for c in text[0])[:SHOWN_BYTES] if text else ""
+def _feed(transport: asyncio.SubprocessTransport, document: bytes) -> None:
+    """Give it the document, which it need not read."""
+    pipe = transport.get_pipe_transport(0)
+    if isinstance(pipe, asyncio.WriteTransport):
+        pipe.write(document)
+        pipe.write_eof()
 
 
-async def _feed(stream: asyncio.StreamWriter, document: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it need not read it
-        stream.write(document)
-        await stream.drain()
-        stream.close()
-        await stream.wait_closed()
-
-
-async def _read(stream: asyncio.StreamReader) -> bytes:
-    kept, seen = b"", 0
-    while chunk := await stream.read(4096):
-        seen += len(chunk)
-        if seen > OUTPUT_BYTES:
-            raise _TooMuch
-        kept = (kept + chunk)[:SHOWN_BYTES]
-    return kept
-
-
-def _as_others(process: Process) -> None:
+def _as_others(pid: int) -> None:
     """Take the daemon's precedence over other processes from it."""
     if os.getpriority(os.PRIO_PROCESS, 0) < 0:
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, 0)
+            os.setpriority(os.PRIO_PROCESS, pid, 0)
 
 
-async def _end(process: Process) -> None:
-    """Kill what is left of its group, and reap it."""
+async def _end(transport: asyncio.SubprocessTransport, talk: _Talk) -> None:
+    """Kill what is left of its group, close its pipes, and reap it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(transport.get_pid(), signal.SIGKILL)
+    transport.close()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(REAP_S):
-            await process.wait()
+            await talk.gone.wait()
