@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from lvsguard.config.agent_schema import AgentTable
 from lvsguard.config.check_rules import listed
 from lvsguard.config.check_schema import ArpTable, CanaryTable, CheckTable
+from lvsguard.config.hook_build import build_hooks
 from lvsguard.config.ipvs_schema import SYSCTLS
 from lvsguard.config.own_address import OwnAddresses
 from lvsguard.config.remote_schema import RemoteTable
@@ -82,11 +83,13 @@ class _Builder:
     def config(self, document: Document, digest: str) -> Config:
         own = document.director
         interface = self._pick(own.interface)
+        vips = tuple(self._vip(vip, interface) for vip in document.vip)
+        services = tuple(self._service(service) for service in document.service)
         return Config(
             director=self._director,
             interface=interface,
-            vips=tuple(self._vip(vip, interface) for vip in document.vip),
-            services=tuple(self._service(service) for service in document.service),
+            vips=vips,
+            services=services,
             digest=digest,
             resync=self._pick(own.resync),
             removal_grace=self._pick(own.removal_grace),
@@ -102,6 +105,7 @@ class _Builder:
             vrrp_grace=self._pick(own.vrrp_grace),
             peer=build_peer(document.peer, self._director, self._keys),
             remote=self._remote(document.admin.remote),
+            hooks=build_hooks(document.hook, services, vips, self._keys),
         )
 
     def _remote(self, table: RemoteTable | None) -> RemoteConfig | None:

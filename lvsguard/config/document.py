@@ -24,7 +24,7 @@ from lvsguard.config.validate import TABLES
 SCHEMA_FILE: Final = "config.schema.json"
 REFERENCE_FILE: Final = "config.md"
 
-_LISTS: Final = frozenset({"vip", "track", "service", "realserver"})
+_LISTS: Final = frozenset({"vip", "track", "service", "realserver", "hook"})
 
 
 @dataclass(frozen=True, slots=True)

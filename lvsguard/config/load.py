@@ -18,6 +18,7 @@ from typing import Final
 
 from lvsguard.config.build import build
 from lvsguard.config.channel_rules import read_credential
+from lvsguard.config.hook_rules import read_hook_keys
 from lvsguard.config.key_digests import key_digests
 from lvsguard.config.locate import Lines
 from lvsguard.config.problem import ConfigError, Problem, spell
@@ -98,7 +99,7 @@ def loads(
         faults += review(validated.document, name, interfaces, validated.doubtful)
         secrets: dict[Path, bytes] = {}
         if not elsewhere:
-            for read in (read_keys, read_credential, read_remote):
+            for read in (read_keys, read_credential, read_remote, read_hook_keys):
                 found, unread = read(validated.document)
                 secrets |= found
                 faults += unread

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lvsguard.config.channel_rules import check_channel
 from lvsguard.config.election_rules import check_elections
+from lvsguard.config.hook_rules import check_hooks
 from lvsguard.config.leaf import near, show
 from lvsguard.config.problem import KeyPath, spell
 from lvsguard.config.review import Interfaces, Review
@@ -31,6 +32,7 @@ def review(
     check_elections(sheet)
     check_channel(sheet)
     check_services(sheet)
+    check_hooks(sheet)
     return sheet.faults
 
 

@@ -27,6 +27,7 @@ from lvsguard.config.address import (
 from lvsguard.config.agent_schema import AgentKey
 from lvsguard.config.check_schema import PORT_MAX, Checks
 from lvsguard.config.forwarding_schema import FORWARDINGS, SorryServerTable, TunnelTable
+from lvsguard.config.hook_schema import HookTable
 from lvsguard.config.ipvs_schema import TIMEOUT_MAX, IpvsTable
 from lvsguard.config.leaf import FLAG, choice, seconds, share, whole
 from lvsguard.config.peer_schema import PeerTable
@@ -338,4 +339,5 @@ class Document(Table):
     ipvs: IpvsTable = IpvsTable()
     telemetry: TelemetryTable = TelemetryTable()
     admin: AdminTable = AdminTable()
+    hook: list[HookTable] = Field([], description="Commands and webhooks that are told of events.")
     state: StateTable = StateTable()

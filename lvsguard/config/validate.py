@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from lvsguard.config.agent_schema import AgentTable
 from lvsguard.config.check_schema import CanaryTable, CheckTable
 from lvsguard.config.forwarding_schema import SorryServerTable, TunnelTable
+from lvsguard.config.hook_schema import HookTable
 from lvsguard.config.ipvs_schema import IpvsTable
 from lvsguard.config.leaf import near, show
 from lvsguard.config.peer_schema import PeerTable
@@ -74,6 +75,7 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     ("telemetry",): TelemetryTable,
     ("admin",): AdminTable,
     ("admin", "remote"): RemoteTable,
+    ("hook",): HookTable,
     ("state",): StateTable,
 }
 """Model of each table, by its key path without indices."""

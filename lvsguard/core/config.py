@@ -13,6 +13,7 @@ from pathlib import Path
 from lvsguard.core.agent import Agent
 from lvsguard.core.config_keys import Keys
 from lvsguard.core.health import Timing
+from lvsguard.core.hook import HookConfig
 from lvsguard.core.model import (
     Forwarding,
     IPAddress,
@@ -331,6 +332,7 @@ class Config:
     """Digests of the file's keys, where there are other directors to compare with."""
     remote: RemoteConfig | None = None
     """None: the admin API is on its socket alone."""
+    hooks: tuple[HookConfig, ...] = ()
 
     @property
     def addresses(self) -> frozenset[VipAddress]:

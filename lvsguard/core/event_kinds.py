@@ -10,10 +10,26 @@ from types import MappingProxyType
 from typing import Final
 
 # All events are loaded, so that ``Event`` knows them.
-from lvsguard.core import agent_event, crowd_event, peer_event, service_event, vrrp_event
+from lvsguard.core import (
+    admin_event,
+    agent_event,
+    crowd_event,
+    hook,
+    peer_event,
+    service_event,
+    vrrp_event,
+)
 from lvsguard.core.event import Event
 
-ROOMS: Final = (agent_event, crowd_event, peer_event, service_event, vrrp_event)
+ROOMS: Final = (
+    admin_event,
+    agent_event,
+    crowd_event,
+    hook,
+    peer_event,
+    service_event,
+    vrrp_event,
+)
 _IDS: Final = uuid.UUID("5f1c6b1e-7c0e-5b1a-9c55-1d7f0f4b8a2e")
 """The name space of the ids: never to be changed."""
 

@@ -31,10 +31,12 @@ from lvsguard.core.model import IPAddress
 from lvsguard.core.tally import Tally
 from lvsguard.daemon import log
 from lvsguard.daemon.elections import Elections
+from lvsguard.daemon.occurrence import occurrence
 from lvsguard.daemon.operations import DaemonOperations
 from lvsguard.daemon.peers import Condition, Peers
 from lvsguard.daemon.sharing import Sharing
 from lvsguard.daemon.systemd import ServiceManager
+from lvsguard.hooks.hooks import Hooks
 from lvsguard.kernel.address import LinuxAddresses
 from lvsguard.kernel.ipvs import LinuxIpvs
 from lvsguard.kernel.port import Ipvs, KernelError
@@ -73,6 +75,8 @@ class House:
         self._addresses = addresses
         self._manager = ServiceManager()
         self._metrics = Metrics(config, machine=self._machine)
+        self._hooks = Hooks(self.emit, self._metrics.hook)
+        self._hooks.configure(config.hooks)
         self._signs = LinkSigns(lambda: self._controller.book.checks, self._give_any_hint)
         self._owner = AddressOwner(
             addresses, emit=self.emit, changed=self._look, also=self._signs.follow
@@ -161,7 +165,7 @@ class House:
         log.tell(event)
         self._metrics.event(event)
         self._board.event(now, event.kind, event.level, str(event))
-        self._journal.append(now, event)
+        self._hooks.offer(occurrence(self._config.director, self._journal.append(now, event)))
 
     def state(self, trouble: StateTrouble) -> None:
         """The journal's word on its file; one that could not be read at the start may bring what
@@ -231,6 +235,7 @@ class House:
         steps = await self._controller.reload(config, actor)
         self._elections.configure(config)
         self._peers.configure(config)
+        self._hooks.configure(config.hooks)
         if self._admin is not None:
             self._admin.configure(config.remote)
         self._vip_watch.configure(config.vips)
@@ -294,6 +299,7 @@ class House:
                 group.create_task(self._follow_addresses(), name="addresses"),
                 group.create_task(self._vip_watch.run(), name="vip-watch"),
                 group.create_task(self._probers.run(), name="probers"),
+                group.create_task(self._hooks.run(), name="hooks"),
                 group.create_task(self._housekeeping(), name="housekeeping"),
                 group.create_task(self._remember(), name="memory"),
                 group.create_task(self._announce_ready(), name="ready"),
@@ -313,6 +319,7 @@ class House:
                 )
             )
             await self._elections.leave(self._config.on_stop)
+            await self._hooks.last_words()
             for task in tasks:
                 task.cancel()
         if self._admin is not None:

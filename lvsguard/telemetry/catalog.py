@@ -65,6 +65,12 @@ CONFIG_GENERATION = _gauge(
     "Number of the configuration in force: 1 since the start, one more for each accepted reload.",
 )
 RELOADS = _counter("config_reloads", "Reloads by outcome: accepted, refused.", "outcome")
+HOOKS = _counter(
+    "hook_events",
+    "Events for a hook by outcome: done, retried, failed (given up), dropped (its queue was full).",
+    "hook",
+    "outcome",
+)
 EVENTS = _counter("events", "Events by kind, as in lvsguard events.", "kind")
 OVERRIDES = _gauge("overrides", "Overrides in force by kind: drain, disable, weight.", "kind")
 STATE_WRITABLE = _gauge(

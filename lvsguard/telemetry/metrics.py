@@ -30,6 +30,7 @@ from lvsguard.core.event import (
     StepRefused,
 )
 from lvsguard.core.health import Verdict
+from lvsguard.core.hook import HOOK
 from lvsguard.core.peer_event import PEER
 from lvsguard.core.service_event import SERVICE
 from lvsguard.core.snapshot import View
@@ -75,6 +76,7 @@ class Metrics:
         self._generation = _gauge(catalog.CONFIG_GENERATION, registry)
         self._events = _counter(catalog.EVENTS, registry)
         self._reloads = _counter(catalog.RELOADS, registry)
+        self._hooks = _counter(catalog.HOOKS, registry)
         self._errors = _counter(catalog.KERNEL_ERRORS, registry)
         self._repairs = _counter(catalog.DRIFT_REPAIRS, registry)
         self._restarts = _counter(catalog.PROBER_RESTARTS, registry)
@@ -85,7 +87,14 @@ class Metrics:
         self._state = _gauge(catalog.STATE_WRITABLE, registry)
         self._state.set(1)
         ProcessCollector(registry=registry)
-        every: set[type[Event]] = {*Event.__subclasses__(), *SERVICE, *AGENT, *PEER, AdminRefused}
+        every: set[type[Event]] = {
+            *Event.__subclasses__(),
+            *SERVICE,
+            *AGENT,
+            *PEER,
+            *HOOK,
+            AdminRefused,
+        }
         _prime(self._events, sorted(kind.kind for kind in every))
         _prime(self._reloads, ("accepted", "refused"))
         _prime(self._errors, ("step", "access"))
@@ -136,6 +145,10 @@ class Metrics:
                 self._elections.died()
             case TableSent() | TableReceived() | TableFailed():
                 self._transfers.event(event)
+
+    def hook(self, name: str, outcome: str) -> None:
+        """A hook was told of an event, or was not."""
+        self._hooks.labels(name, outcome).inc()
 
     def tally(self, tallies: Sequence[Tally]) -> None:
         """Add a prober's batch."""

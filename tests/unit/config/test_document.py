@@ -124,6 +124,7 @@ def test_every_table_has_a_section() -> None:
         "[telemetry]",
         "[admin]",
         "[admin.remote]",
+        "[[hook]]",
         "[state]",
     ]
 

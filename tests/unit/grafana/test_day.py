@@ -22,10 +22,11 @@ NOON_AND_MIDNIGHTS = 3
 UNTOLD = {
     "lvsguard_sync_last_transfer_timestamp_seconds",
     "lvsguard_probe_failures_total",
+    "lvsguard_hook_events_total",
     "lvsguard_realserver_admin_since_timestamp_seconds",
     "lvsguard_realserver_admin_until_timestamp_seconds",
 }
-"""Not there before the first transfer, failure or drain: at midnight."""
+"""Not there before the first transfer, failure, hook or drain: at midnight."""
 
 
 async def test_the_day_is_openmetrics_with_times(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""TELLS others: commands and webhooks, on chosen events. Nothing waits for it."""
