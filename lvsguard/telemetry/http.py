@@ -88,13 +88,18 @@ class TelemetryServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path not in _PATHS.split():
             return _answer(404, {"ok": False, "reasons": [f"there is {_PATHS}"]})
-        if request.method != "GET":
-            return _answer(405, {"ok": False, "reasons": ["use GET"]}, {"Allow": "GET"})
+        allowed = ("GET",) if request.path == "/metrics" else ("GET", "HEAD")
+        if request.method not in allowed:
+            use = ", ".join(allowed)
+            return _answer(405, {"ok": False, "reasons": [f"use {use}"]}, {"Allow": use})
         if request.path == "/metrics":
             return await self._exposition(request)
         if request.path == "/healthz":
             return _judged(health.alive(self._view, self._metrics.election, time.time()))
-        return _judged(await health.ready(self._view, self._metrics.election, time.time()))
+        peers = "peers" in request.query
+        return _judged(
+            await health.ready(self._view, self._metrics.election, time.time(), peers=peers)
+        )
 
     async def _exposition(self, request: web.BaseRequest) -> web.StreamResponse:
         form = chosen(", ".join(request.headers.getall("Accept", ())))
