@@ -135,12 +135,12 @@ class LiveView:
             master=self.director if whole else None,
         )
 
-    def services(self) -> Iterator[ServiceStatus]:
+    def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
         """Configured services, made one at a time."""
         book = self._controller.book
         facts = book.facts
         for service in book.config.services:
-            yield self._service(service, facts)
+            yield self._service(service, facts, brief)
 
     def foreign(self) -> tuple[ForeignStatus, ...]:
         """Services in the kernel that are not the director's own."""
@@ -157,12 +157,12 @@ class LiveView:
         """Overrides in force."""
         return self._controller.book.overrides
 
-    def _service(self, service: ServiceConfig, facts: Facts) -> ServiceStatus:
+    def _service(self, service: ServiceConfig, facts: Facts, brief: bool) -> ServiceStatus:
         entry = self._controller.left(service.key)
         counters = self._controller.observation.counters.get((service.key, None), NOTHING)
         decision = decide(service, placements(service, facts), facts)
         realservers = tuple(
-            self._realserver(service, realserver, placed, entry, facts)
+            self._realserver(service, realserver, placed, entry, facts, brief)
             for realserver, placed in zip(service.realservers, decision.placements, strict=True)
         )
         return ServiceStatus(
@@ -189,10 +189,11 @@ class LiveView:
         placed: Placement,
         entry: VirtualService | None,
         facts: Facts,
+        brief: bool,
     ) -> RealserverStatus:
         key: RealserverKey = realserver.key
         held = entry.realservers.get(key) if entry is not None else None
-        bad = self._controller.passive.suspicion(service.key, key)
+        bad = "" if brief else self._controller.passive.suspicion(service.key, key)
         return RealserverStatus(
             realserver.name,
             key,
@@ -204,12 +205,16 @@ class LiveView:
             self._wall(placed.since),
             f"{placed.reason}; clients fare badly: {bad}" if bad else placed.reason,
             self._controller.observation.counters.get((service.key, key), NOTHING),
-            tuple(self._check(check, facts) for check in realserver.checks),
+            tuple(
+                self._check(check, facts)
+                for check in realserver.checks
+                if check.spec.path is not None or not brief
+            ),
             # Asked for 37,000 realservers a scrape: what is rare must cost nothing where it is not.
             facts.overrides
             and tuple(o for o in facts.overrides if o.target.matches(service.name, key)),
             None if realserver.agent is None else _agent(realserver.agent, facts),
-            _unasked(realserver.checks),
+            () if brief else _unasked(realserver.checks),
         )
 
     def _check(self, check: Check, facts: Facts) -> CheckStatus:

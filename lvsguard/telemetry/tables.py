@@ -107,7 +107,7 @@ async def pieces(
     """The families' text. The caller may wait between pieces; slices are counted without that."""
     services = [Family(metric) for metric in _SERVICE]
     realservers = [Family(metric) for metric in _REALSERVER]
-    for service in view.services():
+    for service in view.services(brief=True):
         _service(services, service)
         for realserver, labelled in zip(service.realservers, made.of(service), strict=True):
             _realserver(realservers, labelled, realserver)

@@ -29,10 +29,12 @@ from pathlib import Path
 from lvsguard.controller.view import LiveView
 from lvsguard.core.config import Config
 from lvsguard.core.health import Health, Verdict
-from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
+from lvsguard.core.model import Observation, Protocol, RealserverKey, ServiceKey
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
+from lvsguard.telemetry.processes import usage
+from tests.support.fake_kernel import FakeIpvs
 from tests.support.rig import OK, VIP, Rig, config, realserver, service
 
 EACH = 10
@@ -83,11 +85,24 @@ class Late:
             self.worst = max(self.worst, time.monotonic() - due)
 
 
+class Unchanged(FakeIpvs):
+    """A table that is read as the kernel's is: what is the same as before is the same objects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: tuple[int, Observation] | None = None
+
+    async def read(self) -> Observation:
+        if self._seen is None or self._seen[0] != self.writes:
+            self._seen = self.writes, await super().read()
+        return self._seen[1]
+
+
 async def serve(count: int) -> None:
     """Run a controller of that size; prints its port, then at each line of input how late its loop
     was since the last one."""
     held = large(count)
-    rig = Rig(held, Path(tempfile.mkdtemp()))
+    rig = Rig(held, Path(tempfile.mkdtemp()), Unchanged())
     metrics = Metrics(held)
     view = LiveView(rig.controller, rig.owner, config_path="", probers=lambda: (1, 1))
     await rig.turn()
@@ -148,9 +163,18 @@ class Round:
     """One scrape, or a rest. Seconds."""
 
     took: float
+    cpu: float
+    """Of the controller."""
     loop: float
     other: float
     size: int
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    used = usage(pid)
+    assert used is not None, "it has ended"
+    return used[0]
 
 
 def ask(process: subprocess.Popen[str]) -> float:
@@ -175,12 +199,13 @@ def scrape(port: int) -> int:
 def measure(controller: subprocess.Popen[str], other: subprocess.Popen[str], port: int) -> Round:
     """One scrape; no port: a rest."""
     ask(controller), ask(other)
-    begun = time.monotonic()
+    begun, before = time.monotonic(), cpu_s(controller.pid)
     size = scrape(port) if port else 0
     if not port:
         time.sleep(REST_S)
     took = time.monotonic() - begun
-    return Round(took, ask(controller), ask(other), size)
+    cpu = cpu_s(controller.pid) - before
+    return Round(took, cpu, ask(controller), ask(other), size)
 
 
 def rounds(count: int) -> None:
@@ -206,7 +231,7 @@ def rounds(count: int) -> None:
             measured += [("again", measure(controller, other, port))]
         measured += [("rest", measure(controller, other, 0))]
         for name, one in measured:
-            numbers = (one.took, 1e3 * one.loop, 1e3 * one.other, one.size / 1e6)
+            numbers = (one.took, one.cpu, 1e3 * one.loop, 1e3 * one.other, one.size / 1e6)
             print(f"{count:8} {name:6}" + "".join(f"{number:9.2f}" for number in numbers))
         for process in (controller, other):
             assert process.stdin is not None
@@ -221,7 +246,7 @@ def main(arguments: list[str]) -> None:
             idle()
         case _:
             print(json.dumps({"load": os.getloadavg()[0], "cpus": os.cpu_count()}))
-            print(f"{'':15}{'took s':>9}{'loop ms':>9}{'idle ms':>9}{'MB':>9}")
+            print(f"{'':15}{'took s':>9}{'CPU s':>9}{'loop ms':>9}{'idle ms':>9}{'MB':>9}")
             for size in arguments or ("1000", "37000"):
                 rounds(int(size))
 
