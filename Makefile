@@ -61,7 +61,8 @@ lab: deps venv  ## a shell in the seed network, to try docs/tutorial.md in
 	@$(LAB) --limit 36000 python -m tests.lab.playground
 
 bench: deps venv  ## what probes, table reads and expositions cost beside their peers: some minutes
-	@echo "== exposition, on this host"; $(BIN)/python -m tests.bench.exposition
+	@echo "== exposition, on this host"; $(BIN)/python -m tests.bench.exposition 1000 37000
+	@echo "== scrape, on this host"; $(BIN)/python -m tests.bench.scrape
 	@echo "== probe_cost, on this host"; $(BIN)/python -m tests.bench.probe_cost
 	@echo "== detector_cost, on this host (as root)"; $(BIN)/python -m tests.bench.detector_cost
 	@echo "== ipvs_dump, on a kernel with IPVS"; $(LAB) python -m tests.bench.ipvs_dump

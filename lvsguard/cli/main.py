@@ -14,6 +14,7 @@ from lvsguard.cli import (
     drain,
     events,
     failover,
+    metrics,
     override,
     peerkey,
     plan,
@@ -54,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lvsguard {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    operating = (run, config, plan, status, why, drain, override, failover, events)
+    operating = (run, config, plan, status, why, drain, override, failover, events, metrics)
     for group in (*operating, scaffold, peerkey, realserver, about):
         group.add(commands)
     return parser

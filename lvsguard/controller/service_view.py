@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from lvsguard.core.agent import NOT_ASKED, Agent, state
 from lvsguard.core.config import Check, RealserverConfig, ServiceConfig
@@ -30,12 +30,14 @@ def service_status(
     *,
     wall: Wall,
     suspicion: Suspicion = lambda service, realserver: "",
+    brief: bool = False,
 ) -> ServiceStatus:
-    """``entry``: what the kernel holds of it; None: nothing. ``read``: the kernel's last read."""
+    """``entry``: what the kernel holds of it; None: nothing. ``read``: the kernel's last read.
+    ``brief``: as ``core.snapshot.View.services`` has it."""
     own = placements(service, facts)
     decision = decide(service, own, facts)
     realservers = tuple(
-        _realserver(service, one, placed, alone.weight, entry, facts, read, wall, suspicion)
+        _realserver(service, one, placed, alone.weight, entry, facts, read, wall, suspicion, brief)
         for one, placed, alone in zip(service.realservers, decision.placements, own, strict=True)
     )
     return ServiceStatus(
@@ -67,10 +69,11 @@ def _realserver(
     read: Observation,
     wall: Wall,
     suspicion: Suspicion,
+    brief: bool,
 ) -> RealserverStatus:
     key: RealserverKey = realserver.key
     held = entry.realservers.get(key) if entry is not None else None
-    bad = suspicion(service.key, key)
+    bad = "" if brief else suspicion(service.key, key)
     seen = read.services.get(service.key)
     entry_read = seen.realservers.get(key) if seen is not None else None
     return RealserverStatus(
@@ -84,10 +87,16 @@ def _realserver(
         wall(placed.since),
         f"{placed.reason}; clients fare badly: {bad}" if bad else placed.reason,
         read.counters.get((service.key, key), NOTHING),
-        tuple(_check(check, facts, wall) for check in realserver.checks),
-        tuple(o for o in facts.overrides if o.target.matches(service.name, key)),
+        tuple(
+            _check(check, facts, wall)
+            for check in realserver.checks
+            if check.spec.path is not None or not brief
+        ),
+        # Asked for 37,000 realservers a scrape: what is rare must cost nothing where it is not.
+        facts.overrides
+        and tuple(o for o in facts.overrides if o.target.matches(service.name, key)),
         None if realserver.agent is None else _agent(realserver.agent, facts),
-        tuple(dict.fromkeys(filter(None, map(_unasked, realserver.checks)))),
+        () if brief else _unasked(realserver.checks),
         placed.weight,
         _whole_in(service, key, placed, facts),
         full,
@@ -141,9 +150,10 @@ def _agent(agent: Agent, facts: Facts) -> AgentStatus:
     )
 
 
-def _unasked(check: Check) -> str:
+def _unasked(checks: Iterable[Check]) -> tuple[str, ...]:
     """Why a realserver's host is not asked by ARP."""
-    arp = check.spec.arp
-    if arp is None or arp.interface:
-        return ""
-    return "not asked by ARP: on no link of this director"
+    for check in checks:
+        arp = check.spec.arp
+        if arp is not None and not arp.interface:
+            return ("not asked by ARP: on no link of this director",)
+    return ()

@@ -130,12 +130,12 @@ class LiveView:
             master=self.director if whole else None,
         )
 
-    def services(self) -> Iterator[ServiceStatus]:
+    def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
         """Configured services, made one at a time."""
         book = self._controller.book
         facts = book.facts
         for service in book.config.services:
-            yield self._service(service, facts)
+            yield self._service(service, facts, brief)
 
     def foreign(self) -> tuple[ForeignStatus, ...]:
         """Services in the kernel that are not the director's own."""
@@ -152,7 +152,7 @@ class LiveView:
         """Overrides in force."""
         return self._controller.book.overrides
 
-    def _service(self, service: ServiceConfig, facts: Facts) -> ServiceStatus:
+    def _service(self, service: ServiceConfig, facts: Facts, brief: bool) -> ServiceStatus:
         return service_status(
             service,
             facts,
@@ -160,6 +160,7 @@ class LiveView:
             self._controller.observation,
             wall=self._wall,
             suspicion=self._controller.passive.suspicion,
+            brief=brief,
         )
 
     def _wall(self, monotonic: float) -> float:

@@ -320,8 +320,10 @@ class View(Protocol):
     def peers(self) -> tuple[PeerStatus, ...]:
         """The other directors, where there is a channel to them."""
 
-    def services(self) -> Iterator[ServiceStatus]:
-        """Configured services, in the order of the config, made one at a time."""
+    def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
+        """Configured services, in the order of the config, made one at a time. ``brief``: for who
+        reads numbers only; realservers may come without their reason and notes, and with those
+        checks only that go to the VIP."""
 
     def foreign(self) -> tuple[ForeignStatus, ...]:
         """Services that are not the director's own."""

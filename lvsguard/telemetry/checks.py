@@ -11,7 +11,7 @@ from lvsguard.core.model import endpoint
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog
-from lvsguard.telemetry.exposition import Family, Form, escape, labels, upper
+from lvsguard.telemetry.exposition import PIECE_LINES, Family, Form, escape, labels, upper
 
 OVERDUE = 3.0
 """A check is overdue when it was silent for so many times its longest pause and timeout, and"""
@@ -26,7 +26,7 @@ _BOUNDS = (*(upper(edge) for edge in BUCKETS), "+Inf")
 class _Results:
     """Counts of one check."""
 
-    __slots__ = ("codes", "expires", "head", "labelled", "last")
+    __slots__ = ("codes", "expires", "head", "labelled", "last", "patience")
 
     def __init__(self, realserver: str, check: str) -> None:
         self.labelled = labels(realserver=realserver, check=check)
@@ -34,6 +34,8 @@ class _Results:
         self.codes: dict[str, int] = {}
         self.last = 0.0
         self.expires = 0.0
+        self.patience = 0.0
+        """Seconds without a probe after which it is overdue."""
 
     def add(self, tally: Tally) -> None:
         for code, count in tally.codes.items():
@@ -87,6 +89,8 @@ class Checks:
         self._configured = time.time()
         durations = {(n, c.spec.kind) for c, names in services.items() for n in names}
         self._results = {k: v for k, v in self._results.items() if k in patience}
+        for key, kept in self._results.items():
+            kept.patience = patience[key]
         self._durations = {k: v for k, v in self._durations.items() if k in durations}
         self._failures = {k: v for k, v in self._failures.items() if k[:2] in durations}
         self._adders.clear()
@@ -117,6 +121,7 @@ class Checks:
         key = identity(check)
         if key not in self._results:
             self._results[key] = _Results(*key)
+            self._results[key].patience = self._patience[key]
         kind = check.spec.kind
         durations = tuple(self._durations.setdefault((n, kind), _Durations()) for n in names)
         self._adders[check] = self._results[key], durations
@@ -126,18 +131,23 @@ class Checks:
         """The families' text."""
         results, last = Family(catalog.PROBE_RESULTS), Family(catalog.LAST_CHECK)
         expiry, heard, now = Family(catalog.CERTIFICATE_EXPIRY), 0, time.time()
-        for key, one in tuple(self._results.items()):
-            heard += now - one.last <= self._patience.get(key, 0.0)
+        for one in tuple(self._results.values()):
+            heard += now - one.last <= one.patience
             for code, count in one.codes.items():
                 results.lines.append(f'{results.name}{one.head}"{escape(code)}"}} {count}\n')
             last.lines.append(f"{last.name}{one.labelled} {one.last:.3f}\n")
             if one.expires:
                 expiry.lines.append(f"{expiry.name}{one.labelled} {one.expires:.0f}\n")
+            if len(results.lines) >= PIECE_LINES:
+                results.pack()
+                last.pack()
             if slices.due():
                 await slices.rest()
         durations = Family(catalog.PROBE_DURATION)
         for (service, kind), histogram in tuple(self._durations.items()):
             _histogram(durations, labels(service=service, kind=str(kind)), histogram)
+            if len(durations.lines) >= PIECE_LINES:
+                durations.pack()
             if slices.due():
                 await slices.rest()
         failures = Family(catalog.PROBE_FAILURES)
@@ -150,7 +160,6 @@ class Checks:
                 yield piece
                 slices.begin()
                 await slices.rest()  # a caller whose socket takes it does not wait
-            family.lines.clear()
 
     def _counted(self, heard: int, now: float) -> tuple[Family, Family]:
         checks, overdue = Family(catalog.CHECKS), Family(catalog.CHECKS_OVERDUE)

@@ -46,10 +46,15 @@ def alive(view: View, election: ElectionStatus | None, now: float) -> Judgement:
     return Judgement(tuple(reasons))
 
 
-async def ready(view: View, election: ElectionStatus | None, now: float) -> Judgement:
+async def ready(
+    view: View, election: ElectionStatus | None, now: float, *, peers: bool = False
+) -> Judgement:
     """Whether clients are served, or would be: the kernel is as wanted, every service has its
     quorum, and this director is master of each VIP group or stands by to become it. So a backup
     that is well is ready.
+
+    ``peers``: and whether it hears each other director. Apart from the rest, for a director whose
+    partner has died serves as well as before, and must not be taken out for it.
     """
     reasons = []
     loop = view.loop()
@@ -59,6 +64,8 @@ async def ready(view: View, election: ElectionStatus | None, now: float) -> Judg
     if election is not None:
         reasons += _away(election, now)
         reasons += _absent(view, election)
+    if peers:
+        reasons += _unheard(view)
     slices = Slices()
     for service in view.services():
         if service.quorum_have < service.quorum_need:
@@ -79,6 +86,14 @@ def _away(election: ElectionStatus | None, now: float) -> list[str]:
     return [
         f"the VRRP process is gone since {now - election.there:.0f} s: its VIPs stand as they did, "
         "nobody speaks for them; see the log"
+    ]
+
+
+def _unheard(view: View) -> list[str]:
+    return [
+        f"director {peer.name} is not heard: {peer.problem or 'lvsguard status says why'}"
+        for peer in view.peers()
+        if not peer.heard
     ]
 
 

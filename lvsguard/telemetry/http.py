@@ -29,7 +29,8 @@ RETRY_SECONDS = (1.0, 30.0)
 """First and longest pause between two tries to listen."""
 CLOSE_SECONDS = 1.0
 
-_PATHS = ("/metrics", "/healthz", "/readyz")
+_HEALTH = ("/healthz", "/readyz")
+_PATHS = ("/metrics", *_HEALTH)
 
 log = logging.getLogger(__name__)
 
@@ -103,15 +104,20 @@ class TelemetryServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path not in self._paths:
             return _answer(404, {"ok": False, "reasons": [f"there is {' '.join(self._paths)}"]})
-        if request.method != "GET":
-            return _answer(405, {"ok": False, "reasons": ["use GET"]}, {"Allow": "GET"})
+        allowed = ("GET", "HEAD") if request.path in _HEALTH else ("GET",)
+        if request.method not in allowed:
+            use = ", ".join(allowed)
+            return _answer(405, {"ok": False, "reasons": [f"use {use}"]}, {"Allow": use})
         if request.path == "/metrics":
             return await self._exposition(request)
         if request.path == "/healthz":
             return _judged(health.alive(self._view, self._metrics.election, time.time()))
         if self._page is not None and request.path in PATHS:
             return await self._shown(self._page, request)
-        return _judged(await health.ready(self._view, self._metrics.election, time.time()))
+        peers = "peers" in request.query
+        return _judged(
+            await health.ready(self._view, self._metrics.election, time.time(), peers=peers)
+        )
 
     async def _shown(self, page: StatusPage, request: web.BaseRequest) -> web.StreamResponse:
         if request.path != STREAM or self._http is None:

@@ -15,7 +15,7 @@ from lvsguard.core.override import Admin, OverrideKind
 from lvsguard.core.snapshot import RealserverStatus, ServiceStatus, View
 from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog
-from lvsguard.telemetry.exposition import Family, Form, escape, labels
+from lvsguard.telemetry.exposition import PIECE_LINES, Family, Form, escape, labels
 
 _ADMIN = {Admin.READY: 0, Admin.DRAIN: 1, Admin.DISABLED: 2}
 _AWAY = frozenset({OverrideKind.DRAIN, OverrideKind.DISABLE})
@@ -59,8 +59,9 @@ class Labelled(NamedTuple):
     came: str
     left: str
     info: str
+    key: RealserverKey
+    """What they were made of, with what follows."""
     name: str
-    """What the info was made of."""
     forwarding: Forwarding
 
 
@@ -68,27 +69,23 @@ class Labels:
     """Label strings of services and realservers, kept as long as they are configured."""
 
     def __init__(self) -> None:
-        self._services: dict[str, dict[RealserverKey, Labelled]] = {}
+        self._services: dict[str, list[Labelled]] = {}
 
     def keep(self, services: Collection[str]) -> None:
         """Forget all services but these: a new configuration is in force."""
         self._services = {name: made for name, made in self._services.items() if name in services}
 
-    def of(self, status: ServiceStatus) -> dict[RealserverKey, Labelled]:
-        """Those of one service's realservers, made where they are not known."""
-        known = self._services.setdefault(status.name, {})
-        if len(known) > len(status.realservers):  # some have left the configuration
-            known.clear()
-        head = ""
-        for realserver in status.realservers:
-            made = known.get(realserver.key)
-            if (
-                made is None
-                or made.name != realserver.name
-                or made.forwarding is not realserver.forwarding
-            ):
-                head = head or f'{{service="{escape(status.name)}",realserver="'
-                known[realserver.key] = _labelled(f'{head}{realserver.key}"', realserver)
+    def of(self, status: ServiceStatus) -> list[Labelled]:
+        """Those of one service's realservers, in their order; made where they are not known."""
+        known = self._services.setdefault(status.name, [])
+        if len(known) != len(status.realservers) or not all(
+            made.key == realserver.key
+            and made.name == realserver.name
+            and made.forwarding is realserver.forwarding
+            for made, realserver in zip(known, status.realservers, strict=True)
+        ):
+            head = f'{{service="{escape(status.name)}",realserver="'
+            known[:] = [_labelled(f'{head}{one.key}"', one) for one in status.realservers]
         return known
 
 
@@ -98,6 +95,7 @@ def _labelled(base: str, status: RealserverStatus) -> Labelled:
         f'{base},direction="in"}}',
         f'{base},direction="out"}}',
         f'{base},name="{escape(status.name)}",forwarding="{status.forwarding}"}}',
+        status.key,
         status.name,
         status.forwarding,
     )
@@ -109,13 +107,16 @@ async def pieces(
     """The families' text. The caller may wait between pieces; slices are counted without that."""
     services = [Family(metric) for metric in _SERVICE]
     realservers = [Family(metric) for metric in _REALSERVER]
-    for service in view.services():
+    for service in view.services(brief=True):
         _service(services, service)
-        labelled = made.of(service)
-        for realserver in service.realservers:
-            _realserver(realservers, labelled[realserver.key], realserver)
+        for realserver, labelled in zip(service.realservers, made.of(service), strict=True):
+            _realserver(realservers, labelled, realserver)
             if slices.due():
                 await slices.rest()
+        for group in (services, realservers):
+            if len(group[0].lines) >= PIECE_LINES:
+                for family in group:
+                    family.pack()
         if slices.due():
             await slices.rest()
     for family in (*services, *realservers):
@@ -124,7 +125,6 @@ async def pieces(
             yield piece
             slices.begin()
             await slices.rest()  # a caller whose socket takes it does not wait
-        family.lines.clear()
 
 
 def _service(families: list[Family], status: ServiceStatus) -> None:

@@ -1,6 +1,6 @@
 """How long an exposition and a status document of many realservers take, and keep the loop.
 
-    python -m tests.bench.exposition [realservers]
+    python -m tests.bench.exposition [realservers ...]
 
 Prints the whole time, the longest slice (of this thread's own time), how long the loop was kept
 from a task that only looks (of that time, too), how late a 1 ms timer of the same loop was, which
@@ -157,4 +157,5 @@ async def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))
+    for size in sys.argv[1:] or ("10000",):
+        asyncio.run(main(int(size)))

@@ -67,6 +67,8 @@ class Setup:
     """Further lines of `[director]`."""
     more: str = ""
     """Further tables."""
+    listen: str = f"{LISTEN[0]}:{LISTEN[1]}"
+    """Where telemetry is served; `Director` asks at LISTEN."""
 
     def toml(self, host: Host, place: Path) -> str:
         vips = ", ".join(f'"{vip}"' for vip in self.vips)
@@ -81,7 +83,7 @@ class Setup:
                 *(["[vip.vrrp]", self.vrrp] if self.vrrp else []),
                 *(service.toml() for service in self.services),
                 "[telemetry]",
-                f'listen = "{LISTEN[0]}:{LISTEN[1]}"',
+                f'listen = "{self.listen}"',
                 "[admin]",
                 f'socket = "{place / "lvsguard.sock"}"',
                 'group = "root"',

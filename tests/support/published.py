@@ -226,7 +226,7 @@ class Picture:
         """Other directors."""
         return self.others
 
-    def services(self) -> Iterator[ServiceStatus]:
+    def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
         """Services, with the overrides applied to what they say."""
         for one in self.shown:
             if not self.kept:

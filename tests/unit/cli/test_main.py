@@ -22,7 +22,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference"
 CONTRACT = (
     "run", "check", "plan", "status", "drain", "undrain", "disable", "enable", "weight",
     "failover", "why", "events", "reload", "realserver", "init", "version", "completion",
-    "peer-key",
+    "peer-key", "metrics",
 )  # fmt: skip
 HEAVY = ("asyncio", "aiohttp", "msgspec", "pydantic", "pyroute2", "rich", "http.client", "shtab")
 

@@ -23,7 +23,16 @@ from lvsguard.telemetry.health import alive, ready
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
 from lvsguard.telemetry.page import HEADERS, PATHS, StatusPage
-from tests.support.published import ELECTED, ELECTION, NOON, WELL, Picture, realserver, service
+from tests.support.published import (
+    ELECTED,
+    ELECTION,
+    NOON,
+    OTHER,
+    WELL,
+    Picture,
+    realserver,
+    service,
+)
 from tests.unit.admin.asking import Answer, parse
 
 HOST = "127.0.0.1"
@@ -115,6 +124,28 @@ async def test_only_get_is_allowed(server: TelemetryServer, method: str) -> None
     answer = await get(server, "/metrics", method)
     assert answer.status == 405
     assert "Allow: GET" in answer.head
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_load_balancers_may_ask_for_the_head_alone(
+    server: TelemetryServer, picture: Picture, path: str
+) -> None:
+    answer = await get(server, path, "HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+    picture.pulse = replace(WELL, last_pass=time.time() - 60, programmed=False)
+    answer = await get(server, path, "HEAD")
+    assert (answer.status, answer.body) == (503, b"")
+    assert (await get(server, path, "POST")).status == 405
+
+
+async def test_peers_are_asked_for_apart(server: TelemetryServer, picture: Picture) -> None:
+    picture.others = (replace(OTHER, heard=False, problem="connection refused"),)
+    assert (await get(server, "/readyz")).status == 200
+    answer = await get(server, "/readyz?peers")
+    assert answer.status == 503
+    assert answer.json["reasons"] == ["director director2 is not heard: connection refused"]
+    picture.others = (OTHER,)
+    assert (await get(server, "/readyz?peers")).status == 200
 
 
 async def test_there_is_nothing_else(server: TelemetryServer) -> None:

@@ -1,0 +1,255 @@
+"""A scrape of a whole controller by another process, and what it does to timers beside it.
+
+    python -m tests.bench.scrape [realservers ...]
+
+A process of its own runs the controller as the daemon does: its facts, its passes over a table in
+memory and the telemetry server. It is scraped by HTTP as Prometheus does it, first after the start
+and then some times more. Printed are how long a scrape took, how late a timer of the controller's
+loop was at worst meanwhile (each 10 ms), and how late that of an idle process was, which stands for
+the VRRP process: with real-time priority where that is allowed. Beside them a rest of two seconds
+without a scrape, for the machine has others to serve, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from lvsguard.controller.view import LiveView
+from lvsguard.core.config import Config
+from lvsguard.core.health import Health, Verdict
+from lvsguard.core.model import Observation, Protocol, RealserverKey, ServiceKey
+from lvsguard.core.tally import BUCKETS, Tally
+from lvsguard.telemetry.http import TelemetryServer
+from lvsguard.telemetry.metrics import Metrics
+from lvsguard.telemetry.processes import usage
+from tests.support.fake_kernel import FakeIpvs
+from tests.support.rig import OK, VIP, Rig, config, realserver, service
+
+EACH = 10
+"""Realservers of a service."""
+TICK_S = 0.01
+SCRAPES = 5
+REST_S = 2.0
+PRIORITY = 20
+# As the systemd unit sets them.
+ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "67108864",
+}
+ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+
+
+def large(count: int) -> Config:
+    """So many realservers, in services of ten."""
+    return config(
+        *(
+            service(
+                *(
+                    realserver(RealserverKey(ip_address(f"10.{i >> 8}.{i & 255}.{j + 1}"), 80))
+                    for j in range(EACH)
+                ),
+                name=f"service{i}",
+                key=ServiceKey.at(Protocol.TCP, VIP.address, i + 1),
+            )
+            for i in range(count // EACH)
+        )
+    )
+
+
+# -- the controller's process ------------------------------------------------------------------
+
+
+class Late:
+    """How late a timer was since it was asked last."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+
+    async def watch(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            due = time.monotonic() + TICK_S
+            await asyncio.sleep(TICK_S)
+            self.worst = max(self.worst, time.monotonic() - due)
+
+
+class Unchanged(FakeIpvs):
+    """A table that is read as the kernel's is: what is the same as before is the same objects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: tuple[int, Observation] | None = None
+
+    async def read(self) -> Observation:
+        if self._seen is None or self._seen[0] != self.writes:
+            self._seen = self.writes, await super().read()
+        return self._seen[1]
+
+
+async def serve(count: int) -> None:
+    """Run a controller of that size; prints its port, then at each line of input how late its loop
+    was since the last one."""
+    held = large(count)
+    rig = Rig(held, Path(tempfile.mkdtemp()), Unchanged())
+    metrics = Metrics(held)
+    view = LiveView(rig.controller, rig.owner, config_path="", probers=lambda: (1, 1))
+    await rig.turn()
+    checks = [check for s in held.services for r in s.realservers for check in r.checks]
+    for check in checks:
+        rig.controller.record(check, Health(Verdict.UP, time.monotonic(), result=OK))
+    await rig.turn()
+    buckets = (1,) * (len(BUCKETS) + 1)
+    metrics.tally([Tally(check, {"L7OK": 13}, 1.0, buckets, time.time()) for check in checks])
+    server = TelemetryServer(view, metrics, "127.0.0.1", 0)
+    late = Late()
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(one) for one in (server.run(), rig.controller.run(), late.watch())
+        ]
+        await server.listening.wait()
+        await asyncio.sleep(1)
+        gc.collect()
+        gc.freeze()
+        late.worst = 0.0
+        print(server.port, flush=True)
+        reader = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+        )
+        while await reader.readline():
+            print(late.worst, flush=True)
+            late.worst = 0.0
+        for task in tasks:
+            task.cancel()
+
+
+# -- the one that stands for the VRRP process --------------------------------------------------
+
+
+def idle() -> None:
+    """Tick; at each line of input print how late the worst tick was since the last one."""
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    os.set_blocking(0, False)
+    worst, due = 0.0, time.monotonic()
+    while True:
+        due += TICK_S
+        time.sleep(max(0.0, due - time.monotonic()))
+        worst = max(worst, time.monotonic() - due)
+        with contextlib.suppress(BlockingIOError):
+            if not os.read(0, 100):
+                return
+            print(worst, flush=True)
+            worst, due = 0.0, time.monotonic()
+
+
+# -- the one that measures ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One scrape, or a rest. Seconds."""
+
+    took: float
+    cpu: float
+    """Of the controller."""
+    loop: float
+    other: float
+    size: int
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    used = usage(pid)
+    assert used is not None, "it has ended"
+    return used[0]
+
+
+def ask(process: subprocess.Popen[str]) -> float:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def scrape(port: int) -> int:
+    """Fetch all of it; bytes."""
+    size = 0
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        request = f"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {ACCEPT}\r\n\r\n"
+        connection.sendall(request.encode())
+        while data := connection.recv(1 << 18):
+            size += len(data)
+    return size
+
+
+def measure(controller: subprocess.Popen[str], other: subprocess.Popen[str], port: int) -> Round:
+    """One scrape; no port: a rest."""
+    ask(controller), ask(other)
+    begun, before = time.monotonic(), cpu_s(controller.pid)
+    size = scrape(port) if port else 0
+    if not port:
+        time.sleep(REST_S)
+    took = time.monotonic() - begun
+    cpu = cpu_s(controller.pid) - before
+    return Round(took, cpu, ask(controller), ask(other), size)
+
+
+def rounds(count: int) -> None:
+    """Measure one size, and print it."""
+    with contextlib.ExitStack() as stack:
+        controller, other = (
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "tests.bench.scrape", *what],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env={**os.environ, **ENVIRONMENT},
+                )
+            )
+            for what in (("--serve", str(count)), ("--idle",))
+        )
+        assert controller.stdout is not None
+        port = int(controller.stdout.readline())
+        measured = [("first", measure(controller, other, port))]
+        measured += [("rest", measure(controller, other, 0))]
+        for _ in range(SCRAPES - 1):
+            measured += [("again", measure(controller, other, port))]
+        measured += [("rest", measure(controller, other, 0))]
+        for name, one in measured:
+            numbers = (one.took, one.cpu, 1e3 * one.loop, 1e3 * one.other, one.size / 1e6)
+            print(f"{count:8} {name:6}" + "".join(f"{number:9.2f}" for number in numbers))
+        for process in (controller, other):
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["--serve", count]:
+            asyncio.run(serve(int(count)))
+        case ["--idle"]:
+            idle()
+        case _:
+            print(json.dumps({"load": os.getloadavg()[0], "cpus": os.cpu_count()}))
+            print(f"{'':15}{'took s':>9}{'CPU s':>9}{'loop ms':>9}{'idle ms':>9}{'MB':>9}")
+            for size in arguments or ("1000", "37000"):
+                rounds(int(size))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,163 @@
+"""A real Prometheus scrapes both directors while failures are played: alerts fire, and rest again.
+
+The rules are those of deploy/prometheus, in a hurry (`tests.support.prometheus.hurried`). What
+cannot be had in a minute or two is played by promtool (tests/unit/deploy).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lvsguard.credential import create
+from tests.lab.test_vrrp_failover import wait_for_role
+from tests.support import vrrp_director
+from tests.support.director import Director, make_director, tell
+from tests.support.director_config import Service, Setup
+from tests.support.processes import Process, wait_until
+from tests.support.prometheus import GUESTS_OWN, Prometheus, start_prometheus
+from tests.support.topology import VIP
+from tests.support.topology_web import Web, start_web
+
+if TYPE_CHECKING:
+    from tests.support.topology import Host, Network
+
+pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(300)]
+
+VRRP = """vrid = 51
+priority = { director1 = 150, director2 = 100 }
+track = [{ service = "web", interval = "200ms", rise = 2, fall = 2 }]
+"""
+PEER = """[peer]
+addresses = {{ director1 = "10.0.0.41", director2 = "10.0.0.40" }}
+credential = "{0}"
+"""
+TLS = """{ kind = "https", path = "/", verify = false, canary = false, interval = "3s",
+timeout = "2s" }""".replace("\n", " ")
+WEB = Service(more="panic_below = 0.6")
+SECURE = Service(name="tls", address=f"{VIP}:443", check=TLS, realservers={"10.0.0.42": 1})
+INSTANCES = ("10.0.0.41:9852", "10.0.0.40:9852")
+
+
+def start_tls(host: Host, days: int) -> Process:
+    """A web server whose certificate ends in so many days."""
+    key, certificate = (str(host.processes.logs / f"tls.{what}") for what in ("key", "pem"))
+    make = f"openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=rs1 -days {days}"
+    host.run(*make.split(), "-keyout", key, "-out", certificate)
+    serve = f"openssl s_server -quiet -www -accept 443 -key {key} -cert {certificate}"
+    return host.start("tls", *serve.split())
+
+
+def pair(network: Network) -> tuple[Director, Director, Setup]:
+    """Both directors, director1 master, and their setup."""
+    credential = network.artifacts / "peer.pem"
+    credential.touch(mode=0o600)
+    credential.write_bytes(create())
+    setup = Setup(
+        services=(WEB, SECURE), vrrp=VRRP, more=PEER.format(credential), listen="0.0.0.0:9852"
+    )
+    one, two = (make_director(host, setup) for host in (network.director1, network.director2))
+    for director in (one, two):
+        director.start()
+    for director in (one, two):
+        director.wait_for_verdicts(rs1="up", rs2="up")
+    wait_for_role(one, "master")
+    wait_for_role(two, "backup")
+    return one, two, setup
+
+
+def test_each_failure_has_its_alert_and_the_alert_its_end(network: Network) -> None:
+    begun = time.monotonic()
+    for realserver in network.realservers:
+        realserver.hold_vip()
+    webs = [start_web(realserver) for realserver in network.realservers]
+    secure = start_tls(network.rs1, days=2)
+    one, two, setup = pair(network)
+    prometheus = start_prometheus(network.client, *INSTANCES)
+    prometheus.wait_for("LvsguardCertificateExpiring", severity="critical", check="https /")
+    time.sleep(3)
+    names = {alert["alertname"] for alert in prometheus.firing()} - GUESTS_OWN
+    assert names == {"LvsguardCertificateExpiring"}
+    secure.stop()
+    start_tls(network.rs1, days=60)
+
+    _trouble_with_one(prometheus, one, two, setup, webs[0])
+    _nobody_left(prometheus, one)
+    _two_masters(prometheus, one, two)
+    _a_director_less(prometheus, two, webs[1])
+    rested = prometheus.wait_for_rest(60)
+    tell("alerts", whole_s=time.monotonic() - begun, rested_s=rested)
+
+
+def _trouble_with_one(
+    prometheus: Prometheus, one: Director, two: Director, setup: Setup, web: Web
+) -> None:
+    """A realserver dies, a config is bad, another one differs, somebody edits the table, and the
+    election's process is held up: five failures at once."""
+    web.kill()
+    one.config.write_text("[director")
+    assert one.run("reload", check=False).returncode != 0
+    two.configure(replace(setup, services=(replace(WEB, scheduler="wrr"), SECURE)))
+    two.run("reload")
+    speaker = vrrp_director.child(one)
+    os.kill(speaker, signal.SIGSTOP)
+    time.sleep(1.3)  # an advert was due, and the other one waits for 3.6 s
+    os.kill(speaker, signal.SIGCONT)
+    for _ in range(3):
+        one.host.run("ipvsadm", *f"-e -t {VIP}:80 -r 10.0.0.43:80 -g -w 9".split())
+        one.wait_for_passes(2)
+    director1 = INSTANCES[0]
+    prometheus.wait_for("LvsguardRealserverDown", realserver="10.0.0.42:80")
+    prometheus.wait_for("LvsguardPanic", service="web", instance=director1)
+    prometheus.wait_for("LvsguardQuorumNear", service="web", instance=director1)
+    prometheus.wait_for("LvsguardReloadRefused", instance=director1)
+    prometheus.wait_for("LvsguardConfigDiffers", cluster="seed")
+    prometheus.wait_for("LvsguardDriftRepeated", instance=director1)
+    prometheus.wait_for("LvsguardAdvertLate", instance=director1)
+    for director in (one, two):
+        director.configure(setup)
+        director.run("reload")
+    web.start()
+    for director in (one, two):
+        director.wait_for_verdicts(rs1="up", rs2="up")
+
+
+def _nobody_left(prometheus: Prometheus, one: Director) -> None:
+    """Everything is drained: no quorum, so neither director wants to lead."""
+    for realserver in ("10.0.0.42", "10.0.0.43"):
+        one.run("drain", realserver, "--service", "web")
+    prometheus.wait_for("LvsguardQuorumLost", service="web")
+    prometheus.wait_for("LvsguardNotStandingBy", vip="web")
+    prometheus.wait_for("LvsguardDrainForgotten", realserver="10.0.0.43:80")
+    for realserver in ("10.0.0.42", "10.0.0.43"):
+        one.run("undrain", realserver, "--service", "web")
+    wait_for_role(one, "master", 20)
+
+
+def _two_masters(prometheus: Prometheus, one: Director, two: Director) -> None:
+    """The second one does not hear the first one's adverts."""
+    deaf = "-t mangle {} INPUT -p 112 -j DROP"
+    two.host.run("iptables", *deaf.format("-A").split())
+    prometheus.wait_for("LvsguardTwoMasters", vip="web")
+    prometheus.wait_for("LvsguardVipConflict", vip="web")
+    two.host.run("iptables", *deaf.format("-D").split())
+    wait_for_role(two, "backup")
+    wait_for_role(one, "master")
+
+
+def _a_director_less(prometheus: Prometheus, two: Director, web: Web) -> None:
+    """The second director is down, while a realserver's health goes up and down."""
+    two.running.stop()
+    for change in range(8):
+        web.set_health(well=bool(change % 2))
+        time.sleep(1.6)
+    prometheus.wait_for("LvsguardDirectorDown", instance=INSTANCES[1])
+    prometheus.wait_for("LvsguardPeerNotHeard", peer="director2")
+    prometheus.wait_for("LvsguardRealserverFlapping", realserver="10.0.0.43:80")
+    two.start()
+    wait_until(prometheus.scraped, 10, "both are scraped again", every_s=0.25)
