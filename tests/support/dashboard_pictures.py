@@ -126,10 +126,7 @@ SCENES = {
         (("election", "Do they agree?"), ("election", "The other director")), "18:25", "19:10"
     ),
     "connections-not-in-step": Scene(
-        (
-            ("election", "Sync daemons of the kernel"),
-            ("election", "Connection tables sent and received"),
-        ),
+        (("election", "Sync daemons of the kernel"), ("election", "Roles")),
         "00:40",
         "01:40",
     ),

@@ -29,6 +29,7 @@ UNTOLD = {
 """Not there before the first transfer, failure, hook or drain: at midnight."""
 
 
+@pytest.mark.slow
 async def test_the_day_is_openmetrics_with_times(tmp_path: Path) -> None:
     # One scrape: of a histogram with several times this parser drops buckets as duplicates.
     (await record(2 * script.DAY_S)).write(tmp_path / "day.txt")
@@ -55,6 +56,7 @@ async def test_the_day_is_openmetrics_with_times(tmp_path: Path) -> None:
         assert sample.labels["instance"] in {"director1:9852", "director2:9852"}
 
 
+@pytest.mark.slow
 async def test_times_of_a_metric_stand_in_their_order_with_all_of_its_buckets(
     tmp_path: Path,
 ) -> None:
@@ -67,6 +69,7 @@ async def test_times_of_a_metric_stand_in_their_order_with_all_of_its_buckets(
     assert len(loop) % NOON_AND_MIDNIGHTS == 0
 
 
+@pytest.mark.slow
 async def test_counters_grow_until_their_director_starts_anew() -> None:
     recorder = await record(7200)
     counters = {m.name for m in catalog.CATALOG if m.kind is Kind.COUNTER}
