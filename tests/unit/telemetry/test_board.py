@@ -324,6 +324,7 @@ def test_queries_of_paths_are_not_told(text: str, shown: str) -> None:
     assert public(text) == shown
 
 
+@pytest.mark.slow
 class TestTenThousand:
     """Realservers, in a thousand services."""
 

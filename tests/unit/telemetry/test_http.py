@@ -271,6 +271,7 @@ async def until(condition: Callable[[], bool]) -> bool:
     return False
 
 
+@pytest.mark.slow
 class TestStatusPage:
     @pytest.fixture
     async def board(self, picture: Picture) -> Board:
