@@ -34,7 +34,8 @@ def test_commands_and_webhooks_have_their_wishes(tmp_path: Path) -> None:
     mail, chat = hooks(COMMAND + URL + more)
     assert mail == HookConfig("mail", ("/usr/local/bin/mail-event", "ops"))
     assert (chat.url, chat.key) == ("https://chat.example.org/hook", b"\xab" * 32)
-    assert (chat.kinds, chat.level) == ({"role", "health"}, Level.WARNING)
+    assert chat.kinds == frozenset({"role", "health"})
+    assert chat.level is Level.WARNING
     assert chat.give_up == 3600
     assert "\\xab" not in repr(chat)
 

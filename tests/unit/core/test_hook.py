@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from lvsguard.core.event import Level
@@ -11,8 +13,10 @@ from lvsguard.core.hook import HookConfig, Occurrence, pause, wants
 WEB = frozenset({("service", "web"), ("realserver", "10.0.0.42:80"), ("address", "10.0.0.42")})
 
 
-def happened(kind: str = "health", level: Level = Level.WARNING, **data: object) -> Occurrence:
-    return Occurrence("director1", 7, 0.0, kind, level, "text", data)
+def happened(
+    kind: str = "health", level: Level = Level.WARNING, data: Mapping[str, object] | None = None
+) -> Occurrence:
+    return Occurrence("director1", 7, 0.0, kind, level, "text", data or {})
 
 
 def test_a_hook_without_wishes_is_told_everything_but_of_hooks() -> None:
@@ -50,7 +54,7 @@ def test_services_are_chosen_with_what_belongs_to_them(
     data: dict[str, object], wanted: bool
 ) -> None:
     hook = HookConfig("web", about=WEB)
-    assert wants(hook, happened(**data)) is wanted
+    assert wants(hook, happened(data=data)) is wanted
 
 
 def test_pauses_double_up_to_a_minute_and_chance_shortens_them() -> None:
