@@ -50,7 +50,10 @@ class BoundedServer(web.Server):
     lifetime ends a connection whatever it does: a peer that does nothing cannot hold it.
     """
 
-    def __init__(self, handler: Handler, bounds: Bounds) -> None:
+    def __init__(
+        self, handler: Handler, bounds: Bounds, *, crowd: Callable[[], None] = lambda: None
+    ) -> None:
+        """``crowd`` is told of each connection that is sent away because there are too many."""
         super().__init__(
             handler,
             keepalive_timeout=bounds.header,
@@ -61,11 +64,13 @@ class BoundedServer(web.Server):
             access_log=None,
         )
         self._bounds = bounds
+        self._crowd = crowd
         self._deadlines: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
     def admit(self) -> asyncio.Protocol:
         """The protocol of a new connection: aiohttp's, or a refusal when there are too many."""
         if len(self._deadlines) >= self._bounds.connections:
+            self._crowd()
             return _Refusal()
         return self()
 

@@ -17,6 +17,7 @@ from lvsguard.admin.api import Api
 from lvsguard.admin.call import Answer, Call, Refusal, Stream, refuse
 from lvsguard.admin.caller import Callers
 from lvsguard.admin.door import Door
+from lvsguard.admin.misuse import MISUSE, Misuse
 from lvsguard.admin.operations import Operations
 from lvsguard.admin.protocol import Failure
 from lvsguard.kernel.port import KernelError
@@ -48,6 +49,7 @@ class AdminServer:
         self._places = followers
         self._api = Api(operations)
         self._callers = Callers()
+        self._misuse = Misuse()
         self._followers = 0
         self._closing = False
         self._door: Door | None = None
@@ -65,7 +67,7 @@ class AdminServer:
     async def open(self) -> None:
         """Start to answer. Raises SocketTaken."""
         self._door = Door(self._path, self._group)
-        self._http = BoundedServer(self._handle, self._bounds)
+        self._http = BoundedServer(self._handle, self._bounds, crowd=self._misuse.crowd)
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_unix_server(self._http.admit, sock=self._door.socket)
 
@@ -88,6 +90,9 @@ class AdminServer:
                 return await self._send(request, answer)
             return _response(200, msgspec.json.encode(answer))
         except Refusal as refusal:
+            if refusal.failure.code in MISUSE:
+                what = f"{request.method} {request.path[:100]}"
+                self._misuse.tell(await self._name(request), what, refusal.failure.error)
             return _refused(refusal)
         except KernelError as error:
             return _refused(refuse(500, "failed", str(error)))
@@ -129,6 +134,13 @@ class AdminServer:
             raise refuse(400, "bad-request", "the connection is gone")
         return await self._callers.actor(connection)
 
+    async def _name(self, request: web.BaseRequest) -> str:
+        """The actor, or that nobody knows who it was."""
+        try:
+            return await self._actor(request)
+        except Refusal:
+            return "somebody"
+
     async def _send(self, request: web.BaseRequest, stream: Stream) -> web.StreamResponse:
         if not stream.endless:
             return await _stream(request, stream, self._bounds.write)
@@ -151,6 +163,9 @@ async def _body(request: web.BaseRequest, limit: int, seconds: float) -> bytes:
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > limit:
+                    if request.transport is not None:
+                        # Until the answer is read the rest is thrown away, 600 MB in a second.
+                        request.transport.pause_reading()
                     raise refuse(413, "too-large", f"body: at most {limit} bytes")
     except TimeoutError:
         raise refuse(408, "too-slow", f"body: send it within {seconds:g} s") from None
