@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from lvsguard.config.agent_schema import AgentTable
 from lvsguard.config.check_rules import listed
 from lvsguard.config.check_schema import ArpTable, CanaryTable, CheckTable
+from lvsguard.config.cluster_rules import build_cluster
 from lvsguard.config.ipvs_schema import SYSCTLS
 from lvsguard.config.own_address import OwnAddresses
 from lvsguard.config.review import Interfaces
@@ -98,6 +99,7 @@ class _Builder:
             sync=build_sync(document.sync, self._director, interface),
             vrrp_grace=self._pick(own.vrrp_grace),
             peer=build_peer(document.peer, self._director, self._keys),
+            etcd=build_cluster(document.cluster, self._keys),
         )
 
     def _pick(self, value: T | dict[str, T]) -> T:

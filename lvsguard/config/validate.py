@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from lvsguard.config.agent_schema import AgentTable
 from lvsguard.config.check_schema import CanaryTable, CheckTable
+from lvsguard.config.cluster_schema import ClusterTable
 from lvsguard.config.forwarding_schema import SorryServerTable, TunnelTable
 from lvsguard.config.ipvs_schema import IpvsTable
 from lvsguard.config.leaf import near, show
@@ -69,6 +70,7 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     ("service", "realserver", "tunnel"): TunnelTable,
     ("sync",): SyncTable,
     ("peer",): PeerTable,
+    ("cluster",): ClusterTable,
     ("ipvs",): IpvsTable,
     ("telemetry",): TelemetryTable,
     ("admin",): AdminTable,

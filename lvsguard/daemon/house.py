@@ -127,6 +127,7 @@ class House:
             transfer=lambda: self._elections.transfer,
             conflicts=self._conflicts.of,
             peers=self._peers.status,
+            cluster=lambda: self._peers.cluster,
         )
         self._operations = DaemonOperations(
             self._controller,
@@ -178,7 +179,7 @@ class House:
         self._conflicts.named()
 
     def _troubles(self) -> tuple[str, ...]:
-        known = (self._journal.trouble, self._vip_watch.trouble)
+        known = (self._journal.trouble, self._vip_watch.trouble, self._peers.trouble)
         return (*filter(None, known), *self._conflicts.trouble())
 
     def _tally(self, tallies: Sequence[Tally]) -> None:
@@ -366,6 +367,7 @@ def _needs_restart(before: Config, after: Config) -> list[str]:
         for key, was, now in (
             ("director.name", before.director, after.director),
             ("director.probers", before.probers, after.probers),
+            ("cluster", before.etcd, after.etcd),
             ("telemetry.listen", before.telemetry_listen, after.telemetry_listen),
             ("admin.socket", before.admin_socket, after.admin_socket),
             ("admin.group", before.admin_group, after.admin_group),

@@ -197,6 +197,7 @@ class Picture:
     )
     in_step: SyncStatus | None = None
     others: tuple[PeerStatus, ...] = ()
+    by_etcd: bool | None = None
     kept: dict[tuple[Target, OverrideKind], Override] = field(default_factory=dict)
     director: str = "director1"
     version: str = "0.1.0"
@@ -221,6 +222,10 @@ class Picture:
     def peers(self) -> tuple[PeerStatus, ...]:
         """Other directors."""
         return self.others
+
+    def cluster(self) -> bool | None:
+        """Whether etcd answers."""
+        return self.by_etcd
 
     def services(self) -> Iterator[ServiceStatus]:
         """Services, with the overrides applied to what they say."""

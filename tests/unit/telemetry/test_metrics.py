@@ -111,7 +111,7 @@ async def exposition(metrics: Metrics, view: View) -> str:
     )
 
 
-FULL = Picture(groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,))
+FULL = Picture(groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,), by_etcd=True)
 """All that is shown in metrics."""
 
 
@@ -175,7 +175,9 @@ async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> Non
     agent = AgentStatus(AgentKind.TEXT, 9100, "ready", 0.5, 0.5, "", "")
     check = replace(realserver().checks[0], vip_path=True)
     asked = service(replace(realserver(), agent=agent, checks=(check,)))
-    view = Picture(shown=(asked,), groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,))
+    view = Picture(
+        shown=(asked,), groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,), by_etcd=True
+    )
     text = await exposition(eventful(), view)
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     declared = {metric.name: str(metric.kind) for metric in catalog.CATALOG}
