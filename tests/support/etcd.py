@@ -86,12 +86,13 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def server(*options: str) -> AsyncIterator[Server]:
-    """One that runs, and is gone afterwards."""
-    made = Server(options)
+async def server(*options: str, known: EtcdAccess | None = None) -> AsyncIterator[Server]:
+    """One that runs, and is gone afterwards. ``known``: how to speak to one with TLS."""
+    made = Server(options, "https" if known else "http")
     try:
         await made.start()
-        await made.answers(made.access)
+        access = replace(known, endpoints=made.access.endpoints) if known else made.access
+        await made.answers(access)
         yield made
     finally:
         made.kill()

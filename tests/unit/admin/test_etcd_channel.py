@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import trustme
 
 from lvsguard.admin import etcd_channel
 from lvsguard.admin.etcd import Compacted, Etcd, EtcdError
@@ -179,6 +181,36 @@ async def test_a_user_with_a_password_and_one_without(etcd: Server) -> None:
         await until(lambda: three.told("cluster-lost"), "it is told")
         assert "authentication failed" in three.told("cluster-lost")[0]
         assert "wrong" not in three.told("cluster-lost")[0]
+
+
+async def test_with_tls_both_ends_show_who_they_are(tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    other.cert_pem.write_to_path(tmp_path / "other.pem")
+    for name in ("server", "client"):
+        leaf = authority.issue_cert("127.0.0.1", name)
+        leaf.private_key_and_cert_chain_pem.write_to_path(tmp_path / f"{name}.pem")
+    options = (
+        "--cert-file", str(tmp_path / "server.pem"), "--key-file", str(tmp_path / "server.pem"),
+        "--client-cert-auth", "--trusted-ca-file", str(tmp_path / "ca.pem"),
+    )  # fmt: skip
+    known = EtcdAccess(
+        (), ca_file=str(tmp_path / "ca.pem"), certificate_file=str(tmp_path / "client.pem"), lease=3
+    )
+    async with server(*options, known=known) as etcd:
+        good = replace(known, endpoints=etcd.access.endpoints)
+        one, two = members(good, "director1", "director2")
+        (nobody,) = members(replace(good, certificate_file=""), "director3")
+        (fooled,) = members(replace(good, ca_file=str(tmp_path / "other.pem")), "director4")
+        (lost,) = members(replace(good, ca_file="/nowhere/ca.pem"), "director5")
+        async with one.running(), two.running(), nobody.running(), fooled.running(), lost.running():
+            share(one, "10.0.0.42")
+            await until(lambda: two.drained == {"10.0.0.42"}, "it is told")
+            for member in (nobody, fooled, lost):
+                await until(lambda m=member: m.told("cluster-lost"), "it is told")  # type: ignore[misc]
+            assert "certificate is not good" in fooled.told("cluster-lost")[0]
+            assert "files of [cluster] cannot be used" in lost.told("cluster-lost")[0]
+            assert nobody.drained == fooled.drained == lost.drained == set()
 
 
 async def test_another_endpoint_is_asked_when_one_is_dead(etcd: Server) -> None:
