@@ -33,6 +33,8 @@ LOOK_S = 0.25
 """Rhythm of the looks at what is to be told."""
 DIFFERING_MAX = 1000
 """Keys that differ which the status names."""
+WATCH_S = 1.0
+"""Rhythm of the looks at how fit others are: with ten thousand services one takes milliseconds."""
 PATIENCE_S = 2.0
 """How long a failover waits for the other director to become fit."""
 ROLLOUT_S = 60.0
@@ -107,11 +109,14 @@ class Peers:
             group.create_task(self._sharing.run(), name="sharing")
 
     async def _tell(self) -> None:
+        watched = 0.0
         while True:
             if self._channel.peers or self._by_etcd is not None:
                 self._channel.tell(self._account())
                 self._watch_configs(time.monotonic())
-                self._fitness.watch(self._channel.peers.values(), time.monotonic())
+                if (now := time.monotonic()) >= watched + WATCH_S:
+                    watched = now
+                    self._fitness.watch(self._channel.peers.values(), now)
             await asyncio.sleep(LOOK_S)
 
     def _account(self) -> Account:
