@@ -53,7 +53,15 @@ class BoundedServer(web.Server):
     lifetime ends a connection whatever it does: a peer that does nothing cannot hold it.
     """
 
-    def __init__(self, handler: Handler, bounds: Bounds, garbled: Garbled | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        bounds: Bounds,
+        garbled: Garbled | None = None,
+        *,
+        crowd: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``crowd`` is told of each connection that is sent away because there are too many."""
         self.garbled = _plain if garbled is None else garbled
         super().__init__(
             handler,
@@ -65,11 +73,13 @@ class BoundedServer(web.Server):
             access_log=None,
         )
         self.bounds = bounds
+        self._crowd = crowd
         self._deadlines: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
     def admit(self) -> asyncio.Protocol:
         """The protocol of a new connection: aiohttp's, or a refusal when there are too many."""
         if len(self._deadlines) >= self.bounds.connections:
+            self._crowd()
             return _Refusal()
         return self()
 

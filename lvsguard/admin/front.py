@@ -17,6 +17,7 @@ from aiohttp import web
 from lvsguard import __version__
 from lvsguard.admin.api import Api
 from lvsguard.admin.call import Answer, Call, Refusal, Stream, refuse
+from lvsguard.admin.misuse import MISUSE, Misuse
 from lvsguard.admin.operations import Operations
 from lvsguard.admin.protocol import Failure
 from lvsguard.admin.reach import VERSION_HEADER
@@ -47,6 +48,7 @@ class Front:
         self._api = Api(operations)
         self._places = followers
         self._followers = 0
+        self.misuse = Misuse()
         self.closing = False
 
     def close(self) -> None:
@@ -64,6 +66,9 @@ class Front:
                 return await self._send(request, answer, server)
             return _response(200, msgspec.json.encode(answer))
         except Refusal as refusal:
+            if refusal.failure.code in MISUSE:
+                what = f"{request.method} {request.path[:100]}"
+                self.misuse.tell(await _name(caller), what, refusal.failure.error)
             return refused(refusal)
         except KernelError as error:
             return refused(refuse(500, "failed", str(error)))
@@ -118,6 +123,14 @@ class Front:
             self._followers -= 1
 
 
+async def _name(caller: Caller) -> str:
+    """The actor, or that nobody knows who it was."""
+    try:
+        return await caller.actor()
+    except Refusal:
+        return "somebody"
+
+
 async def _forbidden(request: web.BaseRequest, caller: Caller, wanted: CallerRole) -> Refusal:
     who = await caller.actor()
     has = "has no role here" if caller.role is None else f"has the role {caller.role}"
@@ -138,6 +151,9 @@ async def _body(request: web.BaseRequest, limit: int, seconds: float) -> bytes:
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > limit:
+                    if request.transport is not None:
+                        # Until the answer is read the rest is thrown away, 600 MB in a second.
+                        request.transport.pause_reading()
                     raise refuse(413, "too-large", f"body: at most {limit} bytes")
     except TimeoutError:
         raise refuse(408, "too-slow", f"body: send it within {seconds:g} s") from None

@@ -223,6 +223,14 @@ def services(
         anew = False
 
 
+def healths(message: Services) -> dict[str, ServiceHealth]:
+    """The services of a message."""
+    return {
+        one.name: ServiceHealth(one.healthy, one.unknown, one.total, one.live, tuple(one.down))
+        for one in message.services
+    }
+
+
 def digests(config: str, keys: Keys) -> Iterator[Digests]:
     """The keys of a configuration, in pieces."""
     told = [Key(list(path), digest) for path, digest in keys.items() if _fits(path)]

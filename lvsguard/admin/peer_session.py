@@ -214,10 +214,7 @@ class Session:
         seen = self._peer.services
         if message.anew:
             seen.clear()
-        for one in message.services:
-            seen[one.name] = ServiceHealth(
-                one.healthy, one.unknown, one.total, one.live, tuple(one.down)
-            )
+        seen |= peer_message.healths(message)
         if len(seen) > SERVICES_MAX:
             raise Refused(f"it tells of more than {SERVICES_MAX} services")
 

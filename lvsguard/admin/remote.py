@@ -65,7 +65,8 @@ class RemoteDoor:
 
     async def run(self) -> None:
         """Answer until cancelled."""
-        self._http = BoundedServer(self._handle, self._bounds, garbled)
+        crowd = self._front.misuse.crowd
+        self._http = BoundedServer(self._handle, self._bounds, garbled, crowd=crowd)
         try:
             while True:
                 self._changed.clear()

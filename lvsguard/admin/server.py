@@ -73,7 +73,8 @@ class AdminServer:
     async def open(self) -> None:
         """Start to answer. Raises SocketTaken."""
         self._door = Door(self._path, self._group)
-        self._http = BoundedServer(self._handle, self._bounds, garbled)
+        crowd = self._front.misuse.crowd
+        self._http = BoundedServer(self._handle, self._bounds, garbled, crowd=crowd)
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_unix_server(self._http.admit, sock=self._door.socket)
 

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from lvsguard.config.agent_schema import AgentTable
 from lvsguard.config.check_rules import listed
 from lvsguard.config.check_schema import ArpTable, CanaryTable, CheckTable
+from lvsguard.config.cluster_rules import build_cluster
 from lvsguard.config.hook_build import build_hooks
 from lvsguard.config.ipvs_schema import SYSCTLS
 from lvsguard.config.own_address import OwnAddresses
@@ -106,6 +107,7 @@ class _Builder:
             peer=build_peer(document.peer, self._director, self._keys),
             remote=self._remote(document.admin.remote),
             hooks=build_hooks(document.hook, services, vips, self._keys),
+            etcd=build_cluster(document.cluster, self._keys),
         )
 
     def _remote(self, table: RemoteTable | None) -> RemoteConfig | None:

@@ -18,6 +18,7 @@ from typing import Final
 
 from lvsguard.config.build import build
 from lvsguard.config.channel_rules import read_credential
+from lvsguard.config.cluster_rules import read_password
 from lvsguard.config.hook_rules import read_hook_keys
 from lvsguard.config.key_digests import key_digests
 from lvsguard.config.locate import Lines
@@ -99,13 +100,19 @@ def loads(
         faults += review(validated.document, name, interfaces, validated.doubtful)
         secrets: dict[Path, bytes] = {}
         if not elsewhere:
-            for read in (read_keys, read_credential, read_remote, read_hook_keys):
+            for read in (
+                read_keys,
+                read_credential,
+                read_remote,
+                read_hook_keys,
+                read_password,
+            ):
                 found, unread = read(validated.document)
                 secrets |= found
                 faults += unread
         if not faults:
             built = build(validated.document, name, _digest(values), interfaces, secrets)
-            if built.peer is None:
+            if built.peer is None and built.etcd is None:
                 return built
             return replace(built, keys=key_digests(_nameless(values)))
     raise ConfigError(_located(faults, text, file))

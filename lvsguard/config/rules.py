@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lvsguard.config.channel_rules import check_channel
+from lvsguard.config.cluster_rules import check_cluster
 from lvsguard.config.election_rules import check_elections
 from lvsguard.config.hook_rules import check_hooks
 from lvsguard.config.leaf import near, show
@@ -31,6 +32,7 @@ def review(
         _check_interfaces(sheet, interfaces)
     check_elections(sheet)
     check_channel(sheet)
+    check_cluster(sheet)
     check_services(sheet)
     check_hooks(sheet)
     return sheet.faults

@@ -26,6 +26,7 @@ from lvsguard.config.address import (
 )
 from lvsguard.config.agent_schema import AgentKey
 from lvsguard.config.check_schema import PORT_MAX, Checks
+from lvsguard.config.cluster_schema import ClusterTable
 from lvsguard.config.forwarding_schema import FORWARDINGS, SorryServerTable, TunnelTable
 from lvsguard.config.hook_schema import HookTable
 from lvsguard.config.ipvs_schema import TIMEOUT_MAX, IpvsTable
@@ -336,6 +337,7 @@ class Document(Table):
     service: list[ServiceTable] = Field([], description="Virtual services, at least one.")
     sync: SyncTable | None = None
     peer: PeerTable | None = None
+    cluster: ClusterTable | None = None
     ipvs: IpvsTable = IpvsTable()
     telemetry: TelemetryTable = TelemetryTable()
     admin: AdminTable = AdminTable()

@@ -67,7 +67,7 @@ def _check_peer(sheet: Review, path: KeyPath, track: TrackTable) -> None:
     where = (*path, "peer")
     if track.peer is False:
         sheet.say(where, "false tracks nothing; leave the entry out")
-    elif sheet.document.peer is None:
+    elif sheet.document.peer is None and sheet.document.cluster is None:
         sheet.say(where, "there is no channel to another director; write a [peer] table", ("peer",))
     elif track.drop is None:
         sheet.say(

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from lvsguard.config.agent_schema import AgentTable
 from lvsguard.config.check_schema import CanaryTable, CheckTable
+from lvsguard.config.cluster_schema import ClusterTable
 from lvsguard.config.forwarding_schema import SorryServerTable, TunnelTable
 from lvsguard.config.hook_schema import HookTable
 from lvsguard.config.ipvs_schema import IpvsTable
@@ -71,6 +72,7 @@ TABLES: Final[Mapping[KeyPath, type[Table]]] = {
     ("service", "realserver", "tunnel"): TunnelTable,
     ("sync",): SyncTable,
     ("peer",): PeerTable,
+    ("cluster",): ClusterTable,
     ("ipvs",): IpvsTable,
     ("telemetry",): TelemetryTable,
     ("admin",): AdminTable,

@@ -50,11 +50,12 @@ class LiveView:
         transfer: Callable[[], TransferStatus | None] = lambda: None,
         conflicts: Callable[[str], tuple[ConflictStatus, ...]] = lambda vip: (),
         peers: Callable[[], tuple[PeerStatus, ...]] = tuple,
+        cluster: Callable[[], bool | None] = lambda: None,
     ) -> None:
         """``probers`` gives (alive, wanted); ``troubles`` what others than the controller know;
         ``elections`` what is known of the election of each VIP group; ``transfer`` the last time
         that a connection table was sent or received; ``conflicts`` who claims a VIP group;
-        ``peers`` the other directors."""
+        ``peers`` the other directors; ``cluster`` whether what they meet by can be asked."""
         self.director = controller.book.config.director
         self.version = __version__
         self.config_path = config_path
@@ -70,6 +71,7 @@ class LiveView:
         self._transfer = transfer
         self._conflicts = conflicts
         self._peers = peers
+        self._cluster = cluster
 
     @property
     def config_digest(self) -> str:
@@ -117,6 +119,10 @@ class LiveView:
     def peers(self) -> tuple[PeerStatus, ...]:
         """The other directors, where there is a channel to them."""
         return self._peers()
+
+    def cluster(self) -> bool | None:
+        """Whether what directors meet by can be asked; None: they need nothing to meet."""
+        return self._cluster()
 
     def _lone(self, vip: VipConfig) -> VipStatus:
         held = self._owner.held

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lvsguard.core.agent import Agent
+from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.config_keys import Keys
 from lvsguard.core.health import Timing
 from lvsguard.core.hook import HookConfig
@@ -328,6 +329,8 @@ class Config:
     """Seconds that the VRRP process goes on without a controller before it hands over."""
     peer: PeerConfig | None = None
     """None: directors meet in VRRP alone."""
+    etcd: EtcdAccess | None = None
+    """Where directors meet in the place of ``peer``; None: not in etcd."""
     keys: Keys = field(default_factory=dict, repr=False)
     """Digests of the file's keys, where there are other directors to compare with."""
     remote: RemoteConfig | None = None

@@ -197,6 +197,11 @@ class Ledger:
         return record
 
 
+def wins(record: Record, other: Record) -> bool:
+    """Whether a record is the later word of the two on the same."""
+    return _order(record) > _order(other)
+
+
 def _mark(record: Record) -> int:
     """Its part in the fingerprint: all of them together, in any order (exclusive or)."""
     return int.from_bytes(hashlib.blake2b(repr(_order(record)).encode(), digest_size=8).digest())

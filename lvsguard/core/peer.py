@@ -120,6 +120,8 @@ def compare(
         sums[0] += here.healthy
         sums[1] += there.healthy
         unknown |= here.unknown > 0 or there.unknown > 0
+        if here.healthy == there.healthy and here.down == there.down:
+            continue
         named = _named(here, there)
         if here.healthy != there.healthy or named:
             line = f"{name}: {there.healthy} of {there.total} healthy there, {here.healthy} here"

@@ -114,6 +114,33 @@ class PeerUnfit(Event):
         return f"director {self.peer} is not fit to take over: {self.text}"
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterLost(Event):
+    """etcd cannot be asked: what others hold stays as it was known last."""
+
+    kind: ClassVar[str] = "cluster-lost"
+    level: ClassVar[Level] = Level.ERROR
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"etcd is lost ({self.why}): what other directors hold stays as it was known, and what"
+            " is set here is told them when it is back"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterBack(Event):
+    """etcd can be asked again."""
+
+    kind: ClassVar[str] = "cluster-back"
+    seconds: float
+    """That it was lost for."""
+
+    def __str__(self) -> str:
+        return f"etcd is back after {self.seconds:.1f} s"
+
+
 PEER: tuple[type[Event], ...] = (
     PeerHeard,
     PeerSilent,
@@ -122,5 +149,7 @@ PEER: tuple[type[Event], ...] = (
     PeerOverrides,
     PeerFit,
     PeerUnfit,
+    ClusterLost,
+    ClusterBack,
 )
 """All of them."""

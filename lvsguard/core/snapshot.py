@@ -320,6 +320,9 @@ class View(Protocol):
     def peers(self) -> tuple[PeerStatus, ...]:
         """The other directors, where there is a channel to them."""
 
+    def cluster(self) -> bool | None:
+        """Whether what directors meet by (etcd) can be asked; None: they need nothing to meet."""
+
     def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
         """Configured services, in the order of the config, made one at a time. ``brief``: for who
         reads numbers only; realservers may come without their reason and notes, and with those

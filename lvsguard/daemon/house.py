@@ -136,6 +136,7 @@ class House:
             transfer=lambda: self._elections.transfer,
             conflicts=self._conflicts.of,
             peers=self._peers.status,
+            cluster=lambda: self._peers.cluster,
         )
         self._board = Board(self._view)
         self._board.configure(config)
@@ -195,7 +196,7 @@ class House:
 
     def _troubles(self) -> tuple[str, ...]:
         remote = "" if self._admin is None else self._admin.trouble
-        known = (self._journal.trouble, self._vip_watch.trouble, remote)
+        known = (self._journal.trouble, self._vip_watch.trouble, self._peers.trouble, remote)
         return (*filter(None, known), *self._conflicts.trouble())
 
     def _tally(self, tallies: Sequence[Tally]) -> None:
@@ -417,6 +418,7 @@ def _needs_restart(before: Config, after: Config) -> list[str]:
         for key, was, now in (
             ("director.name", before.director, after.director),
             ("director.probers", before.probers, after.probers),
+            ("cluster", before.etcd, after.etcd),
             ("telemetry.listen", before.telemetry_listen, after.telemetry_listen),
             ("telemetry.status_page", before.status_page, after.status_page),
             ("admin.socket", before.admin_socket, after.admin_socket),

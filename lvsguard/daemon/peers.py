@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from lvsguard import __version__
+from lvsguard.admin.etcd_channel import EtcdChannel
 from lvsguard.admin.peer_channel import PeerChannel
 from lvsguard.admin.peer_message import TROUBLE_MAX
 from lvsguard.admin.peer_session import Peer
@@ -18,6 +19,7 @@ from lvsguard.controller.ahead import Heard
 from lvsguard.controller.standing import Seen
 from lvsguard.core.config import Config
 from lvsguard.core.event import Event
+from lvsguard.core.fitness import Reason, Why
 from lvsguard.core.peer import Account, VipPart, compare, shortened
 from lvsguard.core.peer_event import PeerDiffers
 from lvsguard.core.snapshot import PeerStatus, Role, SyncStatus
@@ -26,10 +28,13 @@ from lvsguard.daemon.sharing import Sharing
 from lvsguard.kernel.module_list import lacking
 from lvsguard.kernel.port import SyncRole
 
+FROZEN = "etcd cannot be asked, so what other directors hold is shown as it was known last"
 LOOK_S = 0.25
 """Rhythm of the looks at what is to be told."""
 DIFFERING_MAX = 1000
 """Keys that differ which the status names."""
+WATCH_S = 1.0
+"""Rhythm of the looks at how fit others are: with ten thousand services one takes milliseconds."""
 PATIENCE_S = 2.0
 """How long a failover waits for the other director to become fit."""
 ROLLOUT_S = 60.0
@@ -67,15 +72,34 @@ class Peers:
         self._sharing = sharing
         self._condition = condition
         self._fitness = Fitness(controller, sharing, emit)
-        self._channel = PeerChannel(config.director, sharing, emit)
+        self._by_etcd = None
+        self._channel: PeerChannel | EtcdChannel
+        if config.etcd is not None:
+            self._by_etcd = EtcdChannel(config.director, sharing, emit, config.etcd)
+            self._channel = self._by_etcd
+        else:
+            self._channel = PeerChannel(config.director, sharing, emit)
+            self._channel.configure(config.peer)
         sharing.told = self._channel.news
-        self._channel.configure(config.peer)
         self._other_since: dict[str, float] = {}
         self._told: dict[str, str] = {}
 
     def configure(self, config: Config) -> None:
         """Put a new config in force."""
-        self._channel.configure(config.peer)
+        if isinstance(self._channel, PeerChannel):
+            self._channel.configure(config.peer)
+
+    @property
+    def cluster(self) -> bool | None:
+        """Whether etcd can be asked; None: directors do not meet there."""
+        return None if self._by_etcd is None else not self._by_etcd.trouble
+
+    @property
+    def trouble(self) -> str:
+        """Why etcd cannot be asked, and what follows; empty: nothing is wrong."""
+        if self._by_etcd is None or not self._by_etcd.trouble:
+            return ""
+        return f"{FROZEN}: {self._by_etcd.trouble}"
 
     async def run(self) -> None:
         """Talk until cancelled."""
@@ -85,11 +109,14 @@ class Peers:
             group.create_task(self._sharing.run(), name="sharing")
 
     async def _tell(self) -> None:
+        watched = 0.0
         while True:
-            if self._channel.peers:
+            if self._channel.peers or self._by_etcd is not None:
                 self._channel.tell(self._account())
                 self._watch_configs(time.monotonic())
-                self._fitness.watch(self._channel.peers.values(), time.monotonic())
+                if (now := time.monotonic()) >= watched + WATCH_S:
+                    watched = now
+                    self._fitness.watch(self._channel.peers.values(), now)
             await asyncio.sleep(LOOK_S)
 
     def _account(self) -> Account:
@@ -155,10 +182,14 @@ class Peers:
             differs=() if beat is None else found.differs,
             vips=() if beat is None else peer.vips,
             problem=peer.problem if peer.silent else "",
-            unfit=self._fitness.unfit(peer),
+            unfit=(*self._frozen(), *self._fitness.unfit(peer)),
             config_differs=() if beat is None else self._differing(peer),
             clock=None if beat is None else peer.clock.read(time.monotonic()),
         )
+
+    def _frozen(self) -> tuple[Reason, ...]:
+        """That nothing is known of how others do now."""
+        return (Reason(Why.SILENT, self.trouble),) if self.trouble else ()
 
     def _differing(self, peer: Peer) -> tuple[str, ...]:
         return tuple(map(str, (self._fitness.differing(peer) or ())[:DIFFERING_MAX]))
@@ -168,7 +199,8 @@ class Peers:
         what was just changed gets through; empty: nothing is known against it."""
         until = time.monotonic() + PATIENCE_S
         while True:
-            found = self._fitness.objections(self._channel.peers.values(), vips)
+            found = tuple(map(str, self._frozen()))
+            found += self._fitness.objections(self._channel.peers.values(), vips)
             if not found or time.monotonic() >= until:
                 return found
             await asyncio.sleep(LOOK_S / 2)

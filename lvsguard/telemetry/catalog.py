@@ -292,6 +292,11 @@ PEER_CLOCK = _gauge(
     "peer",
 )
 
+CLUSTER = _gauge(
+    "cluster_connected",
+    "1 while etcd, where directors meet, can be asked, else 0; only with [cluster] etcd.",
+)
+
 SERVICE_PRESENT = _gauge("service_present", "1 when the kernel has the service, else 0.", "service")
 SERVICE_LIVE_WEIGHT = _gauge(
     "service_live_weight",

@@ -85,7 +85,9 @@ def _vips(view: View) -> tuple[Family, Family]:
 
 def _fitness(view: View) -> tuple[Family, ...]:
     fit, differ = Family(catalog.PEER_FIT), Family(catalog.PEER_CONFIG_DIFFERENCES)
-    clock = Family(catalog.PEER_CLOCK)
+    clock, cluster = Family(catalog.PEER_CLOCK), Family(catalog.CLUSTER)
+    if (connected := view.cluster()) is not None:
+        cluster.add("", connected)
     for peer in view.peers():
         name = labels(peer=peer.name)
         fit.add(name, peer.fit)
@@ -93,7 +95,7 @@ def _fitness(view: View) -> tuple[Family, ...]:
             differ.add(name, len(peer.config_differs))
         if peer.clock is not None:
             clock.add(name, peer.clock.seconds)
-    return fit, differ, clock
+    return fit, differ, clock, cluster
 
 
 def _peers(view: View) -> tuple[Family, Family, Family]:

@@ -18,8 +18,10 @@ from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.admin.operations import ConfigRefused, Kept, ReloadOutcome
 from lvsguard.core.clock import Offset
 from lvsguard.core.config import CheckKind
+from lvsguard.core.config_keys import How, KeyDifference
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event, OverrideCleared, OverrideSet
+from lvsguard.core.fitness import PeerFacts, unfit
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import (
     Counters,
@@ -32,7 +34,7 @@ from lvsguard.core.model import (
     VirtualService,
 )
 from lvsguard.core.override import Admin, Override, OverrideKind, Target, admin_state
-from lvsguard.core.peer import VipPart
+from lvsguard.core.peer import Account, Comparison, VipPart
 from lvsguard.core.snapshot import (
     CheckStatus,
     ForeignStatus,
@@ -120,6 +122,40 @@ OTHER = PeerStatus(
     clock=Offset(0.0004, 0.0012),
 )
 """Another director, with which all is well."""
+UNFIT = replace(
+    OTHER,
+    name="director3",
+    address="10.0.0.39",
+    config="fedcba987654",
+    same_config=False,
+    programmed=False,
+    differs=("web: 1 of 2 healthy there, 2 here (rs2 down there)",),
+    vips=(VipPart("web", "backup", False, 50, "IPVS is not programmed"),),
+    clock=Offset(-75.2, 0.01),
+    config_differs=("service.web.scheduler", "admin.socket", "service.mail (only there)"),
+    unfit=unfit(
+        PeerFacts(
+            Account(
+                "0.1.0",
+                "fedcba987654",
+                programmed=False,
+                vips=(VipPart("web", "backup", False, 50, "IPVS is not programmed"),),
+                trouble=("the kernel has no scheduler mh: load it with modprobe -a ip_vs_mh",),
+                modules_lacking=("ip_vs_mh",),
+                sync_lacking=("backup",),
+            ),
+            same_config=False,
+            differing=(
+                KeyDifference(("service", "web", "scheduler"), How.VALUE),
+                KeyDifference(("admin", "socket"), How.VALUE),
+                KeyDifference(("service", "mail"), How.THERE),
+            ),
+            seen=Comparison(2, 1, (), ("web: 1 of 2 healthy there, 2 here (rs2 down there)",)),
+            clock=Offset(-75.2, 0.01),
+        )
+    ),
+)
+"""One with which little is."""
 
 
 def realserver(
@@ -201,6 +237,7 @@ class Picture:
     )
     in_step: SyncStatus | None = None
     others: tuple[PeerStatus, ...] = ()
+    by_etcd: bool | None = None
     kept: dict[tuple[Target, OverrideKind], Override] = field(default_factory=dict)
     director: str = "director1"
     version: str = "0.1.0"
@@ -225,6 +262,10 @@ class Picture:
     def peers(self) -> tuple[PeerStatus, ...]:
         """Other directors."""
         return self.others
+
+    def cluster(self) -> bool | None:
+        """Whether etcd answers."""
+        return self.by_etcd
 
     def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
         """Services, with the overrides applied to what they say."""

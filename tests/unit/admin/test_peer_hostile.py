@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import ip_address
 
+import msgspec
 import pytest
 import trustme
 
-from lvsguard.admin import peer_link
+from lvsguard.admin import peer_link, peer_session
 from lvsguard.admin.peer_message import (
     VERSION,
     Beat,
+    Digests,
     Hello,
+    Key,
     Message,
+    Overrides,
     Service,
     Services,
+    Times,
     encode,
 )
+from lvsguard.admin.peer_records import word
+from lvsguard.core.ledger import Ledger
+from lvsguard.core.override import Override, OverrideKind, Target
 from tests.support.peer_pair import (
     ACCOUNT,
     Side,
@@ -36,7 +46,8 @@ from tests.support.peer_pair import (
 
 pytestmark = pytest.mark.slow
 
-GOOD = (Hello(VERSION, "director1"), Beat(version="0", config="0", programmed=True))
+GOOD_BEAT = Beat(version="0", config="0", programmed=True)
+GOOD = (Hello(VERSION, "director1"), GOOD_BEAT)
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -334,3 +345,64 @@ async def test_a_recorded_connection_cannot_be_played_again() -> None:
         assert any("TLS" in told for told in two.told("peer-refused"))
     server.close()
     await server.wait_closed()
+
+
+async def test_a_gigabyte_after_a_message_too_long_is_not_read(two: Side) -> None:
+    connection = await secured(two, one_of(two), credential())
+    await say(connection, *GOOD)
+    connection[1].write((1_000_000_000).to_bytes(4))
+    sent = 0
+    with contextlib.suppress(OSError):
+        while sent < 1_000_000_000 and not connection[1].transport.is_closing():
+            connection[1].write(b"x" * 65536)
+            await connection[1].drain()
+            sent += 65536
+            await asyncio.sleep(0)
+    assert sent < 32 * 1024**2
+    await hang_up(connection)
+    await until(lambda: any("a message of 1000000000 oct" in t for t in two.told("peer-refused")),
+                "it is told")  # fmt: skip
+
+
+async def test_keys_without_end_are_cut_off(two: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_session, "KEYS_MAX", 3000)
+    connection = await secured(two, one_of(two), credential())
+    await say(connection, *GOOD)
+    with contextlib.suppress(OSError):
+        for number in range(5):
+            keys = [Key(["service", f"s{number}-{n}"], "0") for n in range(1000)]
+            await say(connection, Digests(config="0", keys=keys))
+    await cut_off(connection)
+    await until(lambda: any("more than 3000 keys" in t for t in two.told("peer-refused")), "told")
+    assert two.channel.peers["director1"].keys_of == ""
+
+
+async def test_times_that_are_no_times_are_an_offset_and_nothing_worse(two: Side) -> None:
+    connection = await secured(two, one_of(two), credential())
+    await say(connection, GOOD[0])
+    peer = two.channel.peers["director1"]
+    for clock in (Times(0.0), Times(0.0, 0.0, 0.0), Times(2.0**40, 2.0**40, 0.0), Times(5.0, 9e9)):
+        await say(connection, msgspec.structs.replace(GOOD_BEAT, clock=clock))
+    await until(lambda: peer.beat is not None and peer.beat.clock == Times(5.0, 9e9), "it is heard")
+    assert not peer.silent
+    await hang_up(connection)
+
+
+async def test_a_word_that_is_said_again_after_its_end_changes_nothing(two: Side) -> None:
+    """Whoever has the credential may say anything; an old word is still an old word."""
+    connection = await secured(two, one_of(two), credential())
+    await say(connection, *GOOD)
+    ledger, now = Ledger("director1"), time.time()
+    drain = Override(Target(ip_address("10.0.0.42")), OverrideKind.DRAIN, "alice", now)
+    said = ledger.write(drain, now)
+    ended = ledger.end(drain.key, "bob", now)
+    assert said is not None
+    assert ended is not None
+    for record in (said, ended, said, said):
+        await say(connection, Overrides(words=[word(record)]))
+    await say(connection, msgspec.structs.replace(GOOD_BEAT, config="last"))
+    peer = two.channel.peers["director1"]
+    await until(lambda: peer.beat is not None and peer.beat.config == "last", "all is heard")
+    assert two.drained == set()
+    assert [one.override for one in two.records] == [None]
+    await hang_up(connection)

@@ -20,7 +20,15 @@ from lvsguard.core.event import Stopping
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 from lvsguard.serving import Bounds
 from tests.support.golden import Golden
-from tests.support.published import NOON, Desk, Picture, realserver, service
+from tests.support.published import (
+    NOON,
+    OTHER,
+    UNFIT,
+    Desk,
+    Picture,
+    realserver,
+    service,
+)
 from tests.unit.admin.asking import ask, exchange, parse
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -33,6 +41,14 @@ async def test_status_is_the_public_document(socket_path: Path, golden: Golden) 
     assert answer.status == 200
     assert "application/json" in answer.head
     golden.check("status/seed.json", json.dumps(answer.json, indent=2) + "\n")
+
+
+async def test_other_directors_are_in_the_public_document(
+    desk: Desk, socket_path: Path, golden: Golden
+) -> None:
+    desk.picture = Picture(shown=(), others=(OTHER, UNFIT))
+    answer = await ask(socket_path, "GET", "/v1/status")
+    golden.check("status/directors.json", json.dumps(answer.json, indent=2) + "\n")
 
 
 async def test_status_of_many_services_is_valid_json(desk: Desk, socket_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from lvsguard.core.snapshot import Role, VipStatus
 from lvsguard.core.vrrp_event import FailoverAsked
-from tests.support.published import NOON, VIP
+from tests.support.published import NOON, UNFIT, VIP
 from tests.unit.cli.conftest import Run, Served
 
 WEB = VipStatus("web", (VIP,), frozenset({VIP}), Role.MASTER, NOON, 51, 150, ready=True)
@@ -79,3 +79,15 @@ def test_json_is_the_daemons_answer(run: Run, elected: Served) -> None:
 def test_without_a_daemon_there_is_a_status_of_its_own(run: Run) -> None:
     done = run("failover", "--socket", "/nonexistent/lvsguard.sock")
     assert done.status == 3
+
+
+def test_an_unfit_successor_is_named_with_its_reasons(run: Run, elected: Served) -> None:
+    elected.desk.heirs = {"web": "10.0.0.40"}
+    elected.desk.picture.others = (UNFIT,)
+    done = run("failover", "--socket", str(elected.socket))
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("lvsguard: nobody is fit:\n")
+    assert "its config differs in service.web.scheduler" in done.err
+    done = run("failover", "--force", "--socket", str(elected.socket))
+    assert (done.status, done.err) == (0, "")
+    assert "10.0.0.40 has taken over" in done.out

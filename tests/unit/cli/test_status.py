@@ -26,7 +26,17 @@ from lvsguard.core.override import Admin
 from lvsguard.core.snapshot import ForeignStatus, Role, VipStatus
 from lvsguard.serving import Slices
 from tests.support.golden import Golden
-from tests.support.published import NOON, VIP, WELL, Picture, realserver, seed_services, service
+from tests.support.published import (
+    NOON,
+    OTHER,
+    UNFIT,
+    VIP,
+    WELL,
+    Picture,
+    realserver,
+    seed_services,
+    service,
+)
 from tests.unit.cli.conftest import Run, Served
 
 TLS = ServiceKey.at(Protocol.TCP, VIP.address, 443)
@@ -108,9 +118,19 @@ async def documents(picture: Picture) -> tuple[Status, HealthReply]:
     return msgspec.json.decode(raw, type=Status), status.health(picture)
 
 
-@pytest.mark.parametrize("name", ["seed", "busy"])
+def pictured(name: str) -> Picture:
+    """The picture of a golden file."""
+    match name:
+        case "busy":
+            return busy()
+        case "directors":
+            return Picture(others=(OTHER, UNFIT))
+    return Picture()
+
+
+@pytest.mark.parametrize("name", ["seed", "busy", "directors"])
 async def test_the_table_fits_80_columns(name: str, golden: Golden) -> None:
-    picture = busy() if name == "busy" else Picture()
+    picture = pictured(name)
     out = io.StringIO()
     console = Console(file=out, width=80, force_terminal=True, no_color=True, highlight=False)
     console.print(table(*await documents(picture), NOON))
@@ -125,9 +145,9 @@ def _without_styles(text: str) -> str:
     return parts[0] + "".join(part.partition("m")[2] for part in parts[1:])
 
 
-@pytest.mark.parametrize("name", ["seed", "busy"])
+@pytest.mark.parametrize("name", ["seed", "busy", "directors"])
 async def test_plain_lines_cut_nothing(name: str, golden: Golden) -> None:
-    picture = busy() if name == "busy" else Picture()
+    picture = pictured(name)
     text = "\n".join(plain(*await documents(picture), NOON)) + "\n"
     golden.check(f"cli/status-{name}-plain.txt", text)
 

@@ -7,7 +7,7 @@ import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvsguard.config.key_digests import MANY, MOST, key_digests
+from lvsguard.config.key_digests import MANY, MOST, WIDE, key_digests
 from lvsguard.core.config_keys import How, Keys, differences
 
 SEED: dict[str, object] = {
@@ -101,15 +101,15 @@ def many(services: int, each: int, weight: int = 1) -> dict[str, object]:
 def test_a_large_table_is_told_in_fewer_parts_and_still_named() -> None:
     wide = MANY // 10
     assert told(many(wide, 11), many(wide, 11, weight=2)) == ["service.s7.realserver"]
-    assert told(many(MANY + 1, 1), many(MANY + 1, 1, weight=2)) == ["service.s7"]
+    assert told(many(WIDE + 1, 1), many(WIDE + 1, 1, weight=2)) == ["service.s7"]
     assert told(many(MOST + 1, 0), many(MOST + 1, 0, weight=2)) == ["service"]
     assert len(key_digests(many(MOST, 2))) < 20_000
 
 
 def test_who_tells_less_is_compared_as_far_as_it_tells() -> None:
     """One of the two may have a service more, and so tell of all of them in fewer parts."""
-    some, more = many(MANY, 1), many(MANY + 1, 1)
-    assert told(some, more) == [f"service.s{MANY} (only there)"]
+    some, more = many(WIDE, 1), many(WIDE + 1, 1)
+    assert told(some, more) == [f"service.s{WIDE} (only there)"]
 
 
 VALUES = st.recursive(

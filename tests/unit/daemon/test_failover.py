@@ -195,3 +195,30 @@ async def test_resume_lets_it_preempt_again() -> None:
         (one,) = await at.failovers.resume("mail", ALICE)
         assert (one.outcome, one.text) == (Outcome.DONE, "no failover held it back")
         assert len(at.events) == 1
+
+
+async def test_an_unfit_successor_is_refused_unless_by_force() -> None:
+    asked: list[list[str]] = []
+
+    async def wrong(vips: list[str]) -> tuple[str, ...]:
+        asked.append(vips)
+        return ("director2: its clock is 75.200 s behind",)
+
+    async with bench(yielding) as at:
+        at.failovers.objections = wrong
+        with pytest.raises(FailoverRefused) as refused:
+            await at.failovers.failover(None, ALICE)
+        assert refused.value.code == "unfit"
+        assert refused.value.problems == (
+            "director2: its clock is 75.200 s behind",
+            "mend that, or hand over all the same: lvsguard failover --force",
+        )
+        assert at.events == []
+        (one,) = await at.failovers.failover("web", ALICE, force=True)
+    assert one.outcome is Outcome.DONE
+    assert asked == [["web"], ["web"]]
+    (event,) = at.events
+    assert str(event) == (
+        "VIP web: alice (uid 1000) asked for a failover by force, though director2: its clock is"
+        " 75.200 s behind"
+    )

@@ -16,11 +16,12 @@ from lvsguard.controller.standing import Seen, Standing
 from lvsguard.core.config import Config
 from lvsguard.core.health import Verdict
 from lvsguard.core.peer import VipPart
-from lvsguard.daemon import peers
+from lvsguard.daemon import fitness, peers
 from lvsguard.daemon.peers import Peers
 from lvsguard.daemon.sharing import Sharing
 from tests.support.peer_pair import sides, until
 from tests.support.rig import OK, RS1, RS2, WRONG, Rig, config
+from tests.support.vrrp_peer import state
 
 pytestmark = pytest.mark.slow
 
@@ -119,3 +120,47 @@ async def test_a_config_that_stays_another_one_is_told_once(
         ]
         book.configure(replace(book.config, digest="0123456789ab"), 0.0)
         await until(lambda: len(one.told("peer-config")) == 2, "its end is told, too")
+
+
+async def test_the_keys_that_differ_are_named_and_unfitness_is_told(
+    pair: tuple[Director, Director], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitness, "SETTLE_S", 0.2)
+    monkeypatch.setattr(peers, "PATIENCE_S", 0.2)
+    one, two = pair
+    two.seen = {"web": Seen(state=state("web", "backup"), standing=Standing(True, 100))}
+    async with one.running(), two.running():
+        await until(lambda: one.told("peer-fit"), "it is fit", 10)
+        assert one.peers.status()[0].fit
+        assert await one.peers.objections(["web"]) == ()
+        await until(lambda: one.peers.status()[0].clock, "its clock is known")
+        offset = one.peers.status()[0].clock
+        assert offset is not None
+        assert abs(offset.seconds) <= offset.bound + 0.01
+        for director, scheduler in ((one, "aa"), (two, "bb")):
+            book = director.rig.controller.book
+            keys = {("service",): scheduler, ("service", "web"): scheduler, ("vip",): "0"}
+            digest = scheduler * 6
+            book.configure(replace(book.config, digest=digest, keys=keys), 0.0)
+        await until(lambda: one.peers.status()[0].config_differs, "the keys are told", 10)
+        status = one.peers.status()[0]
+        assert status.config_differs == ("service.web",)
+        assert [reason.why for reason in status.unfit] == ["config"]
+        await until(lambda: one.told("peer-unfit"), "it is told", 10)
+        told = "its config differs in service.web: make the files the same and reload"
+        assert one.told("peer-unfit") == [f"director director2 is not fit to take over: {told}"]
+        assert await one.peers.objections(["web"]) == (f"director2: {told}",)
+        book = two.rig.controller.book
+        mine = one.rig.controller.book.config
+        book.configure(replace(book.config, digest=mine.digest, keys=mine.keys), 0.0)
+        await until(lambda: len(one.told("peer-fit")) == 2, "its end, too", 10)
+
+
+async def test_a_failover_to_one_that_is_not_heard_is_objected_to(
+    pair: tuple[Director, Director], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "PATIENCE_S", 0.1)
+    one, _ = pair
+    async with one.running():
+        (objection,) = await one.peers.objections(["web"])
+        assert objection.startswith("director2: nothing is heard of it (")

@@ -120,7 +120,7 @@ async def exposition(metrics: Metrics, view: View, form: Form = Form.TEXT) -> st
 
 MACHINE = Machine({"controller": os.getpid(), "vrrp": 0}, {"prober0": ProberLoad(0.002, 3, 0)})
 """Of the processes one runs."""
-FULL = Picture(groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,))
+FULL = Picture(groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,), by_etcd=True)
 """All that is shown in metrics."""
 
 
@@ -191,7 +191,9 @@ async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> Non
     asked = service(
         replace(realserver(), agent=agent, checks=(check,), admin=Admin.DRAIN, overrides=(drained,))
     )
-    view = Picture(shown=(asked,), groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,))
+    view = Picture(
+        shown=(asked,), groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,), by_etcd=True
+    )
     text = await exposition(eventful(), view)
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     declared = {metric.name: str(metric.kind) for metric in catalog.CATALOG}

@@ -1,0 +1,147 @@
+"""A real etcd on loopback, and directors that share by it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lvsguard.admin.etcd import Etcd, EtcdError
+from lvsguard.admin.etcd_channel import EtcdChannel
+from lvsguard.core.cluster import EtcdAccess
+from lvsguard.core.ledger import Record
+from lvsguard.core.peer import PeerConfig
+from tests.support.peer_pair import Side, places, until
+
+MISSING = "" if shutil.which("etcd") else "etcd is not installed: tests/lab/install-deps"
+
+
+@dataclass
+class Server:
+    """One member, with a folder of its own. ``options`` are etcd's."""
+
+    options: tuple[str, ...] = ()
+    scheme: str = "http"
+    place: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="lvsguard-etcd-")))
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.port, self._peer_port = _free(), _free()
+
+    @property
+    def access(self) -> EtcdAccess:
+        """How to reach it."""
+        return EtcdAccess((f"{self.scheme}://127.0.0.1:{self.port}",), lease=2)
+
+    async def start(self) -> None:
+        """Run it, until it answers."""
+        client = f"{self.scheme}://127.0.0.1:{self.port}"
+        peer = f"http://127.0.0.1:{self._peer_port}"
+        command = [
+            "etcd", "--name", "one", "--data-dir", str(self.place / "data"),
+            "--listen-client-urls", client, "--advertise-client-urls", client,
+            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+            "--initial-cluster", f"one={peer}", "--log-level", "error", *self.options,
+        ]  # fmt: skip
+        log = (self.place / "log").open("ab")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
+        with log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    async def answers(self, access: EtcdAccess) -> None:
+        """Wait until it does."""
+        begun = time.monotonic()
+        while True:
+            try:
+                async with Etcd(access, access.endpoints[0]) as etcd:
+                    await etcd.read()
+                    return
+            except EtcdError as error:
+                if time.monotonic() - begun > 30:
+                    raise AssertionError(f"{error}: {(self.place / 'log').read_text()}") from None
+            await asyncio.sleep(0.1)
+
+    def kill(self) -> None:
+        """As by a power loss."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def run(self, *arguments: str) -> None:
+        """etcdctl."""
+        endpoint = f"{self.scheme}://127.0.0.1:{self.port}"
+        subprocess.run(
+            ["etcdctl", "--endpoints", endpoint, *arguments],
+            check=True, capture_output=True, timeout=30, env={**os.environ, "ETCDCTL_API": "3"},
+        )  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def server(*options: str, known: EtcdAccess | None = None) -> AsyncIterator[Server]:
+    """One that runs, and is gone afterwards. ``known``: how to speak to one with TLS."""
+    made = Server(options, "https" if known else "http")
+    try:
+        await made.start()
+        access = replace(known, endpoints=made.access.endpoints) if known else made.access
+        await made.answers(access)
+        yield made
+    finally:
+        made.kill()
+        shutil.rmtree(made.place, ignore_errors=True)
+
+
+class Member(Side):
+    """A director's end, by way of etcd."""
+
+    def __init__(self, name: str, access: EtcdAccess) -> None:
+        (place,) = places(1)
+        super().__init__(name, PeerConfig(place, 0, ()))
+        self.by_etcd = EtcdChannel(name, self, self.events.append, access)
+
+    def share(self, records: Iterable[Record]) -> None:
+        """Tell what was decided here."""
+        self.by_etcd.news(records)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Member]:
+        """The channel, and whoever tells it."""
+        tasks = [asyncio.create_task(self.by_etcd.run()), asyncio.create_task(self._say_on())]
+        try:
+            yield self
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            wrong = [e for e in ended if not isinstance(e, asyncio.CancelledError)]
+            assert not wrong, wrong
+
+    async def _say_on(self) -> None:
+        while True:
+            self.by_etcd.tell(self.account)
+            await asyncio.sleep(0.02)
+
+
+def members(access: EtcdAccess, *names: str) -> list[Member]:
+    """Directors that share an etcd."""
+    return [Member(name, replace(access)) for name in names]
+
+
+async def agreed(*all_of_them: Member, within_s: float = 10) -> None:
+    """Wait until all hold the same."""
+    await until(lambda: len({one.fingerprint for one in all_of_them}) == 1, "they agree", within_s)
+
+
+def _free() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

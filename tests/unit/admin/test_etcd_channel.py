@@ -1,0 +1,237 @@
+"""Any number of directors by way of a real etcd: they converge; its loss freezes the picture."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trustme
+
+from lvsguard.admin import etcd_channel
+from lvsguard.admin.etcd import Compacted, Etcd, EtcdError
+from lvsguard.admin.peer_message import Beat, encode
+from lvsguard.core.cluster import EtcdAccess
+from tests.support.etcd import MISSING, Member, Server, agreed, members, server
+from tests.support.peer_pair import ACCOUNT, seen, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+
+
+@pytest.fixture
+async def etcd() -> AsyncIterator[Server]:
+    async with server() as found:
+        yield found
+
+
+def share(one: Member, address: str, reason: str = "") -> None:
+    """Drain a realserver, and tell it."""
+    one.channel.news = one.by_etcd.news  # type: ignore[method-assign]
+    one.drain(address, reason)
+
+
+def unshare(one: Member, address: str) -> None:
+    one.channel.news = one.by_etcd.news  # type: ignore[method-assign]
+    one.undrain(address)
+
+
+async def test_two_directors_see_each_other_and_share_drains(etcd: Server) -> None:
+    one, two = members(etcd.access, "director1", "director2")
+    one.account = replace(
+        ACCOUNT, services=seen(web=2, mail=1), keys={("service", "web"): "0" * 12}
+    )
+    async with two.running():
+        async with one.running():
+            share(one, "10.0.0.42")
+            await until(lambda: two.drained == {"10.0.0.42"}, "it is told")
+            share(two, "10.0.0.43")
+            unshare(two, "10.0.0.42")
+            await until(lambda: one.drained == {"10.0.0.43"}, "and back")
+            await agreed(one, two)
+            await until(lambda: two.by_etcd.peers["director1"].services, "health is told")
+            peer = two.by_etcd.peers["director1"]
+            assert peer.services == seen(web=2, mail=1)
+            assert (peer.silent, peer.keys_of, peer.keys) == (
+                False, ACCOUNT.config, {("service", "web"): "0" * 12}
+            )  # fmt: skip
+            one.account = replace(one.account, services=seen(web=1))
+            await until(lambda: peer.services == seen(web=1), "what changes is told")
+        await until(lambda: peer.silent, "who stops ends its lease", 3)
+        assert two.told("peer-silent") == [
+            "director director1 (etcd) is not heard any more: its lease in etcd has ended"
+        ]
+
+
+async def test_three_converge_whoever_comes_late(etcd: Server) -> None:
+    one, two, three = members(etcd.access, "a", "b", "c")
+    async with one.running(), two.running():
+        share(one, "10.0.0.42", "first")
+        await agreed(one, two)
+        share(two, "10.0.0.42", "second, and later")
+        share(three, "10.0.0.44", "said before it was started")
+        async with three.running():
+            await until(lambda: one.drained == {"10.0.0.42", "10.0.0.44"}, "all of it")
+            await agreed(one, two, three)
+            reasons = {o.reason for o in three.ledger.in_force(0.0)}
+            assert reasons == {"second, and later", "said before it was started"}
+
+
+async def test_a_director_that_dies_is_gone_when_its_lease_ends(
+    etcd: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = members(etcd.access, "director1", "director2")
+    async with two.running():
+        async with one.running():
+            await until(lambda: "director1" in two.by_etcd.peers, "it is there")
+            monkeypatch.setattr(etcd_channel, "LEAVE_S", 0.0)  # it says no goodbye
+        await until(lambda: two.by_etcd.peers["director1"].silent, "its lease has ended", 12)
+
+
+async def test_the_loss_of_etcd_freezes_what_is_known_and_is_told(etcd: Server) -> None:
+    one, two = members(etcd.access, "director1", "director2")
+    one.account = replace(ACCOUNT, services=seen(web=2))
+    async with one.running(), two.running():
+        share(one, "10.0.0.42")
+        await until(lambda: two.drained == {"10.0.0.42"}, "it is told")
+        await until(lambda: two.by_etcd.peers["director1"].services, "health is told")
+        etcd.kill()
+        await until(lambda: two.told("cluster-lost") and one.told("cluster-lost"), "told", 15)
+        await until(lambda: "connect" in two.by_etcd.trouble, "why it is not there")
+        assert len(two.told("cluster-lost")) == 1
+        share(one, "10.0.0.43")
+        unshare(two, "10.0.0.42")
+        await asyncio.sleep(3)  # longer than a lease
+        assert not two.by_etcd.peers["director1"].silent
+        assert two.by_etcd.peers["director1"].services == seen(web=2)
+        assert one.drained == {"10.0.0.42", "10.0.0.43"}
+        assert len(two.told("cluster-lost")) == 1
+
+        await etcd.start()
+        await until(lambda: two.told("cluster-back") and one.told("cluster-back"), "back", 20)
+        await agreed(one, two)
+        assert one.drained == two.drained == {"10.0.0.43"}
+        assert two.by_etcd.trouble == ""
+        await until(lambda: not two.by_etcd.peers["director1"].silent, "heard", 5)
+
+
+async def test_what_was_compacted_is_read_anew(etcd: Server) -> None:
+    async with Etcd(etcd.access, etcd.access.endpoints[0]) as raw:
+        for number in range(5):
+            await raw.put("x/1", b"%d" % number)
+        revision, _ = await raw.read()
+        etcd.run("compact", str(revision))
+        with pytest.raises(Compacted, match="keeps nothing from before revision"):
+            async for _ in raw.watch(1):
+                pass
+    one, two = members(etcd.access, "director1", "director2")
+    async with one.running(), two.running():
+        share(one, "10.0.0.42")
+        await agreed(one, two)
+
+
+async def test_a_watch_that_breaks_is_begun_again(etcd: Server) -> None:
+    one, two = members(etcd.access, "director1", "director2")
+    async with one.running(), two.running():
+        share(one, "10.0.0.42")
+        await until(lambda: two.drained, "told")
+        etcd.kill()
+        await etcd.start()
+        share(one, "10.0.0.43")
+        await until(lambda: two.drained == {"10.0.0.42", "10.0.0.43"}, "told again", 20)
+
+
+async def test_nonsense_in_etcd_is_told_and_passed_over(etcd: Server) -> None:
+    one, two = members(etcd.access, "director1", "director2")
+    async with Etcd(etcd.access, etcd.access.endpoints[0]) as raw:
+        beat = encode(Beat(version="0", config="0", programmed=True))[4:]
+        for key, value in {
+            "overrides/zzz": b"\xff",
+            "overrides/yyy": b'{"address":"10.0.0.300","kind":"drain","wall":1,"counter":0,'
+            b'"director":"d"}',
+            "directors/eve/beat": b"[" * 100_000,
+            "directors//beat": beat,
+            f"directors/{'x' * 64}/beat": beat,
+            "directors/eve/keys-0": beat,
+            "other": b"",
+        }.items():
+            await raw.put(key, value)
+        async with one.running(), two.running():
+            share(one, "10.0.0.42")
+            await until(lambda: two.drained == {"10.0.0.42"}, "it works on")
+            await raw.put("directors/eve/services-0", b"\0" * 1000)
+            share(one, "10.0.0.43")
+            await until(lambda: len(two.drained) == 2, "it works on")
+            assert len(two.told("peer-refused")) >= 4
+            assert set(two.by_etcd.peers) <= {"director1", "eve"}
+
+
+async def test_a_user_with_a_password_and_one_without(etcd: Server) -> None:
+    for command in (
+        ("user", "add", "root:admin"), ("user", "grant-role", "root", "root"), ("auth", "enable"),
+    ):  # fmt: skip
+        etcd.run(*command)
+    good = replace(etcd.access, user="root", password="admin")
+    one, two = members(good, "director1", "director2")
+    (three,) = members(replace(good, password="wrong"), "director3")
+    async with one.running(), two.running(), three.running():
+        share(one, "10.0.0.42")
+        await agreed(one, two)
+        await until(lambda: three.told("cluster-lost"), "it is told")
+        assert "authentication failed" in three.told("cluster-lost")[0]
+        assert "wrong" not in three.told("cluster-lost")[0]
+
+
+async def test_with_tls_both_ends_show_who_they_are(tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    other.cert_pem.write_to_path(tmp_path / "other.pem")
+    for name in ("server", "client"):
+        leaf = authority.issue_cert("127.0.0.1", name)
+        leaf.private_key_and_cert_chain_pem.write_to_path(tmp_path / f"{name}.pem")
+    options = (
+        "--cert-file", str(tmp_path / "server.pem"), "--key-file", str(tmp_path / "server.pem"),
+        "--client-cert-auth", "--trusted-ca-file", str(tmp_path / "ca.pem"),
+    )  # fmt: skip
+    known = EtcdAccess(
+        (), ca_file=str(tmp_path / "ca.pem"), certificate_file=str(tmp_path / "client.pem"), lease=3
+    )
+    async with server(*options, known=known) as etcd:
+        good = replace(known, endpoints=etcd.access.endpoints)
+        one, two = members(good, "director1", "director2")
+        (nobody,) = members(replace(good, certificate_file=""), "director3")
+        (fooled,) = members(replace(good, ca_file=str(tmp_path / "other.pem")), "director4")
+        (lost,) = members(replace(good, ca_file="/nowhere/ca.pem"), "director5")
+        async with one.running(), two.running(), nobody.running(), fooled.running(), lost.running():
+            share(one, "10.0.0.42")
+            await until(lambda: two.drained == {"10.0.0.42"}, "it is told")
+            for member in (nobody, fooled, lost):
+                await until(lambda m=member: m.told("cluster-lost"), "it is told")  # type: ignore[misc]
+            assert "certificate is not good" in fooled.told("cluster-lost")[0]
+            assert "files of [cluster] cannot be used" in lost.told("cluster-lost")[0]
+            assert nobody.drained == fooled.drained == lost.drained == set()
+
+
+async def test_another_endpoint_is_asked_when_one_is_dead(etcd: Server) -> None:
+    both = EtcdAccess(("http://127.0.0.1:1", *etcd.access.endpoints), lease=2)
+    one, two = members(both, "director1", "director2")
+    async with one.running(), two.running():
+        share(one, "10.0.0.42")
+        await until(lambda: two.drained, "it is told")
+
+
+async def test_one_that_is_no_etcd_is_told_with_what_to_do() -> None:
+    async def nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnope")
+        await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(nonsense, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    async with Etcd(EtcdAccess((url,)), url) as raw:
+        with pytest.raises(EtcdError, match=r"makes no sense .*: is it etcd 3.4"):
+            await raw.read()
+    listener.close()
+    await listener.wait_closed()

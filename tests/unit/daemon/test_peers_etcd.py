@@ -1,0 +1,98 @@
+"""Controllers that meet in a real etcd: drains, status, fitness, and what its loss does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lvsguard.admin.journal import Journal
+from lvsguard.controller.standing import Seen, Standing
+from lvsguard.core.cluster import EtcdAccess
+from lvsguard.core.health import Verdict
+from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.daemon.peers import FROZEN, Peers
+from lvsguard.daemon.sharing import Sharing
+from lvsguard.vrrp.message import State
+from tests.support.etcd import MISSING, server
+from tests.support.peer_pair import until
+from tests.support.rig import OK, RS1, RS2, WRONG, Rig, config
+from tests.support.vrrp_peer import state
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+
+
+class Director:
+    """A controller over the kernel in memory, and its way to etcd."""
+
+    def __init__(self, name: str, access: EtcdAccess, place: Path, role: str = "backup") -> None:
+        given = replace(config(), director=name, etcd=access)
+        self.rig = Rig(given, place)
+        emit = self.rig.events.append
+        self.sharing = Sharing(name, self.rig.controller, Journal(None, emit), emit)
+        seen = Seen(state=_state(role), standing=Standing(True, 100))
+        self.peers = Peers(
+            given, self.rig.controller, self.sharing, elections=lambda: {"web": seen}, emit=emit
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        self.rig.up(RS1, RS2)
+        await self.rig.resync()
+        task = asyncio.create_task(self.peers.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    @property
+    def drained(self) -> set[str]:
+        return {str(o.target) for o in self.rig.controller.book.overrides}
+
+    def fits(self) -> dict[str, list[str]]:
+        return {one.name: [str(r.why) for r in one.unfit] for one in self.peers.status()}
+
+
+def _state(role: str) -> State:
+    return state("web", role)
+
+
+async def test_three_directors_share_and_judge_each_other(tmp_path: Path) -> None:
+    async with server() as etcd:
+        one = Director("director1", etcd.access, tmp_path, "master")
+        two, three = (Director(f"director{n}", etcd.access, tmp_path) for n in (2, 3))
+        async with one.running(), two.running(), three.running():
+            await until(lambda: one.fits() == {"director2": [], "director3": []}, "both are fit")
+            target = Target(RS1.address)
+            await two.sharing.set(Override(target, OverrideKind.DRAIN, "alice", time.time()))
+            await until(lambda: one.drained == three.drained == {str(target)}, "it is shared")
+            await until(lambda: one.fits() == {"director2": [], "director3": []}, "as before")
+            three.rig.verdict(RS2, Verdict.DOWN, WRONG)
+            await three.rig.turn()
+            await until(lambda: one.fits()["director3"] == ["checks"], "it is judged")
+            assert one.peers.cluster is True
+            assert one.peers.trouble == ""
+
+            etcd.kill()
+            await until(lambda: one.peers.cluster is False, "its loss is known", 15)
+            assert one.peers.trouble.startswith(FROZEN)
+            assert one.fits()["director2"] == ["silent"]
+            assert one.fits()["director3"] == ["silent", "checks"], "as it was known last"
+            assert one.drained == {str(target)}
+            (refused, *_) = await one.peers.objections(["web"])
+            assert refused.startswith(FROZEN)
+            await one.sharing.clear(target, OverrideKind.DRAIN, "bob")
+            three.rig.verdict(RS2, Verdict.UP, OK)
+            await three.rig.turn()
+
+            await etcd.start()
+            await until(lambda: two.drained == three.drained == set(), "it has caught up", 20)
+            await until(lambda: one.fits() == {"director2": [], "director3": []}, "fit again")
+            assert await one.peers.objections(["web"]) == ()
