@@ -20,7 +20,7 @@ def explain(service: ServiceStatus) -> WhyAnswer:
     sentences = [
         f"{has} of {len(service.realservers)} realservers of {service.name} ({service.key}) are in"
         f" rotation; live weight {service.quorum_have}, needs {service.quorum_need}:"
-        f" {'it serves' if fit else 'ITS QUORUM IS LOST'}."
+        f" {_standing(service, fit)}."
     ]
     sentences += [f"{why}." for why in service.why]
     if not service.present:
@@ -40,7 +40,15 @@ def explain(service: ServiceStatus) -> WhyAnswer:
     )
 
 
+def _standing(service: ServiceStatus, fit: bool) -> str:
+    if not fit:
+        return "ITS QUORUM IS LOST"
+    return "it serves" if service.present else "it could serve"
+
+
 def _state(service: ServiceStatus, fit: bool) -> str:
+    if not service.present:
+        return "not-programmed"
     if service.sorry:
         return "sorry"
     if service.panic:
