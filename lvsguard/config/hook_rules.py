@@ -20,9 +20,15 @@ def check_hooks(sheet: Review) -> None:
     if len(hooks) > HOOKS_MAX:
         sheet.say(("hook",), f"{len(hooks)} hooks; at most {HOOKS_MAX}")
     names: set[str] = set()
-    services = [service.name for _, service in entries(sheet.document.service)]
+    services = [
+        service.name
+        for service in sheet.document.service
+        if "name" in service.model_fields_set  # a wrong one was cut out and is told elsewhere
+    ]
     for number, hook in entries(hooks):
         here: KeyPath = ("hook", number)
+        if "name" not in hook.model_fields_set:
+            continue
         if (hook.command is None) == (hook.url is None):
             both = "command and url" if hook.url is not None else "neither command nor url"
             sheet.say(here, f"has {both}; give it one of the two")
