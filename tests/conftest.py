@@ -12,6 +12,8 @@ pytest.register_assert_rewrite("tests.support")
 from tests.support import kernel  # noqa: E402 (after its registration)
 from tests.support.golden import Golden  # noqa: E402
 
+GUEST_TIMEOUT_S = 400
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -27,6 +29,14 @@ def pytest_configure() -> None:
     settings.load_profile("any")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A guest may be five times slower than the machine that the common limit is for."""
+    for item in items:
+        in_guest = item.get_closest_marker("kernel") or item.get_closest_marker("lab")
+        if in_guest and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(GUEST_TIMEOUT_S))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -116,14 +116,8 @@ class Stage:
 
     def _pids(self, host: Host) -> list[int]:
         """All processes of the host but the watch."""
-        there = Path("/run/netns", host.name).stat().st_ino
-        found = []
-        for namespace in Path("/proc").glob("[0-9]*/ns/net"):
-            with contextlib.suppress(OSError):  # it has just ended
-                pid = int(namespace.parts[2])
-                if namespace.stat().st_ino == there and pid not in self.watch.pids():
-                    found.append(pid)
-        return found
+        watch = self.watch.pids()
+        return [pid for pid in host.pids() if pid not in watch]
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:

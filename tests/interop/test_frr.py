@@ -22,7 +22,7 @@ from tests.support.frr import Frr, Router, make_frr
 from tests.support.processes import run, wait_until
 from tests.support.topology import SWITCH, Capture, Network
 
-pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
 
 SLACK = 4.0
 """Seconds for a guest that is slow, beyond what the protocol gives."""

@@ -185,7 +185,7 @@ def two(shared_network: Network) -> Iterator[Two]:
         host.run("ipvsadm", "-C")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_two_take_turns(two: Two) -> None:
     network, keepalived, lvsguard = two.network, two.keepalived, two.lvsguard
     ours, theirs = network.director1, network.director2

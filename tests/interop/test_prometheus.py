@@ -27,7 +27,7 @@ from tests.support.topology_web import Web, start_web
 if TYPE_CHECKING:
     from tests.support.topology import Host, Network
 
-pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
 
 VRRP = """vrid = 51
 priority = { director1 = 150, director2 = 100 }

@@ -25,7 +25,7 @@ from tests.support.processes import run
 if TYPE_CHECKING:
     from tests.support.topology import Network
 
-pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
 
 _STAGE = re.compile(r"^<!-- lab: (bare|running) -->")
 STAGES = {

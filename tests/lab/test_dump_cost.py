@@ -14,7 +14,7 @@ from tests.support.director import tell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
 
 RUNS = 7
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.support.pace import Stillness
     from tests.support.topology import Host, Network
 
-pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
 
 SERVICES, MEMBERS = 10, 100
 COUNT = SERVICES * MEMBERS

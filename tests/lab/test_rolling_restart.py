@@ -13,7 +13,7 @@ from tests.support.rolling import play
 if TYPE_CHECKING:
     from tests.support.topology import Network
 
-pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("network", [10], indirect=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.support.pace import Stillness
     from tests.support.topology import Network
 
-pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
 
 MEMBERS = 10
 WINDOW_S = 15.0

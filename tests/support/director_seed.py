@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,12 +53,14 @@ class Seed:
         self.director.wait_for_verdicts(rs1="up", rs2="up")  # and is told, where events are
 
     def _end_strangers(self) -> None:
-        """End servers that a test put in the place of nginx and, since it failed, did not end."""
-        names = tuple(f"{host.name}." for host in self.network.realservers)
-        own = {web.process.pid for web in self.webs}
-        for process in self.network.processes.started:
-            if process.name.startswith(names) and process.running and process.pid not in own:
-                process.kill()
+        """End what a test that failed has left: a server in the place of nginx, a load. It may have
+        failed in the middle of starting one, so that nobody knows of it."""
+        own = {os.getsid(web.process.pid) for web in self.webs if web.process.running}
+        for host in (self.client, *self.network.realservers):
+            for pid in host.pids():
+                with contextlib.suppress(ProcessLookupError):
+                    if os.getsid(pid) not in own:
+                        os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
