@@ -33,6 +33,9 @@ from lvsguard.core.config import Config
 
 FILE_MAX: Final = 8 * 1024 * 1024
 """Bytes; ten thousand services with ten realservers each take about seven million."""
+OWN: Final = (("director", "name"), ("admin", "socket"), ("state", "directory"))
+"""Section and key of what is a director's own: its name, and where it has its things."""
+
 _NAME: Final = re.compile(r"(?=.*[A-Za-z_-])[A-Za-z0-9._-]{1,63}")
 
 
@@ -114,7 +117,7 @@ def loads(
             built = build(validated.document, name, _digest(values), interfaces, secrets)
             if built.peer is None and built.etcd is None:
                 return built
-            return replace(built, keys=key_digests(_nameless(values)))
+            return replace(built, keys=key_digests(_shared(values)))
     raise ConfigError(_located(faults, text, file))
 
 
@@ -172,19 +175,24 @@ def _digest(values: Mapping[str, object]) -> str:
     """What the file means, whatever its comments, its layout and the order of its keys.
 
     Without its secrets: the digest is shown, and a short password could be guessed from it. Without
-    the director's name: two directors whose files differ in that alone have the same.
+    what is a director's own: two whose files differ in that alone have the same.
     """
     canonical = json.dumps(
-        without_secrets(_nameless(values)), sort_keys=True, separators=(",", ":"), default=str
+        without_secrets(_shared(values)), sort_keys=True, separators=(",", ":"), default=str
     )
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
-def _nameless(values: Mapping[str, object]) -> Mapping[str, object]:
-    director = values.get("director")
-    if not isinstance(director, Mapping):
-        return values
-    return {**values, "director": {k: v for k, v in director.items() if k != "name"}}
+def _shared(values: Mapping[str, object]) -> Mapping[str, object]:
+    """The file without what is a director's own."""
+    shared = dict(values)
+    for section, own in OWN:
+        table = values.get(section)
+        if isinstance(table, Mapping):
+            shared[section] = {key: value for key, value in table.items() if key != own}
+            if not shared[section]:
+                del shared[section]
+    return shared
 
 
 def _located(faults: Sequence[Fault], text: str, file: str) -> list[Problem]:

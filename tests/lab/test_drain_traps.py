@@ -146,10 +146,10 @@ def test_a_port_that_is_used_again_goes_elsewhere_or_the_drain_waits_for_it(
     assert ask_from(seed.client, port) == (OTHER[home] if expires else home)
 
 
-@pytest.fixture(scope="module")
-def trickles(shared_seed: Seed) -> None:
-    """A slow server on both realservers, port 81, until the network ends."""
-    for realserver in shared_seed.network.realservers:
+@pytest.fixture
+def trickles(seed: Seed) -> None:
+    """A slow server on both realservers, port 81, until the next test."""
+    for realserver in seed.network.realservers:
         start_trickle(realserver)
 
 

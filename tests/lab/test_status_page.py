@@ -27,7 +27,7 @@ from tests.support.director_config import LISTEN
 from tests.support.topology_load import start_load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from tests.support.director_seed import Seed
@@ -49,7 +49,7 @@ class Page:
         self.rows: dict[int, dict[str, Any]] = {}
         self.live: dict[int, list[Any]] = {}
 
-    def _read(self, stream: socket.socket) -> Iterator[tuple[str, Any]]:
+    def _read(self, stream: socket.socket) -> Generator[tuple[str, Any], None, None]:
         name = ""
         with stream.makefile("rb") as lines:
             for line in lines:
@@ -58,6 +58,10 @@ class Page:
                     name = rest
                 elif kind == "data":
                     yield name, json.loads(rest)
+
+    def close(self) -> None:
+        """Read no more."""
+        self._messages.close()
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Read on until it holds."""
@@ -83,8 +87,7 @@ def test_a_state_is_on_the_page_within_a_second_of_the_kernel(seed: Seed) -> Non
     director = seed.director
     with director.host.entered():
         stream = socket.create_connection(LISTEN, timeout=WITHIN_S)
-    with closing(stream):
-        page = Page(stream)
+    with closing(stream), closing(Page(stream)) as page:
         page.until(lambda: all(page.row(f"10.0.0.{n}:80").get("verdict") == "up" for n in (42, 43)))
         assert [vip["role"] for vip in page.head["vips"]] == ["master"]
         assert (page.head["director"], page.head["troubles"]) == ("director1", [])

@@ -85,7 +85,7 @@ class Director:
                 return self.client.health().programmed
             return False
 
-        return wait_until(serves, 20, f"lvsguard serves (log: {process.log})", every_s=0.05)
+        return wait_until(serves, 60, f"lvsguard serves (log: {process.log})", every_s=0.05)
 
     def wait_for_weights(self, within_s: float = 10, /, **weights: int | None) -> float:
         """Wait until the kernel has these weights (rs1=1; None: not in the table)."""

@@ -146,6 +146,9 @@ def test_the_digest_is_the_same_on_every_director() -> None:
     assert digest(text, "director1") == digest(text, "director2")
     named = PLAIN.replace("[director]\n", '[director]\nname = "director2"\n')
     assert digest(named) == digest(PLAIN)
+    places = '[admin]\nsocket = "/run/other/lvsguard.sock"\n[state]\ndirectory = "/srv/state"\n'
+    assert digest(PLAIN + places) == digest(PLAIN)
+    assert digest(PLAIN + places + "[telemetry]\n") != digest(PLAIN)
 
 
 def thousand_services() -> str:
