@@ -1,13 +1,14 @@
 """A program for tests of drains: tells its name by UDP, and by TCP as slowly as it is asked.
 
-`python -m tests.support.trickle NAME PORT` prints "listens". A TCP client sends a number of seconds
-and a line feed, and gets the name, a byte every 0.2 s, and the end after so many seconds; what else
-the client does, a FIN of its own too, changes nothing.
+`python -m tests.support.trickle NAME PORT` prints its pid and "listens". A TCP client sends a
+number of seconds and a line feed, and gets the name, a byte every 0.2 s, and the end after so many
+seconds; what else the client does, a FIN of its own too, changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING, cast
 
@@ -23,7 +24,8 @@ EVERY_S = 0.2
 def start_trickle(host: Host, port: int = 81) -> Process:
     """Start it on a host and wait until it listens."""
     process = host.start("trickle", sys.executable, "-m", __name__, host.name, str(port))
-    process.wait_for("listens")
+    word = f"{process.pid} listens"  # an earlier one has written to the same log
+    process.wait_for(word)
     return process
 
 
@@ -57,7 +59,7 @@ async def _main(name: str, port: int) -> None:
     # An answer must come from the address that was asked.
     await loop.create_datagram_endpoint(lambda: _Names(name), (str(VIP), port))
     await asyncio.start_server(serve, "0.0.0.0", port)
-    print("listens", flush=True)
+    print(os.getpid(), "listens", flush=True)
     await asyncio.Event().wait()
 
 
