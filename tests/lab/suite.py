@@ -77,7 +77,12 @@ def found(*patterns: str) -> tuple[str, ...]:
 
 
 KERNEL = "(kernel or lab) and not without_ipvs"
-PAGES = found("tests/contract", "tests/lab/test_d[eo]*.py")
+OPERATED = ("drain_*", "rolling_*", "why", "status_page", "hooks", "peer*")
+PAGES = found(
+    "tests/contract",
+    "tests/lab/test_d[eo]*.py",
+    *(f"tests/lab/test_{name}.py" for name in OPERATED),
+)
 PAIRS = found("tests/interop", "tests/lab/test_vrrp_*.py", "tests/lab/test_sync_*.py")
 MEASURED = found(*(f"tests/lab/test_{name}.py" for name in ("scale", "dump_cost", "hint_storm")))
 AGAIN_MOST = 12
