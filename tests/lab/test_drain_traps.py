@@ -6,7 +6,6 @@ The traps are the kernel's. Each is shown to be one, and then that lvsguard does
 from __future__ import annotations
 
 import contextlib
-import io
 import signal
 import socket
 import time
@@ -16,10 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lvsguard.admin.protocol import ClearOverride
-from lvsguard.cli.main import main
 from tests.support.director_config import NO_CHECK, Service, Setup
 from tests.support.processes import wait_until
-from tests.support.rolling import play
+from tests.support.rolling import command, play
 from tests.support.topology import VIP
 from tests.support.trickle import start_trickle
 
@@ -42,17 +40,9 @@ def under(seed: Seed, service: Service, more: str = "") -> None:
     seed.director.wait_for_weights(rs1=1, rs2=1)
 
 
-def command(seed: Seed, *arguments: str) -> tuple[int, str]:
-    """A command line, in this process: a Python takes seconds to start here."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        status = main([*arguments, "--socket", str(seed.director.place / "lvsguard.sock")])
-    return status, said.getvalue()
-
-
 def drain(seed: Seed, name: str, *options: str) -> tuple[int, str]:
     """Drain one and wait; exit status and all that was said."""
-    return command(seed, "drain", ADDRESSES[name], "--wait", *options)
+    return command(seed.director, "drain", ADDRESSES[name], "--wait", *options)
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +90,7 @@ def test_a_hashing_scheduler_does_not_drop_whom_it_had_hashed_to_the_drained_one
     assert status == 200
     status, said = drain(seed, home)
     assert (status, seed.client.get(VIP)) == (0, (200, OTHER[home])), said
-    assert command(seed, "undrain", ADDRESSES[home], "--wait")[0] == 0
+    assert command(seed.director, "undrain", ADDRESSES[home], "--wait")[0] == 0
     assert seed.client.get(VIP) == (200, home)
 
 
@@ -116,7 +106,7 @@ def test_a_persistent_client_leaves_or_the_drain_waits_for_its_template(
     home = seed.client.get(VIP)[1]
     assert {seed.client.get(VIP)[1] for _ in range(3)} == {home}
     begun = time.monotonic()
-    command(seed, "drain", ADDRESSES[home])
+    command(seed.director, "drain", ADDRESSES[home])
     seed.director.wait_for_weights(**{home: 0})
     assert seed.client.get(VIP)[1] == (OTHER[home] if expires else home)
     status, said = drain(seed, home, "--timeout", "30s")
@@ -169,7 +159,7 @@ def test_udp_clients_are_not_active_and_still_waited_for(seed: Seed) -> None:
         assert (status, name()) == (4, home), said
         status, said = drain(seed, home, "--timeout", "1s", "--then", "remove")
         assert (status, name()) == (4, OTHER[home]), said
-    assert command(seed, "enable", ADDRESSES[home], "--wait")[0] == 0
+    assert command(seed.director, "enable", ADDRESSES[home], "--wait")[0] == 0
     seed.director.wait_for_weights(rs1=1, rs2=1)
 
 
@@ -182,7 +172,7 @@ def test_a_client_that_has_only_closed_its_own_side_is_waited_for(seed: Seed) ->
         sock.sendall(b"9\n")
         sock.shutdown(socket.SHUT_WR)
         home = sock.recv(100).decode().partition("\n")[0]
-        command(seed, "drain", ADDRESSES[home])
+        command(seed.director, "drain", ADDRESSES[home])
         found = seed.director.realserver(ADDRESSES[home], "slow")
         wait_until(
             lambda: seed.director.realserver(ADDRESSES[home], "slow").connections.inactive == 1,
@@ -214,7 +204,7 @@ def test_a_client_that_stays_ends_the_wait_at_its_deadline_or_by_ctrl_c(seed: Se
         )
         realservers = seed.director.status().services[0].realservers
         home = next(r.address for r in realservers if r.connections.active)
-        status, said = command(seed, "drain", home, "--wait", "--timeout", "3s")
+        status, said = command(seed.director, "drain", home, "--wait", "--timeout", "3s")
         assert (status, said.splitlines()[0]) == (4, f"{home}: drained")
         assert "not empty after 3s: the drain is on\n" in said
         assert f"  {home}:81 in slow: 1 connection, no packet for" in said
@@ -227,7 +217,7 @@ def test_a_client_that_stays_ends_the_wait_at_its_deadline_or_by_ctrl_c(seed: Se
         assert waiting.wait() == 130
         assert "the drain is on" in waiting.text()
         assert seed.director.realserver(IPv4Address(home), "slow").admin == "drain"
-    assert command(seed, "undrain", home, "--wait")[0] == 0
+    assert command(seed.director, "undrain", home, "--wait")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 from typing import TYPE_CHECKING
 
+from lvsguard.cli.main import main
 from tests.support.director import tell
 from tests.support.topology import VIP
 from tests.support.topology_load import failures, start_load
@@ -13,6 +16,7 @@ from tests.support.topology_pings import start_pings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.support.director import Director
     from tests.support.director_seed import Seed
 
 TARGET = f"{VIP}:80"
@@ -65,7 +69,21 @@ def _restart(seed: Seed, number: int, *, crash: bool) -> None:
         seed.director.start()
         assert waiting.wait(60) == 0, waiting.text()
     else:
-        seed.director.run(*drain)
+        _typed(seed, *drain)
     seed.webs[number].kill()
     seed.webs[number].start()
-    seed.director.run("undrain", address, "--wait", "--timeout", "60s")
+    _typed(seed, "undrain", address, "--wait", "--timeout", "60s")
+
+
+def _typed(seed: Seed, *arguments: str) -> None:
+    status, said = command(seed.director, *arguments)
+    assert status == 0, said
+
+
+def command(director: Director, *arguments: str) -> tuple[int, str]:
+    """A command line in this process, where a Python takes seconds to start; exit status and all
+    that was said."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        status = main([*arguments, "--socket", str(director.place / "lvsguard.sock")])
+    return status, said.getvalue()
