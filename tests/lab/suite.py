@@ -25,7 +25,7 @@ from tests.lab import machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 RESULTS = CHECKOUT / ".lab"
-LIMIT_S = 3300
+LIMIT_S = 4200
 """Of one phase on a slow machine."""
 
 
@@ -85,7 +85,7 @@ PAGES = found(
 )
 PAIRS = found("tests/interop", "tests/lab/test_vrrp_*.py", "tests/lab/test_sync_*.py")
 MEASURED = found(*(f"tests/lab/test_{name}.py" for name in ("scale", "dump_cost", "hint_storm")))
-AGAIN_MOST = 12
+AGAIN_MOST = 20
 """So many failures may be the neighbours' doing; more are not."""
 PHASES = (
     Phase("kernel-pairs", KERNEL, PAIRS),

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
-KILLS = 20
-APACHE_KILLS = 8
-TLS_KILLS = 8
+KILLS = 10
+APACHE_KILLS = 5
+TLS_KILLS = 5
 OUT_S = 0.1
 """From the kill to the kernel's table, at p99 where the guest is not slow (``pace.slowness``)."""
 FAILED = 20
 """Requests that may fail at each kill, at 200 a second."""
-CLOSINGS = 20
+CLOSINGS = 10
 CLOSED_S = 1.0
 """From the close of a listener to the kernel's table, at p99, with a check each second: its next
 probe is never later. The time in which nobody in the guest ran is added, as to each bound here."""
@@ -250,7 +250,7 @@ def test_a_server_that_closes_its_listener_and_keeps_its_connections_is_out_with
     process = serve_otherwise(seed, "closing", *command)
     since, took = wall(), []
     for number in range(CLOSINGS):
-        time.sleep(1.0 + 0.047 * number)  # at every phase of the check
+        time.sleep(1.0 + 0.094 * number)  # at every phase of the check
         begun = time.monotonic()
         process.signal(signal.SIGUSR1)
         while director.weights().get("rs1") is not None:
@@ -279,7 +279,7 @@ def test_reloads_and_a_short_idle_limit_are_no_failure(seed: Seed) -> None:
     time.sleep(12)  # its idle limit is learnt, and the canary renewed before it
     assert health_changes(seed, since) == []
     wait_for_canary(seed.network.director1, seed.network.rs1)
-    reloads, end = 0, time.monotonic() + 20
+    reloads, end = 0, time.monotonic() + 10
     while time.monotonic() < end:
         master.signal(signal.SIGHUP)
         reloads += 1
