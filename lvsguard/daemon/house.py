@@ -329,17 +329,19 @@ class House:
             await self._controller.release()
 
     async def _telemetry(self, host: str, port: int) -> None:
-        """Metrics, health and the status page, which begins with what the journal remembers."""
-        page = None
-        if self._config.status_page:
-            page = StatusPage(self._board)
-            past = await self._journal.query(0.0, EVENTS)
-            self._board.recall(
-                (one.at, one.kind, one.level, one.text)
-                for one in past
-                if one.at < self._view.started
-            )
-        await TelemetryServer(self._view, self._metrics, host, port, page=page).run()
+        """Metrics, health and the status page, which begins with what the journal remembers; who
+        asks for health at the start does not wait for that."""
+        page = StatusPage(self._board) if self._config.status_page else None
+        server = TelemetryServer(self._view, self._metrics, host, port, page=page)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.run(), name="telemetry-server")
+            if page is not None:
+                past = await self._journal.query(0.0, EVENTS)
+                self._board.recall(
+                    (one.at, one.kind, one.level, one.text)
+                    for one in past
+                    if one.at < self._view.started
+                )
 
     def _hear_signals(self, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
