@@ -17,6 +17,7 @@ import pytest
 from tests.support.director import tell, wall
 from tests.support.director_config import Service, Setup
 from tests.support.director_observers import monitor_addresses
+from tests.support.pace import slowness
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
 from tests.support.topology_load import answered_by, failures, start_load
@@ -35,6 +36,8 @@ pytestmark = [
 ]
 
 SERVICE = f"{VIP}:80"
+CARRIES = 2.5
+"""How slow a guest may be (``pace.slowness``) that carries 500 new connections a second."""
 WRR = Service(scheduler="wrr", realservers={"10.0.0.42": 1, "10.0.0.43": 1, "10.0.0.44": 1})
 BROKEN = """
 [[service]]
@@ -45,13 +48,13 @@ address = "10.0.0.8:99999"
 
 
 def test_a_changed_an_added_and_a_removed_realserver_cost_no_connection(seed: Seed) -> None:
-    """At 500 new connections a second."""
-    director = seed.director
+    """At 500 new connections a second, where the guest is not so slow that it carries fewer."""
+    director, rate = seed.director, 500 * min(1.0, CARRIES / slowness())
     director.configure(Setup(services=(WRR,)))
     director.client.reload()
     director.wait_for_weights(rs1=1, rs2=1, rs3=1)
     pings = start_pings(seed.client, SERVICE, 9, every_s=0.5)
-    load = start_load(seed.client, SERVICE, per_second=500)
+    load = start_load(seed.client, SERVICE, per_second=rate)
     time.sleep(1)
     wanted = replace(WRR, realservers={"10.0.0.42": 3, "10.0.0.43": 1, "10.0.0.45": 1})
     director.configure(Setup(services=(wanted,)))
@@ -65,7 +68,7 @@ def test_a_changed_an_added_and_a_removed_realserver_cost_no_connection(seed: Se
     connections = pings.stop()
     director.wait_for_weights(5, rs1=3, rs2=1, rs3=None, rs4=1)
     per_s = len(requests) / (requests[-1].at - requests[0].at)
-    assert per_s > 450
+    assert per_s > 0.9 * rate
     assert failures(requests) == []
     assert [c.broken for c in connections] == [""] * 9
     after = answered_by(r for r in requests if r.at > settled_at + 0.05)
