@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -167,8 +168,12 @@ def thousand_services() -> str:
     return "".join(parts)
 
 
-def test_a_thousand_services_are_read_within_two_seconds_or_refused_within_three() -> None:
+def test_a_thousand_services_are_read_or_refused_in_a_few_times_what_parsing_takes() -> None:
+    """So that it holds on any machine: the parts are 1 : 2.5 : 3, parsing 0.15 s on a usual one."""
     text = thousand_services()
+    start = time.process_time()
+    tomllib.loads(text)
+    parsed = time.process_time() - start
 
     def timed(text: str) -> tuple[float, Config | ConfigError]:
         start = time.process_time()
@@ -181,14 +186,13 @@ def test_a_thousand_services_are_read_within_two_seconds_or_refused_within_three
     seconds, config = timed(text)
     assert isinstance(config, Config)
     assert sum(len(service.realservers) for service in config.services) == 10_000
-    # Measured 0.5 s; the bound leaves room for a machine that is four times slower.
-    assert seconds < 2
+    assert seconds < 6 * parsed
     seconds, error = timed(text.replace("weight = 1", "weight = -1"))
     assert isinstance(error, ConfigError)
     assert str(error.problems[0]) == "config.toml: 10000 problems; these are the first 1000"
     assert len(error.problems) == PROBLEMS + 1
     assert error.problems[1].line < error.problems[-1].line < text.count("\n")
-    assert seconds < 3
+    assert seconds < 9 * parsed
 
 
 def test_findings_of_rules_are_bounded_too() -> None:
