@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, settings
 pytest.register_assert_rewrite("tests.support")
 
 from tests.support import kernel  # noqa: E402 (after its registration)
+from tests.support.examples import examples  # noqa: E402
 from tests.support.golden import Golden  # noqa: E402
 
+EXAMPLES = 100
+"""Of a property that asks for no other number."""
 GUEST_TIMEOUT_S = 400
 
 
@@ -25,7 +28,12 @@ def pytest_configure() -> None:
     """Interrupts work whoever started pytest: a shell gives its background jobs an ignored SIGINT,
     and every program that a test starts and interrupts would inherit that."""
     # How long an example takes is the machine's doing: what loops for ever ends by pytest-timeout.
-    settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        "any",
+        deadline=None,
+        max_examples=examples(EXAMPLES),
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     settings.load_profile("any")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

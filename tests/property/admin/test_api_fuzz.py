@@ -22,6 +22,7 @@ from schemathesis.checks import CHECKS
 
 from lvsguard.admin import openapi
 from lvsguard.admin.server import AdminServer
+from tests.support.examples import examples
 from tests.support.published import Desk
 from tests.support.unix_requests import unix_session
 
@@ -72,7 +73,7 @@ def test_the_document_is_valid_openapi() -> None:
 
 @SCHEMA.parametrize()
 @settings(
-    max_examples=EXAMPLES,
+    max_examples=examples(EXAMPLES),
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),

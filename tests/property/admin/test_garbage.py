@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from lvsguard.admin.server import AdminServer
 from lvsguard.serving import Bounds
+from tests.support.examples import examples
 from tests.support.published import Desk
 from tests.unit.admin.asking import ask, exchange
 
@@ -83,7 +84,9 @@ async def _send(path: Path, raw: bytes) -> None:
 
 
 SLOW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -12,6 +12,7 @@ from lvsguard.config.leaf import LEAF_MESSAGE_MAX, Leaf
 from lvsguard.config.validate import TABLES
 from tests.property.config.patience import PATIENT
 from tests.property.config.test_load import VALUES
+from tests.support.examples import examples
 
 LEAVES: dict[str, Leaf] = {
     f"{table.__name__}.{name}": leaf
@@ -52,7 +53,7 @@ def test_there_are_leaves() -> None:
     assert len(LEAVES) > 60
 
 
-@settings(PATIENT, max_examples=800)
+@settings(PATIENT, max_examples=examples(800))
 @given(st.sampled_from(sorted(LEAVES)), ANYTHING)
 def test_any_value_is_taken_or_told(name: str, value: object) -> None:
     problem = "none"

@@ -14,6 +14,7 @@ from lvsguard.config.load import loads
 from lvsguard.config.problem import ConfigError
 from lvsguard.core.config import Config
 from tests.property.config.patience import PATIENT
+from tests.support.examples import examples
 from tests.unit.config.samples import EXAMPLE, HOST, INVALID, PLAIN
 from tests.unit.config.test_build import SHARED
 
@@ -91,7 +92,7 @@ WORDS = [
 ]
 
 
-@settings(PATIENT, max_examples=200)
+@settings(PATIENT, max_examples=examples(200))
 @given(st.lists(st.sampled_from(WORDS), max_size=60).map("".join))
 def test_any_words_of_a_config(text: str) -> None:
     outcome(text)
@@ -154,7 +155,7 @@ KEYS = [
 ]
 
 
-@settings(PATIENT, max_examples=200)
+@settings(PATIENT, max_examples=examples(200))
 @given(st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), VALUES, max_size=7))
 def test_any_values_under_the_right_names(values: dict[str, object]) -> None:
     outcome(document(values))
@@ -245,7 +246,7 @@ def test_the_seed_of_the_mutations_is_good() -> None:
     assert isinstance(outcome(document(seed())), Config)
 
 
-@settings(PATIENT, max_examples=400)
+@settings(PATIENT, max_examples=examples(400))
 @given(
     st.lists(
         st.tuples(st.sampled_from(PLACES), st.sampled_from(["drop", "rename", "replace"]), VALUES),
@@ -279,7 +280,7 @@ def test_any_change_of_a_good_config_is_taken_or_told(
     outcome(document(values))
 
 
-@settings(PATIENT, max_examples=200)
+@settings(PATIENT, max_examples=examples(200))
 @given(
     st.sampled_from(SAMPLES),
     st.floats(0, 1),

@@ -6,6 +6,7 @@ import json
 import tomllib
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from lvsguard.config.locate import DEPTH, Lines
 from lvsguard.config.problem import KeyPath
 from tests.property.config.patience import PATIENT
 from tests.property.config.test_load import WORDS
+from tests.support.examples import examples
 
 BARE = st.from_regex(r"[A-Za-z0-9_-]{1,6}", fullmatch=True)
 ODD = st.text(
@@ -144,7 +146,8 @@ def documents(draw: st.DrawFn) -> Writer:
     return writer
 
 
-@settings(PATIENT, max_examples=150)
+@pytest.mark.slow
+@settings(PATIENT, max_examples=examples(150))
 @given(documents())
 def test_every_key_is_found_on_the_line_it_was_written_on(written: Writer) -> None:
     tomllib.loads(written.text)  # the generator writes valid TOML
@@ -154,7 +157,7 @@ def test_every_key_is_found_on_the_line_it_was_written_on(written: Writer) -> No
     assert all(len(path) <= DEPTH for path in found)
 
 
-@settings(PATIENT, max_examples=150)
+@settings(PATIENT, max_examples=examples(150))
 @given(st.text(max_size=300) | st.lists(st.sampled_from(WORDS), max_size=60).map("".join))
 def test_any_text_is_walked_to_some_end(text: str) -> None:
     lines = Lines(text)

@@ -13,6 +13,7 @@ from lvsguard.core.health import Verdict
 from lvsguard.core.model import WEIGHT_MAX
 from lvsguard.core.placement import Facts, placement
 from tests.property.core.test_desired import members
+from tests.support.examples import examples
 from tests.support.fact_strategies import facts
 
 shares = st.sampled_from((0.0, 0.01, 0.5, 1.0, 3.0, 10.0))
@@ -35,7 +36,7 @@ def with_agent(realserver: RealserverConfig) -> tuple[RealserverConfig, Agent]:
     return replace(realserver, agent=agent), agent
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(facts(), standings)
 def test_it_is_at_best_what_its_checks_find_it(facts: Facts, said: Standing) -> None:
     for service, realserver in members(facts):
@@ -53,7 +54,7 @@ def test_it_is_at_best_what_its_checks_find_it(facts: Facts, said: Standing) -> 
             assert not placed.weight
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(facts(), standings)
 def test_its_silence_changes_nothing_once_it_was_asked(facts: Facts, said: Standing) -> None:
     said = replace(said, tried=True)
@@ -65,7 +66,7 @@ def test_its_silence_changes_nothing_once_it_was_asked(facts: Facts, said: Stand
         assert replace(silent, reason="") == replace(spoke, reason="")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(facts())
 def test_one_that_never_answers_is_as_good_as_none(facts: Facts) -> None:
     for service, realserver in members(facts):

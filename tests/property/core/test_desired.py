@@ -16,6 +16,7 @@ from lvsguard.core.model import WEIGHT_MAX, KernelState, ServiceKey
 from lvsguard.core.override import Admin
 from lvsguard.core.placement import Adopted, Facts, placement
 from lvsguard.core.plan import plan
+from tests.support.examples import examples
 from tests.support.fact_strategies import adoptions, facts, health_maps, override_tuples
 
 
@@ -28,7 +29,7 @@ def members(facts: Facts) -> Iterator[tuple[ServiceConfig, RealserverConfig]]:
 # -- one realserver ----------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(facts())
 def test_no_weight_is_out_of_bounds_and_each_has_a_reason_of_one_line(facts: Facts) -> None:
     for service, realserver in members(facts):
@@ -38,7 +39,7 @@ def test_no_weight_is_out_of_bounds_and_each_has_a_reason_of_one_line(facts: Fac
         assert "\n" not in placed.reason
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(facts())
 def test_new_connections_go_only_to_what_is_up_or_adopted_and_not_taken_out(facts: Facts) -> None:
     for service, realserver in members(facts):
@@ -52,7 +53,7 @@ def test_new_connections_go_only_to_what_is_up_or_adopted_and_not_taken_out(fact
             assert placed.verdict is not Verdict.DOWN
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(facts(), st.randoms(use_true_random=False))
 def test_the_order_of_overrides_decides_nothing(facts: Facts, random: Random) -> None:
     # As in life: no two are set at one moment.
@@ -63,7 +64,7 @@ def test_the_order_of_overrides_decides_nothing(facts: Facts, random: Random) ->
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(facts())
 def test_when_all_is_up_and_nobody_interferes_the_kernel_has_what_the_config_says(
     facts: Facts,
@@ -80,7 +81,7 @@ def test_when_all_is_up_and_nobody_interferes_the_kernel_has_what_the_config_say
 # -- whole states ------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(facts())
 def test_exactly_what_the_config_names_is_desired(facts: Facts) -> None:
     wanted = desired(facts)
@@ -94,7 +95,7 @@ def test_exactly_what_the_config_names_is_desired(facts: Facts) -> None:
             assert f"{service.scheduler}-fallback" in made.flags
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(facts())
 def test_a_restart_that_finds_the_kernel_as_it_was_left_writes_nothing(facts: Facts) -> None:
     left = desired(facts)
@@ -143,7 +144,7 @@ def touched(before: Facts, now: Facts) -> set[ServiceKey]:
     }
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(120))
 @given(changes())
 def test_deciding_only_the_services_that_a_change_touches_is_deciding_all(
     change: tuple[Facts, Facts],

@@ -18,6 +18,7 @@ from lvsguard.core.health import (
     delay,
     step,
 )
+from tests.support.examples import examples
 from tests.support.fact_strategies import results, timings
 
 Row = list[Result]
@@ -41,7 +42,7 @@ def run_length(row: Row) -> int:
     return len(list(takewhile(lambda r: r.ok is row[-1].ok, reversed(row))))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(ROWS, timings())
 def test_a_verdict_changes_only_after_rise_or_fall_results_in_a_row(
     row: Row, timing: Timing
@@ -60,7 +61,7 @@ def test_a_verdict_changes_only_after_rise_or_fall_results_in_a_row(
             assert latest.failure in DEFINITE or length >= timing.fall
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(ROWS, timings())
 def test_a_verdict_always_changes_when_it_must(row: Row, timing: Timing) -> None:
     for number, health in enumerate(healths_over(row, timing)):
@@ -77,7 +78,7 @@ def test_a_verdict_always_changes_when_it_must(row: Row, timing: Timing) -> None
             assert health.verdict is not Verdict.UNKNOWN
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(ROWS, timings())
 def test_a_verdict_flaps_no_faster_than_results_arrive(row: Row, timing: Timing) -> None:
     healths = healths_over(row, timing)
@@ -89,7 +90,7 @@ def test_a_verdict_flaps_no_faster_than_results_arrive(row: Row, timing: Timing)
         assert between >= (1 if definite else min(timing.rise, timing.fall))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(ROWS, timings())
 def test_the_delay_is_always_one_of_the_three_intervals(row: Row, timing: Timing) -> None:
     for number, health in enumerate(healths_over(row, timing)):
@@ -103,7 +104,7 @@ def test_the_delay_is_always_one_of_the_three_intervals(row: Row, timing: Timing
         assert health.settled is (expected != timing.fast_interval)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(ROWS, timings())
 def test_counts_and_times_tell_the_history(row: Row, timing: Timing) -> None:
     healths = healths_over(row, timing)
@@ -119,7 +120,7 @@ def test_counts_and_times_tell_the_history(row: Row, timing: Timing) -> None:
             assert (now.failures if known[-1].ok else now.successes) == 0
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(ROWS, timings())
 def test_the_cause_is_the_gravest_failure_since_it_went_down(row: Row, timing: Timing) -> None:
     went_down = 0
@@ -134,7 +135,7 @@ def test_the_cause_is_the_gravest_failure_since_it_went_down(row: Row, timing: T
         assert now.cause is (dead or failures)[-1]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(ROWS, timings())
 def test_probes_that_failed_on_the_directors_side_might_as_well_not_have_been(
     row: Row, timing: Timing

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from lvsguard.core.ledger import Ledger, Outcome, Record, Stamp
 from tests.sim.sharing import play
+from tests.support.examples import examples
 from tests.unit.core.test_ledger import KEY, drain
 
 SCHEDULES = 1000
 
 
 def test_directors_that_were_cut_apart_converge_in_every_schedule() -> None:
-    for seed in range(SCHEDULES):
+    for seed in range(examples(SCHEDULES)):
         play(seed)
 
 

@@ -20,6 +20,7 @@ from tests.property.core.passes import (
     states_on_the_way,
     subjects,
 )
+from tests.support.examples import examples
 from tests.support.strategies import kernel_states, transitions
 
 Transition = tuple[KernelState, KernelState]
@@ -37,7 +38,7 @@ def equal_copy(state: KernelState) -> KernelState:
     return KernelState({k: service(s) for k, s in state.services.items()}, state.addresses)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(transitions())
 def test_applying_a_plan_reaches_desired(transition: Transition) -> None:
     desired, observed = transition
@@ -47,14 +48,14 @@ def test_applying_a_plan_reaches_desired(transition: Transition) -> None:
     assert applied(observed, steps) == desired
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(kernel_states())
 def test_nothing_to_do_makes_no_steps(state: KernelState) -> None:
     assert plan(state, state) == ()
     assert plan(equal_copy(state), state) == ()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(transitions())
 def test_an_address_that_is_as_wanted_gets_no_steps(transition: Transition) -> None:
     desired, observed = transition
@@ -63,7 +64,7 @@ def test_an_address_that_is_as_wanted_gets_no_steps(transition: Transition) -> N
     assert touched == different
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(transitions())
 def test_no_step_is_made_twice_and_phases_come_in_order(transition: Transition) -> None:
     steps = plan(*transition)
@@ -74,7 +75,7 @@ def test_no_step_is_made_twice_and_phases_come_in_order(transition: Transition) 
     assert tuple(s for many in phases.values() for s in many) == steps
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(transitions())
 def test_every_prefix_is_safe(transition: Transition) -> None:
     desired, observed = transition
@@ -82,7 +83,7 @@ def test_every_prefix_is_safe(transition: Transition) -> None:
         assert broken(state, observed, desired) == []
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(transitions(), st.randoms(use_true_random=False))
 def test_the_order_inside_a_phase_is_free(transition: Transition, random: Random) -> None:
     desired, observed = transition
@@ -95,7 +96,7 @@ def test_the_order_inside_a_phase_is_free(transition: Transition, random: Random
     assert state == desired
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(transitions())
 def test_a_plan_made_anew_after_any_prefix_arrives_safely(transition: Transition) -> None:
     desired, observed = transition
@@ -106,7 +107,7 @@ def test_a_plan_made_anew_after_any_prefix_arrives_safely(transition: Transition
         assert state == desired
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(transitions())
 def test_services_planned_one_by_one_take_the_same_steps(transition: Transition) -> None:
     desired, observed = transition
@@ -143,7 +144,7 @@ def some_of(data: st.DataObject, steps: tuple[Step, ...]) -> list[Step]:
             return [s for s in steps if phase(s) is of]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(transitions(), st.data())
 def test_a_failed_step_harms_only_its_own_address(
     transition: Transition, data: st.DataObject
@@ -157,7 +158,7 @@ def test_a_failed_step_harms_only_its_own_address(
         assert part(done.state, own) == part(desired, own)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(transitions(), st.data())
 def test_passes_with_failures_stay_safe_and_the_first_good_one_arrives(
     transition: Transition, data: st.DataObject
@@ -173,7 +174,7 @@ def test_passes_with_failures_stay_safe_and_the_first_good_one_arrives(
     assert (done.violations, done.held, done.state) == ([], [], desired)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(transitions(), st.data())
 def test_no_realserver_is_held_back_but_the_last_live_one(
     transition: Transition, data: st.DataObject
@@ -186,7 +187,7 @@ def test_no_realserver_is_held_back_but_the_last_live_one(
             assert broken(after(done.state, step), observed, desired) != []
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(transitions(), st.data())
 def test_what_is_held_back_is_part_of_its_phase_in_its_order(
     transition: Transition, data: st.DataObject
@@ -207,7 +208,7 @@ def test_what_is_held_back_is_part_of_its_phase_in_its_order(
 # -- ownership ---------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(kernel_states(), kernel_states())
 def test_a_foreign_service_is_never_in_a_plan(desired: KernelState, table: KernelState) -> None:
     owned = owned_part(table.services, desired.services)

@@ -20,6 +20,7 @@ from lvsguard.core.plan import live, plan
 from lvsguard.core.rules import decide, needed, remember
 from lvsguard.core.slow_start import next_step, risen
 from tests.property.core.passes import broken, states_on_the_way
+from tests.support.examples import examples
 from tests.support.fact_strategies import facts, health_maps, override_tuples
 from tests.support.strategies import REALSERVER_KEYS
 
@@ -75,7 +76,7 @@ def histories(draw: st.DrawFn) -> list[Facts]:
     return seen
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(histories())
 def test_no_service_that_has_live_members_is_emptied(seen: list[Facts]) -> None:
     for known in seen:
@@ -85,7 +86,7 @@ def test_no_service_that_has_live_members_is_emptied(seen: list[Facts]) -> None:
                 assert live(virtual_service(service, known))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(histories())
 def test_what_an_operator_took_out_stays_out(seen: list[Facts]) -> None:
     for known in seen:
@@ -97,7 +98,7 @@ def test_what_an_operator_took_out_stays_out(seen: list[Facts]) -> None:
                     assert not placed.weight
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(histories())
 def test_below_the_share_everyone_is_in_and_above_it_the_rules_only_lower(
     seen: list[Facts],
@@ -119,7 +120,7 @@ def test_below_the_share_everyone_is_in_and_above_it_the_rules_only_lower(
             assert not (decision.panic and decision.sorry)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(histories())
 def test_the_sorry_server_is_in_exactly_while_the_quorum_is_lost(seen: list[Facts]) -> None:
     for known in seen:
@@ -133,7 +134,7 @@ def test_the_sorry_server_is_in_exactly_while_the_quorum_is_lost(seen: list[Fact
                 assert [k for k, r in made.items() if r.weight] == [service.sorry_server.key]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(histories())
 def test_a_quorum_changes_sides_only_across_its_whole_band(seen: list[Facts]) -> None:
     for before, known in pairwise(seen):
@@ -147,7 +148,7 @@ def test_a_quorum_changes_sides_only_across_its_whole_band(seen: list[Facts]) ->
                 assert have >= service.quorum + band if was else have < service.quorum - band
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(histories())
 def test_every_prefix_of_every_plan_is_safe(seen: list[Facts]) -> None:
     state = KernelState()
@@ -158,7 +159,7 @@ def test_every_prefix_of_every_plan_is_safe(seen: list[Facts]) -> None:
         state = wanted
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(histories())
 def test_once_up_a_slow_start_is_never_at_0_and_only_rises(seen: list[Facts]) -> None:
     given = replace(seen[-1], overrides=())
@@ -181,7 +182,7 @@ def test_once_up_a_slow_start_is_never_at_0_and_only_rises(seen: list[Facts]) ->
         before = weights
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(histories())
 def test_a_restart_that_finds_the_kernel_as_it_was_left_writes_nothing_until_the_verdicts(
     seen: list[Facts],

@@ -19,6 +19,7 @@ from lvsguard.core.step import (
     EditService,
     RemoveAddress,
 )
+from tests.support.examples import examples
 from tests.support.ipvsadm_syntax import Command, read
 from tests.support.strategies import (
     VIP_ADDRESSES,
@@ -34,7 +35,7 @@ def without_realservers(service: VirtualService) -> VirtualService:
     return replace(service, realservers={})
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(any_service_keys(), st.data())
 def test_what_a_service_step_prints_reads_back_as_its_values(
     key: ServiceKey, data: st.DataObject
@@ -48,7 +49,7 @@ def test_what_a_service_step_prints_reads_back_as_its_values(
     assert read(str(DeleteService(key))) == Command("-D", key)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(any_service_keys(), st.data())
 def test_what_a_realserver_step_prints_reads_back_as_its_values(
     key: ServiceKey, data: st.DataObject
@@ -63,7 +64,7 @@ def test_what_a_realserver_step_prints_reads_back_as_its_values(
     assert read(str(DeleteRealserver(key, realserver))) == Command("-d", key, realserver=realserver)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.sampled_from(VIP_ADDRESSES))
 def test_what_an_address_step_prints_reads_back_as_its_values(address: VipAddress) -> None:
     where = [f"{address.address}/{address.prefix}", "dev", address.interface]
@@ -71,7 +72,7 @@ def test_what_an_address_step_prints_reads_back_as_its_values(address: VipAddres
     assert str(RemoveAddress(address)).split(" ") == ["ip", "addr", "del", *where]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(any_service_keys(), st.data())
 def test_a_shell_takes_the_command_as_it_is(key: ServiceKey, data: st.DataObject) -> None:
     line = str(AddRealserver(key, *data.draw(any_members(key))))

@@ -14,6 +14,7 @@ from lvsguard.vrrp.election import Election
 from lvsguard.vrrp.group import SyncGroup
 from lvsguard.vrrp.settings import Settings
 from lvsguard.vrrp.transitions import HOLDING, ROLES, State
+from tests.support.examples import examples
 
 VIP = ip_address("10.0.0.8")
 LONGEST = 2.5
@@ -106,7 +107,7 @@ def idle(one: Election | SyncGroup, now: float, end: float) -> float:
     return now
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(configured(), ROWS)
 def test_addresses_roles_and_adverts_always_fit_together(
     config: Settings, row: list[tuple[float, bool, Call]]
@@ -122,7 +123,7 @@ def test_addresses_roles_and_adverts_always_fit_together(
         assert ledger.role is one.role
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(configured(), ROWS)
 def test_left_alone_with_a_good_link_it_ends_as_master_or_stopped_or_not_ready(
     config: Settings, row: list[tuple[float, bool, Call]]
@@ -163,7 +164,7 @@ class _Forward:
         return method
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(
     configured(), st.lists(st.tuples(PAUSES, BOOLEANS, st.sampled_from("ab"), CALLS), max_size=40)
 )
@@ -184,7 +185,7 @@ def test_members_of_a_group_never_disagree_about_who_leads(
             assert states == {State.MASTER}
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(configured(), st.lists(st.tuples(PAUSES, st.sampled_from("ab"), CALLS), max_size=40))
 def test_a_group_left_alone_with_good_links_ends_whole(
     config: Settings, row: list[tuple[float, str, Call]]

@@ -15,6 +15,9 @@ import pytest
 
 from lvsguard.admin.journal import Journal
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).resolve().parents[3]
 SCENARIO = [sys.executable, "-m", "tests.unit.admin.scenarios"]
 

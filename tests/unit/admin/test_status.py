@@ -14,6 +14,7 @@ from tests.support.loop_turns import turns
 from tests.support.published import WEB, Picture, realserver, service
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("services", "each"), [(1000, 10), (1, 10_000)])
 async def test_ten_thousand_realservers_are_told_in_slices(services: int, each: int) -> None:
     picture = Picture(

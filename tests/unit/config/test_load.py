@@ -72,6 +72,7 @@ def test_a_huge_file_is_not_read_to_its_end(tmp_path: Path) -> None:
         loads("#" * (FILE_MAX + 1))
 
 
+@pytest.mark.slow
 def test_a_file_of_more_values_than_any_config_has_is_refused() -> None:
     with pytest.raises(ConfigError, match=f"holds more than {VALUES} values"):
         loads(f"a = [{'1,' * VALUES}]")
@@ -168,6 +169,7 @@ def thousand_services() -> str:
     return "".join(parts)
 
 
+@pytest.mark.slow
 def test_a_thousand_services_are_read_or_refused_in_a_few_times_what_parsing_takes() -> None:
     """So that it holds on any machine: the parts are 1 : 2.5 : 3, parsing 0.15 s on a usual one."""
     text = thousand_services()

@@ -90,6 +90,7 @@ def test_strings_and_comments_hide_what_is_in_them() -> None:
     assert lines.of(("table", "c")) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

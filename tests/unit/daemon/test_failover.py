@@ -125,6 +125,7 @@ async def test_of_two_families_one_that_found_its_successor_is_enough() -> None:
     assert (one.outcome, one.successor) == (Outcome.DONE, HEIR)
 
 
+@pytest.mark.slow
 async def test_silence_has_an_end() -> None:
     async with bench(master) as at:
         (one,) = await at.failovers.failover("web", ALICE)

@@ -15,6 +15,7 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 OTHER = {"director": "realserver", "realserver": "director"}
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="gives folders to a user, which only root may"),
     pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd is missing"),
 ]

@@ -16,6 +16,9 @@ import pytest
 from lvsguard.cli.main import build_parser
 from lvsguard.config.document import sections
 
+pytestmark = pytest.mark.slow
+
+
 DEPLOY = Path(__file__).parents[3] / "deploy"
 BUILD = DEPLOY / "man/build.py"
 

@@ -350,6 +350,7 @@ def test_one_that_chose_to_ask_does_without_where_that_does_harm(safe: Play) -> 
     assert [health.verdict for _, _, health in safe.reports] == [Verdict.UP]
 
 
+@pytest.mark.slow
 def test_an_idle_limit_that_the_server_tells_is_kept_at_once(play: Play) -> None:
     play.talker.answer = KEPT[:-2] + b"Keep-Alive: timeout=5, max=100\r\n\r\n"
     check = play.add()
@@ -370,6 +371,7 @@ def test_a_server_that_does_not_answer_it_is_left_alone_in_the_end(play: Play) -
     assert len(play.starts(check)) <= 250 / 10 + 2 + 3 * len(BACKOFF_S)
 
 
+@pytest.mark.slow
 def test_another_name_in_the_certificate_is_told(authority: trustme.CA, tmp_path: Path) -> None:
     scene = secure(authority, tmp_path, "other.example.org")
     scene.spec = CanarySpec(kind=CanaryKind.TLS)

@@ -21,6 +21,7 @@ from lvsguard.realserver.record_file import (
     locked,
     present_era,
 )
+from tests.support.examples import examples
 
 HERE = Era("boot-1", "ns-1")
 VIP, RIP = IPv4Address("10.0.0.8"), IPv4Address("10.0.0.42")
@@ -60,7 +61,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     ),
     st.frozensets(st.builds(ArpRule, st.ip_addresses(v=4), st.none() | st.ip_addresses(v=4))),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
 def test_any_record_comes_back(
     tmp_path: Path, originals: dict[ArpSetting, Original], rules: frozenset[ArpRule]
 ) -> None:

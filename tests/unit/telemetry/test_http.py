@@ -170,6 +170,7 @@ async def test_too_many_connections_are_sent_away(server: TelemetryServer) -> No
         await writer.wait_closed()
 
 
+@pytest.mark.slow
 async def test_a_port_that_is_taken_is_told_and_had_later(
     picture: Picture, caplog: pytest.LogCaptureFixture
 ) -> None:
