@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lvsguard.cli import why
 from lvsguard.cli.watch_screen import Drain, Look, Screen, Undrain, Why, Wish, where
-from lvsguard.cli.watch_why import why
 
 if TYPE_CHECKING:
     from lvsguard.admin.client import Client
@@ -42,7 +42,6 @@ class Asker:
         self._wake = wake
         self._wishes: queue.Queue[Wish | _Stop] = queue.Queue(WISHES_MAX)
         self._found: deque[Found] = deque()
-        self._look: Look | None = None
         # Its last question must not keep a terminal from whoever has pressed q.
         self._thread = threading.Thread(target=self._run, name="asker", daemon=True)
 
@@ -99,7 +98,7 @@ class Asker:
         except (Unreachable, Refused) as error:
             lines, at = str(error).splitlines(), time.time()
             return lambda screen: screen.lose(lines, at)
-        self._look = look = Look(time.time(), status, health, overrides, events)
+        look = Look(time.time(), status, health, overrides, events)
         return lambda screen: screen.take(look)
 
     def _asked(self, wish: Wish) -> Found:
@@ -134,10 +133,11 @@ class Asker:
             ]
             named = ", ".join(ended)
             return _say(f"{named} is not drained any more" if named else "there was no drain left")
-        if not isinstance(wish, Why) or self._look is None:
+        if not isinstance(wish, Why):
             return lambda screen: None
-        lines = why(self._client, wish.row, self._look)
-        return lambda screen: screen.tell(lines)
+        answer = self._client.why(wish.row.endpoint, wish.row.service.name)
+        told = [*why.lines(answer, colours=False)]
+        return lambda screen: screen.tell(told)
 
 
 def _say(text: str) -> Found:

@@ -278,6 +278,8 @@ class Picture:
     def _told(self, service: str, one: RealserverStatus) -> RealserverStatus:
         """A realserver under the overrides, which are in the kernel."""
         admin = admin_state(self.kept.values(), service, one.key)
+        held = tuple(o for o in self.kept.values() if o.target.matches(service, one.key))
+        one = replace(one, overrides=held)
         if admin is Admin.READY:
             return one
         weight = 0 if admin is Admin.DRAIN else None
