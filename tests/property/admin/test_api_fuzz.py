@@ -17,18 +17,28 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
+from schemathesis.core.result import Ok
+from schemathesis.schemas import APIOperation
 
 from lvsguard.admin import openapi
 from lvsguard.admin.server import AdminServer
-from tests.support.examples import examples
 from tests.support.published import Desk
 from tests.support.unix_requests import unix_session
 
 pytestmark = pytest.mark.slow
 
 SCHEMA = schemathesis.openapi.from_dict(json.loads(openapi.document()))
+OPERATIONS = [one.ok() for one in SCHEMA.get_all_operations() if isinstance(one, Ok)]
+PLAYS = [
+    pytest.param(one, mode, id=f"{one.label}-{mode}")
+    for one in OPERATIONS
+    for mode in GenerationMode
+    if mode.is_positive or one.body or list(one.iter_parameters())
+]
+"""A request without a parameter and a body cannot be a wrong one."""
 EXAMPLES = 30
 """Of each resource, in each way of making them."""
 WANTED: list[Any] = CHECKS.get_by_names(
@@ -71,18 +81,22 @@ def test_the_document_is_valid_openapi() -> None:
     SCHEMA.validate()
 
 
-@SCHEMA.parametrize()
-@settings(
-    max_examples=examples(EXAMPLES),
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@pytest.mark.parametrize(("operation", "mode"), PLAYS)
 def test_every_answer_is_one_that_the_document_has(
-    case: schemathesis.Case[Any], address: Path
+    operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, address: Path
 ) -> None:
-    if case.path == "/v1/events" and str(case.query.get("follow")) == "1":
-        case.query["follow"] = "0"  # an answer without an end proves nothing more
-    case.call_and_validate(
-        base_url="http://lvsguard", session=unix_session(address), checks=WANTED, timeout=10
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
+    @given(operation.as_strategy(generation_mode=mode))
+    def answered(case: schemathesis.Case[Any]) -> None:
+        if case.path == "/v1/events" and str(case.query.get("follow")) == "1":
+            case.query["follow"] = "0"  # an answer without an end proves nothing more
+        case.call_and_validate(
+            base_url="http://lvsguard", session=unix_session(address), checks=WANTED, timeout=10
+        )
+
+    answered()
