@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tests.bench.detection_plays import Closed, Dead, Hung, Killed, Unwell
 from tests.bench.detection_systems import SYSTEMS
-from tests.support.pace import stillness
 from tests.support.processes import wait_until
+from tests.support.stillness import stillness
 from tests.support.topology import VIP, seed_network
 from tests.support.topology_load import failures, start_load
 from tests.support.topology_web import start_web
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.bench.detection_plays import Play
     from tests.bench.detection_systems import System
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
     from tests.support.topology import Host, Network
 
 PER_SECOND = 200.0

@@ -26,7 +26,7 @@ from tests.bench import failover_plays as plays
 from tests.bench.failover_kills import Kills, kills
 from tests.bench.failover_stage import Stage, stages
 from tests.bench.failover_systems import Keepalived, Lvsguard, System, master_down_s
-from tests.support.pace import stillness
+from tests.support.stillness import stillness
 from tests.support.topology import seed_network
 
 MARGIN_S = 0.1

@@ -18,7 +18,7 @@ from tests.support.topology_load import failures, start_load
 
 if TYPE_CHECKING:
     from tests.bench.failover_stage import Stage
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
 
 
 @dataclass(frozen=True, slots=True)

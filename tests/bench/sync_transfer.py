@@ -35,7 +35,7 @@ from lvsguard.vrrp.sync_codec import Packer, encode
 from lvsguard.vrrp.sync_sender import SyncSender
 from lvsguard.vrrp.transfer_message import RATE, Again, Begin, Prepare, Sent, Target
 from tests.support.ipvs_table import from_ipvsadm
-from tests.support.pace import Stillness, stillness
+from tests.support.stillness import Stillness, stillness
 from tests.support.sync_traffic import GROUP, PORT, SYNCID, backup, balance, connections, fill
 from tests.support.topology import VIP, Network, seed_network
 from tests.support.transfer_child import transfer_child

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.director_seed import Seed, seed_under_lvsguard
-from tests.support.pace import Stillness, stillness
+from tests.support.stillness import Stillness, stillness
 from tests.support.topology import Network, seed_network
 from tests.support.topology_tape import Tape, record
 

@@ -16,7 +16,7 @@ from tests.support.topology_load import failures, start_load
 
 if TYPE_CHECKING:
     from tests.support.director_seed import Seed
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.director_seed import Seed
-    from tests.support.pace import Stillness
     from tests.support.processes import Process
     from tests.support.reloading_servers import Reloading
+    from tests.support.stillness import Stillness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 

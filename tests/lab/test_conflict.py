@@ -17,7 +17,7 @@ from tests.support.topology_load import start_load
 
 if TYPE_CHECKING:
     from tests.support.director_seed import Seed
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
     from tests.support.topology import Host
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]

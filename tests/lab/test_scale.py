@@ -25,7 +25,7 @@ from tests.support.topology_web import start_web
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
     from tests.support.topology import Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]

@@ -96,7 +96,8 @@ def test_long_lived_connections_tell_what_broke_them(network: Network, webs: lis
     webs[1].kill()
     time.sleep(0.5)  # each connection sends once more
     connections = pings.stop()
-    assert [c.realserver for c in connections] in (["rs1", "rs2"] * 5, ["rs2", "rs1"] * 5)
+    shares = [c.realserver for c in connections]
+    assert shares in (["rs1", "rs2"] * 5, ["rs2", "rs1"] * 5), f"{shares}: {connections}"
     assert all(0.4 < c.worst_s < 5 for c in connections if c.realserver == "rs1")
     assert all(bool(c.broken) is (c.realserver == "rs2") for c in connections)
 

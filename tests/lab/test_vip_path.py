@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from lvsguard.admin.protocol import EventReply
     from tests.support.director import Director
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
     from tests.support.topology import Host, Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]

@@ -22,7 +22,7 @@ from tests.support.topology_pings import start_pings
 
 if TYPE_CHECKING:
     from tests.support.director import Director
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
     from tests.support.topology import Network
     from tests.support.topology_pings import Connection
 

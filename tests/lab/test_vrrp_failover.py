@@ -17,7 +17,7 @@ from tests.support.topology_load import failures, start_load
 from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
     from tests.support.topology import Network
     from tests.support.topology_load import Request
 

@@ -26,6 +26,7 @@ import pytest
 from tests.support import vrrp_director as lab
 from tests.support.director import tell, wall
 from tests.support.director_config import HTTP_CHECK, NO_CHECK, Service, Setup
+from tests.support.pace import slowness
 from tests.support.processes import wait_until
 from tests.support.topology import VIP, Network
 from tests.support.topology_load import failures, start_load
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.director import Director
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
@@ -243,7 +244,7 @@ def probes(director: Director) -> float:
 
 
 def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair, still: Stillness) -> None:
-    network, one = pair.network, pair.one
+    slow, network, one = slowness(), pair.network, pair.one
     one.configure(setup(150, interval=OFTEN))
     one.client.reload()
     time.sleep(1)
@@ -281,12 +282,12 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair, still: Sti
     one.client.reload()
     assert services == SERVICES
     assert len(large) >= 2
-    assert per_second >= PROBES
+    assert per_second >= PROBES / slow
     assert len(busy_ms) >= 0.9 * lasted / OFTEN
     # What holds up the whole guest (its kernel cannot be preempted) holds up an idle real-time
     # process beside it as well.
-    assert at(idle_ms, 0.95) <= idle_still_ms + LATE_MS
-    assert at(busy_ms, 0.99) <= busy_still_ms + LATE_MS
+    assert at(idle_ms, 0.95) <= idle_still_ms + LATE_MS * slow
+    assert at(busy_ms, 0.99) <= busy_still_ms + LATE_MS * slow
     # One of 239 adverts came 0.2 s late once, when the idle process was not late by more than 0.08:
     # that is not explained. No neighbour may come near to taking over.
     assert busy_ms[-1] <= OFTEN * 1000 + busy_still_ms

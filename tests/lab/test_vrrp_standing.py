@@ -21,7 +21,7 @@ from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
     from lvsguard.admin.protocol import VipReply
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
     from tests.support.topology import Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]

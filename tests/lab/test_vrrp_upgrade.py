@@ -30,7 +30,7 @@ from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
     from tests.support.director import Director
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
     from tests.support.topology import Host, Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
@@ -100,7 +100,7 @@ def test_an_upgrade_of_both_directors_loses_nothing(
     (one, first), (two, second) = installed(network, tmp_path)
     quick = start_pings(network.client, SERVICE, COUNT, every_s=0.1)
     idle = start_pings(network.client, SERVICE, COUNT, every_s=2)
-    load = start_load(network.client, SERVICE, per_second=50, timeout_s=0.9)
+    load = start_load(network.client, SERVICE, per_second=50, timeout_s=0.9 * slow)
     time.sleep(1)
 
     begun = time.monotonic()

@@ -3,7 +3,7 @@
     python -m tests.support.late_loop FILE lvsguard run ...
 
 FILE gets a line each time: when the timer was due (monotonic), and by how many seconds it was late.
-What the guest itself kept from everybody at that moment is told by `tests.support.pace`.
+What the guest itself kept from everybody at that moment is told by `tests.support.stillness`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lvsguard.cli.main import main
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.pace import Stillness
+    from tests.support.stillness import Stillness
 
 EVERY_S = 0.04
 TOLD_S = 0.005
