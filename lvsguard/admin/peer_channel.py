@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from lvsguard.admin.accept import callers
 from lvsguard.admin.peer_gate import Gate
 from lvsguard.admin.peer_link import Link, LinkError, Refused, dial, listening, welcome
 from lvsguard.admin.peer_message import VERSION, Beat, Hello
@@ -148,19 +149,11 @@ class PeerChannel:
     async def _accept_on(
         self, sock: socket.socket, config: PeerConfig, credential: Credential
     ) -> None:
-        loop = asyncio.get_running_loop()
         known = [address for name, address in config.others if name < self._director]
         async with asyncio.TaskGroup() as group:
-            while True:
-                try:
-                    accepted, where = await loop.sock_accept(sock)
-                except OSError:  # it has gone already, or there is no descriptor left
-                    await asyncio.sleep(0.1)
-                    continue
-                address = str(where[0])
+            async for accepted, address in callers(sock):
                 if not self.gate.admits(address, known, time.monotonic()):
                     accepted.close()
-                    await asyncio.sleep(0)  # accepting does not yield while somebody waits
                     continue
                 self.gate.pending += 1
                 group.create_task(self._take(accepted, address, credential), name="peer-caller")

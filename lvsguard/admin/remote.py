@@ -17,6 +17,7 @@ from typing import Final
 
 from aiohttp import web
 
+from lvsguard.admin.accept import callers
 from lvsguard.admin.front import Caller, Front, garbled
 from lvsguard.core.admin_event import AdminRefused
 from lvsguard.core.event import Event
@@ -107,19 +108,11 @@ class RemoteDoor:
             await asyncio.sleep(AGAIN_S)
 
     async def _accept_on(self, listener: socket.socket, context: ssl.SSLContext) -> None:
-        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
-            while True:
-                try:
-                    accepted, where = await loop.sock_accept(listener)
-                except OSError:  # it has gone already, or there is no descriptor left
-                    await asyncio.sleep(0.1)
-                    continue
-                address = str(where[0])
+            async for accepted, address in callers(listener):
                 if not self._room(address):
                     accepted.close()
                     self._refuse(address, "there are too many connections")
-                    await asyncio.sleep(0)  # accepting does not yield while somebody waits
                     continue
                 self._shaking[address] += 1
                 group.create_task(self._welcome(accepted, address, context), name="admin-caller")

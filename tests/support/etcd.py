@@ -10,9 +10,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from lvsguard.admin.etcd import Etcd, EtcdError
 from lvsguard.admin.etcd_channel import EtcdChannel
@@ -111,23 +112,8 @@ class Member(Side):
         """Tell what was decided here."""
         self.by_etcd.news(records)
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[Member]:
-        """The channel, and whoever tells it."""
-        tasks = [asyncio.create_task(self.by_etcd.run()), asyncio.create_task(self._say_on())]
-        try:
-            yield self
-        finally:
-            for task in tasks:
-                task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-            wrong = [e for e in ended if not isinstance(e, asyncio.CancelledError)]
-            assert not wrong, wrong
-
-    async def _say_on(self) -> None:
-        while True:
-            self.by_etcd.tell(self.account)
-            await asyncio.sleep(0.02)
+    def _works(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        return self.by_etcd.run(), self._tell(self.by_etcd.tell)
 
 
 def members(access: EtcdAccess, *names: str) -> list[Member]:

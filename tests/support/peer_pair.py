@@ -10,9 +10,10 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
+from typing import Any, Self
 
 from lvsguard.admin.peer_channel import PeerChannel
 from lvsguard.core.event import Event
@@ -107,9 +108,9 @@ class Side:
         self.account = account
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[Side]:
+    async def running(self) -> AsyncIterator[Self]:
         """The channel, and whoever tells it several times a second."""
-        tasks = [asyncio.create_task(self.channel.run()), asyncio.create_task(self._tell())]
+        tasks = [asyncio.create_task(work) for work in self._works()]
         try:
             yield self
         finally:
@@ -119,9 +120,12 @@ class Side:
             wrong = [e for e in ended if not isinstance(e, asyncio.CancelledError)]
             assert not wrong, wrong
 
-    async def _tell(self) -> None:
+    def _works(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        return self.channel.run(), self._tell(self.channel.tell)
+
+    async def _tell(self, to: Callable[[Account], None]) -> None:
         while True:
-            self.channel.tell(self.account)
+            to(self.account)
             await asyncio.sleep(0.02)
 
     def told(self, kind: str) -> list[str]:
