@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,15 +41,21 @@ def pair(network: Network) -> tuple[Director, Director]:
     for realserver in network.realservers:
         realserver.hold_vip()
         start_web(realserver)
+    return joined(network)
+
+
+def joined(network: Network, setup: Setup | None = None) -> tuple[Director, Director]:
+    """As ``pair``, with realservers that serve already."""
     credential = network.artifacts / "peer.pem"
     credential.touch(mode=0o600)
     credential.write_bytes(create())
-    setup = Setup(vrrp=VRRP, more=CHANNEL.format(credential))
+    setup = replace(setup or Setup(vrrp=VRRP), more=CHANNEL.format(credential))
     one, two = (make_director(host, setup) for host in (network.director1, network.director2))
     for director in (one, two):
         director.start()
+    up = {realserver.name: "up" for realserver in network.realservers}
     for director in (one, two):
-        director.wait_for_verdicts(rs1="up", rs2="up")
+        director.wait_for_verdicts(**up)
         wait_for_word(director)
     wait_for_role(one, "master")
     wait_for_role(two, "backup")

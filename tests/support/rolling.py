@@ -14,7 +14,7 @@ from tests.support.topology_load import failures, start_load
 from tests.support.topology_pings import start_pings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.support.director import Director
     from tests.support.director_seed import Seed
@@ -25,17 +25,22 @@ LAST_S = 3
 
 
 def play(
-    seed: Seed, numbers: Sequence[int], *, per_second: float, held: int, crash_at: int = -1
+    seed: Seed,
+    numbers: Sequence[int],
+    *,
+    per_second: float,
+    held: int,
+    meanwhile: Mapping[int, Callable[[], object]] | None = None,
 ) -> None:
     """Restart these realservers (0 is rs1) while new connections come and `held` long ones are
-    open; no request may fail and no connection break. At one of them the daemon is killed and
-    started again while the drain is waited for."""
+    open; no request may fail and no connection break. ``meanwhile``: what happens, by realserver,
+    while its drain is waited for."""
     pings = start_pings(seed.client, TARGET, held, every_s=0.5, last_s=LAST_S)
     load = start_load(seed.client, TARGET, per_second, timeout_s=5)
     time.sleep(1)
     begun = time.monotonic()
     for number in numbers:
-        _restart(seed, number, crash=number == crash_at)
+        _restart(seed, number, (meanwhile or {}).get(number))
     took_s = time.monotonic() - begun
     requests, connections = load.stop(), pings.stop()
     broken = [one for one in connections if one.broken]
@@ -58,15 +63,14 @@ def play(
     assert sum(one.pings > 0 for one in connections) > held
 
 
-def _restart(seed: Seed, number: int, *, crash: bool) -> None:
+def _restart(seed: Seed, number: int, happens: Callable[[], object] | None) -> None:
     address = str(seed.network.realservers[number].address)
     drain = ("drain", address, "--wait", "--timeout", "60s", "--reason", "deploy")
-    if crash:
+    if happens is not None:
         socket = ("--socket", str(seed.director.place / "lvsguard.sock"))
         waiting = seed.director.host.start("drain", "lvsguard", *drain, *socket)
         waiting.wait_for(" left")
-        seed.director.kill()
-        seed.director.start()
+        happens()
         assert waiting.wait(60) == 0, waiting.text()
     else:
         _typed(seed, *drain)
