@@ -88,9 +88,10 @@ async def _keep(
 ) -> None:
     """One connection after the other until cancelled or broken."""
     while True:
-        connections.append(Connection())
-        await _ping(target, connections[-1], begun, options)
-        if connections[-1].broken:
+        connection = Connection()
+        connections.append(connection)
+        await _ping(target, connection, begun, options)
+        if connection.broken:
             return
 
 
