@@ -1,11 +1,12 @@
 """A real Prometheus scrapes both directors while failures are played: alerts fire, and rest again.
 
-The rules are those of deploy/prometheus, in a hurry (`tests.support.prometheus.hurried`). What
-cannot be had in a minute or two is played by promtool (tests/unit/deploy).
+The rules are those of deploy/prometheus, in a hurry (`tests.support.prometheus.hurried`). With
+their own times they are played by promtool (tests/unit/deploy).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -15,14 +16,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lvsguard.credential import create
+from tests.lab.test_peer import cut
 from tests.lab.test_vrrp_failover import wait_for_role
 from tests.support import vrrp_director
 from tests.support.director import Director, make_director, tell
-from tests.support.director_config import Service, Setup
-from tests.support.processes import Process, wait_until
+from tests.support.director_config import HTTP_CHECK, Service, Setup
+from tests.support.processes import Process, run, wait_until
 from tests.support.prometheus import GUESTS_OWN, Prometheus, start_prometheus
 from tests.support.topology import VIP
 from tests.support.topology_web import Web, start_web
+from tests.support.vrrp_attack import advert, attacker
 
 if TYPE_CHECKING:
     from tests.support.topology import Host, Network
@@ -53,13 +56,18 @@ def start_tls(host: Host, days: int) -> Process:
     return host.start("tls", *serve.split())
 
 
-def pair(network: Network) -> tuple[Director, Director, Setup]:
+def pair(
+    network: Network, vrrp: str = VRRP, *services: Service
+) -> tuple[Director, Director, Setup]:
     """Both directors, director1 master, and their setup."""
     credential = network.artifacts / "peer.pem"
     credential.touch(mode=0o600)
     credential.write_bytes(create())
     setup = Setup(
-        services=(WEB, SECURE), vrrp=VRRP, more=PEER.format(credential), listen="0.0.0.0:9852"
+        services=services or (WEB, SECURE),
+        vrrp=vrrp,
+        more=PEER.format(credential),
+        listen="0.0.0.0:9852",
     )
     one, two = (make_director(host, setup) for host in (network.director1, network.director2))
     for director in (one, two):
@@ -69,6 +77,12 @@ def pair(network: Network) -> tuple[Director, Director, Setup]:
     wait_for_role(one, "master")
     wait_for_role(two, "backup")
     return one, two, setup
+
+
+def deafen(director: Director, *, undo: bool = False) -> None:
+    """Let it hear no adverts, or let it hear them again."""
+    rule = ("INPUT", "-p", "112", "-j", "DROP")
+    director.host.run("iptables", "-t", "mangle", "-D" if undo else "-A", *rule)
 
 
 def test_each_failure_has_its_alert_and_the_alert_its_end(network: Network) -> None:
@@ -133,6 +147,7 @@ def _nobody_left(prometheus: Prometheus, one: Director) -> None:
         one.run("drain", realserver, "--service", "web")
     prometheus.wait_for("LvsguardQuorumLost", service="web")
     prometheus.wait_for("LvsguardNotStandingBy", vip="web")
+    prometheus.wait_for("LvsguardNoMaster", vip="web")
     prometheus.wait_for("LvsguardDrainForgotten", realserver="10.0.0.43:80")
     for realserver in ("10.0.0.42", "10.0.0.43"):
         one.run("undrain", realserver, "--service", "web")
@@ -141,11 +156,10 @@ def _nobody_left(prometheus: Prometheus, one: Director) -> None:
 
 def _two_masters(prometheus: Prometheus, one: Director, two: Director) -> None:
     """The second one does not hear the first one's adverts."""
-    deaf = "-t mangle {} INPUT -p 112 -j DROP"
-    two.host.run("iptables", *deaf.format("-A").split())
+    deafen(two)
     prometheus.wait_for("LvsguardTwoMasters", vip="web")
     prometheus.wait_for("LvsguardVipConflict", vip="web")
-    two.host.run("iptables", *deaf.format("-D").split())
+    deafen(two, undo=True)
     wait_for_role(two, "backup")
     wait_for_role(one, "master")
 
@@ -159,5 +173,110 @@ def _a_director_less(prometheus: Prometheus, two: Director, web: Web) -> None:
     prometheus.wait_for("LvsguardDirectorDown", instance=INSTANCES[1])
     prometheus.wait_for("LvsguardPeerNotHeard", peer="director2")
     prometheus.wait_for("LvsguardRealserverFlapping", realserver="10.0.0.43:80")
+    two.start()
+    wait_until(prometheus.scraped, 10, "both are scraped again", every_s=0.25)
+
+
+QUICK = """vrid = 51
+priority = { director1 = 150, director2 = 100 }
+interval = "200ms"
+"""
+BY_VIP = Service(check=HTTP_CHECK.replace("}", ', via = "vip" }'))
+CRIPPLED = "-net_admin,-sys_nice"
+
+
+def test_each_other_failure_has_its_alert_and_the_alert_its_end(network: Network) -> None:
+    begun = time.monotonic()
+    for realserver in network.realservers:
+        realserver.hold_vip()
+        start_web(realserver)
+    one, two, _ = pair(network, QUICK, BY_VIP)
+    prometheus = start_prometheus(network.client, *INSTANCES)
+    _without_vip(prometheus, network.rs1)
+    _to_and_fro(prometheus, one, two)
+    _forged(prometheus, network.rs1)
+    _estranged(prometheus, two, network.rs1)
+    _stalled(prometheus, one)
+    _full(prometheus, two)
+    _crippled(prometheus, two)
+    rested = prometheus.wait_for_rest(60)
+    tell("other alerts", whole_s=time.monotonic() - begun, rested_s=rested)
+
+
+def _without_vip(prometheus: Prometheus, realserver: Host) -> None:
+    """A realserver has no VIP."""
+    change = f"ip address {{}} {VIP}/32 dev ipvs0"
+    realserver.run(*change.format("del").split())
+    prometheus.wait_for("LvsguardVipNotOnRealserver", realserver=f"{realserver.address}:80")
+    realserver.run(*change.format("add").split())
+
+
+def _to_and_fro(prometheus: Prometheus, one: Director, two: Director) -> None:
+    """The second director hears the first one, and does not, four times."""
+    for _ in range(4):
+        deafen(two)
+        wait_for_role(two, "master")
+        time.sleep(1.2)  # it is scraped
+        deafen(two, undo=True)
+        wait_for_role(two, "backup")
+        time.sleep(1.2)
+    prometheus.wait_for("LvsguardFailoversRepeated", instance=INSTANCES[1], vip="web")
+    wait_for_role(one, "master")
+
+
+def _forged(prometheus: Prometheus, realserver: Host) -> None:
+    """Somebody sends adverts with a wrong checksum."""
+    good = advert()
+    with attacker(realserver) as villain:
+        for _ in range(5):
+            villain.send(good[:-1] + bytes([good[-1] ^ 1]))
+            time.sleep(1)
+        prometheus.wait_for("LvsguardAdvertsRejected", vip="web", reason="checksum")
+
+
+def _estranged(prometheus: Prometheus, two: Director, realserver: Host) -> None:
+    """The second director does not reach a realserver."""
+    cut(two, realserver.address)
+    prometheus.wait_for("LvsguardDirectorsDiffer", instance=INSTANCES[0], what="health")
+    prometheus.wait_for("LvsguardStandbyUnfit", instance=INSTANCES[0], peer="director2")
+    cut(two, realserver.address, undo=True)
+
+
+def _stalled(prometheus: Prometheus, one: Director) -> None:
+    """A prober hangs."""
+    (prober,) = one.probers()
+    os.kill(prober, signal.SIGSTOP)
+    prometheus.wait_for("LvsguardChecksStalled", 40, instance=INSTANCES[0])
+    with contextlib.suppress(ProcessLookupError):  # it may be replaced already
+        os.kill(prober, signal.SIGCONT)
+
+
+def _full(prometheus: Prometheus, two: Director) -> None:
+    """The disk of its state is full."""
+    state = two.place / "state"
+    two.stop()
+    run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(state)])
+    try:
+        two.start()
+        filler = state / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        two.run("drain", "10.0.0.43", check=False)
+        prometheus.wait_for("LvsguardStateNotKept", instance=INSTANCES[1])
+        filler.unlink()
+        two.run("undrain", "10.0.0.43")
+        two.stop()
+    finally:
+        two.kill()
+        run(["umount", str(state)])
+
+
+def _crippled(prometheus: Prometheus, two: Director) -> None:
+    """It is started without the right to change anything, and without real-time priority."""
+    two.launch(under=("setpriv", f"--bounding-set={CRIPPLED}", f"--inh-caps={CRIPPLED}"))
+    for alert in ("KernelNotAsWanted", "ConnectionsNotInStep", "WithoutRealTime"):
+        prometheus.wait_for(f"Lvsguard{alert}", 40, instance=INSTANCES[1])
+    two.kill()
     two.start()
     wait_until(prometheus.scraped, 10, "both are scraped again", every_s=0.25)
