@@ -2,8 +2,9 @@
 
 `python -m tests.lab.suite [PYTEST OPTION...]` runs every phase even when one fails; its last line
 is "N passed, N failed, N skipped", and its exit status is 0 only when every phase ran and passed.
-Where kernels are booted as processes two phases run at a time, each with a CPU of its own; what is
-measured in seconds runs last and alone, since two CPUs are often the two halves of one core.
+Where kernels are booted as processes two of them run at a time, each with a CPU of its own, and
+beside them what needs no kernel, which waits more than it works. What is measured in seconds runs
+last and alone, since two CPUs are often the two halves of one core.
 
 Many tests have bounds in milliseconds, and a neighbour can spoil any of them. A few that failed are
 therefore run once more, with nothing beside them, and count as they end then. Each is named at the
@@ -38,7 +39,7 @@ class Phase:
     paths: tuple[str, ...] = ()
     """Files and folders, or options that leave some out; all of them when empty."""
     kernel: bool = True
-    """On a kernel with IPVS; else on the host as it is."""
+    """On a kernel with IPVS; else on the host as it is, in two processes."""
     without_ipvs: bool = False
     alone: bool = False
     """Not beside another phase."""
@@ -77,14 +78,12 @@ def found(*patterns: str) -> tuple[str, ...]:
 
 
 KERNEL = "(kernel or lab) and not without_ipvs"
+CONTRACT = found("tests/contract")
 OPERATED = ("drain_*", "rolling_*", "why", "status_page", "hooks", "peer*")
-PAGES = found(
-    "tests/contract",
-    "tests/lab/test_d[eo]*.py",
-    *(f"tests/lab/test_{name}.py" for name in OPERATED),
-)
+PAGES = found("tests/lab/test_d[eo]*.py", *(f"tests/lab/test_{name}.py" for name in OPERATED))
 PAIRS = found("tests/interop", "tests/lab/test_vrrp_*.py", "tests/lab/test_sync_*.py")
 MEASURED = found(*(f"tests/lab/test_{name}.py" for name in ("scale", "dump_cost", "hint_storm")))
+OTHERS = ("tests/browser", *CONTRACT, *PAGES, *PAIRS, *MEASURED)
 AGAIN_MOST = 20
 """So many failures may be the neighbours' doing; more are not."""
 PHASES = (
@@ -92,8 +91,9 @@ PHASES = (
     Phase(
         "kernel",
         KERNEL,
-        ("tests", *(f"--ignore={path}" for path in ("tests/browser", *PAGES, *PAIRS, *MEASURED))),
+        ("tests", *(f"--ignore={path}" for path in OTHERS)),
     ),
+    Phase("kernel-contract", KERNEL, CONTRACT),
     Phase("kernel-pages", KERNEL, PAGES),
     Phase("host", "not kernel and not lab and not without_ipvs", kernel=False),
     Phase("without-ipvs", "without_ipvs", without_ipvs=True),
@@ -159,13 +159,13 @@ def run_all(options: list[str]) -> Iterator[tuple[Phase, tuple[int, Count]]]:
     # The host's own kernel has one IPVS module with one set of tables behind all namespaces' backs.
     own = machine.choose("auto", load_ipvs=True)[0] == "host"
     workers = 1 if own else min(os.cpu_count() or 1, 2)
-    print(f"\n== {len(PHASES)} phases, {workers} at a time", flush=True)
-    for together, phases in (
-        (workers, [p for p in PHASES if not p.alone]),
-        (1, [p for p in PHASES if p.alone]),
-    ):
-        with ThreadPoolExecutor(together) as pool:
-            running = {pool.submit(run, one, options, log_of(one)): one for one in phases}
+    print(f"\n== {len(PHASES)} phases, {workers} kernels at a time", flush=True)
+    for phases in ([p for p in PHASES if not p.alone], [p for p in PHASES if p.alone]):
+        with ThreadPoolExecutor(workers) as kernels, ThreadPoolExecutor(1) as host:
+            running = {
+                (kernels if one.kernel else host).submit(run, one, options, log_of(one)): one
+                for one in phases
+            }
             for future in as_completed(running):
                 phase = running[future]
                 print(f"\n== {phase.name}: pytest -m '{phase.markers}'", flush=True)
@@ -180,6 +180,7 @@ def run(phase: Phase, options: list[str], log: Path) -> tuple[int, Count]:
     inside = RESULTS / phase.name / "report.xml" if phase.kernel else report
     inside.unlink(missing_ok=True)
     command = [*phase.launcher, sys.executable, "-m", "pytest", "-q", "-m", phase.markers]
+    command += [] if phase.kernel else ["-n", "2", "--dist", "loadfile"]
     command += [f"--junitxml={inside}", "-o", "junit_family=xunit1", *phase.paths, *options]
     environment = {**os.environ, "LVSGUARD_REQUIRE_KERNEL": "1"}
     with log.open("w") as output:
