@@ -28,6 +28,7 @@ from lvsguard.realserver.session import Host
 T = TypeVar("T")
 CONF = Path("/proc/sys/net/ipv4/conf")
 KEYS = ("arp_ignore", "arp_announce")
+SETTLED_S = 4.0
 _CLONE_NEWNET = 0x40000000
 _serial = itertools.count()
 
@@ -203,7 +204,18 @@ class Wire:
         shutil.rmtree(self.host.directory, ignore_errors=True)
 
     def snapshot(self) -> dict[str, str]:
-        """Everything that up may change, in the tools' own words."""
+        """Everything that up may change, in the tools' own words, once it stays as it is: the
+        kernel adds IPv6 routes when an address has no duplicate, and takes them away later than
+        their link."""
+        end, now = time.monotonic() + SETTLED_S, self._state()
+        while time.monotonic() < end:
+            time.sleep(0.1)
+            before, now = now, self._state()
+            if now == before and "tentative" not in now["ip -j addr"]:
+                break
+        return now
+
+    def _state(self) -> dict[str, str]:
         # Not arptables-save: the legacy one leaves mangle rules out.
         commands = ("ip route show table all", "arptables -L -n", "nft list table arp lvsguard_arp")
         state = {command: self.realserver.attempt(command).stdout for command in commands}
