@@ -44,6 +44,7 @@ check: static  ## the fast gate: format, lint, types, arrows, unit and property 
 	@LVSGUARD_FAST_GATE=1 $(BIN)/pytest -q -n 2 -m 'not slow' tests/unit tests/property
 
 test: deps static  ## everything; kernel tests run on a kernel with IPVS (user-mode Linux if need be)
+	@$(BIN)/python -m compileall -q lvsguard tests  # the guest can keep nothing compiled
 	@$(BIN)/python -m tests.lab.suite
 
 test-lab: deps venv  ## the kernel tests alone; make test-lab K=expr picks by name

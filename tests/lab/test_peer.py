@@ -83,7 +83,7 @@ def test_a_director_that_sees_fewer_realservers_leaves_the_vip_to_the_other(
     network: Network,
 ) -> None:
     one, two = pair(network)
-    assert peer(one).same_health is True
+    wait_until(lambda: peer(one).same_health is True, 5, "it tells its health")
     wait_until(lambda: peer(one).vips[0].role == "backup", 5, "it tells its role")
     rs2 = network.rs2.address
     load = start_load(network.client, SERVICE, per_second=20)
