@@ -182,6 +182,7 @@ priority = { director1 = 150, director2 = 100 }
 interval = "200ms"
 """
 BY_VIP = Service(check=HTTP_CHECK.replace("}", ', via = "vip" }'))
+PLAIN = Service(name="plain", address=f"{VIP}:81", check=HTTP_CHECK.replace("}", ", port = 80 }"))
 CRIPPLED = "-net_admin,-sys_nice"
 
 
@@ -190,7 +191,7 @@ def test_each_other_failure_has_its_alert_and_the_alert_its_end(network: Network
     for realserver in network.realservers:
         realserver.hold_vip()
         start_web(realserver)
-    one, two, _ = pair(network, QUICK, BY_VIP)
+    one, two, _ = pair(network, QUICK, BY_VIP, PLAIN)
     prometheus = start_prometheus(network.client, *INSTANCES)
     _without_vip(prometheus, network.rs1)
     _to_and_fro(prometheus, one, two)
