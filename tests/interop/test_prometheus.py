@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from tests.lab.test_peer import cut
 from tests.lab.test_vrrp_failover import wait_for_role
 from tests.support import vrrp_director
 from tests.support.director import Director, make_director, tell
-from tests.support.director_config import HTTP_CHECK, Service, Setup
+from tests.support.director_config import HTTP_CHECK, NO_CHECK, Service, Setup
 from tests.support.processes import Process, run, wait_until
 from tests.support.prometheus import GUESTS_OWN, Prometheus, start_prometheus
 from tests.support.topology import VIP
@@ -183,7 +184,7 @@ interval = "200ms"
 """
 BY_VIP = Service(check=HTTP_CHECK.replace("}", ', via = "vip" }'))
 PLAIN = Service(name="plain", address=f"{VIP}:81", check=HTTP_CHECK.replace("}", ", port = 80 }"))
-CRIPPLED = "-net_admin,-sys_nice"
+SYNC_PORT = 8848
 
 
 def test_each_other_failure_has_its_alert_and_the_alert_its_end(network: Network) -> None:
@@ -191,7 +192,7 @@ def test_each_other_failure_has_its_alert_and_the_alert_its_end(network: Network
     for realserver in network.realservers:
         realserver.hold_vip()
         start_web(realserver)
-    one, two, _ = pair(network, QUICK, BY_VIP, PLAIN)
+    one, two, setup = pair(network, QUICK, BY_VIP, PLAIN)
     prometheus = start_prometheus(network.client, *INSTANCES)
     _without_vip(prometheus, network.rs1)
     _to_and_fro(prometheus, one, two)
@@ -199,7 +200,7 @@ def test_each_other_failure_has_its_alert_and_the_alert_its_end(network: Network
     _estranged(prometheus, two, network.rs1)
     _stalled(prometheus, one)
     _full(prometheus, two)
-    _crippled(prometheus, two)
+    _crippled(prometheus, two, setup)
     rested = prometheus.wait_for_rest(60)
     tell("other alerts", whole_s=time.monotonic() - begun, rested_s=rested)
 
@@ -244,12 +245,15 @@ def _estranged(prometheus: Prometheus, two: Director, realserver: Host) -> None:
 
 
 def _stalled(prometheus: Prometheus, one: Director) -> None:
-    """A prober hangs."""
-    (prober,) = one.probers()
-    os.kill(prober, signal.SIGSTOP)
-    prometheus.wait_for("LvsguardChecksStalled", 40, instance=INSTANCES[0])
-    with contextlib.suppress(ProcessLookupError):  # it may be replaced already
-        os.kill(prober, signal.SIGCONT)
+    """No prober lives for long. (One that hangs is replaced before anybody has to know.)"""
+
+    def fires() -> bool:
+        for prober in one.probers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(prober, signal.SIGKILL)
+        return prometheus.fires("LvsguardChecksStalled", {"instance": INSTANCES[0]})
+
+    wait_until(fires, 40, "checks are told to be stalled", every_s=0.1)
 
 
 def _full(prometheus: Prometheus, two: Director) -> None:
@@ -273,11 +277,19 @@ def _full(prometheus: Prometheus, two: Director) -> None:
         run(["umount", str(state)])
 
 
-def _crippled(prometheus: Prometheus, two: Director) -> None:
-    """It is started without the right to change anything, and without real-time priority."""
-    two.launch(under=("setpriv", f"--bounding-set={CRIPPLED}", f"--inh-caps={CRIPPLED}"))
-    for alert in ("KernelNotAsWanted", "ConnectionsNotInStep", "WithoutRealTime"):
-        prometheus.wait_for(f"Lvsguard{alert}", 40, instance=INSTANCES[1])
-    two.kill()
+def _crippled(prometheus: Prometheus, two: Director, setup: Setup) -> None:
+    """It is started without the right to real-time priority, somebody else has the port of the
+    kernel's sync daemon, and the kernel refuses a realserver: the network's broadcast address."""
+    refused = Service(name="refused", address=f"{VIP}:82", check=NO_CHECK)
+    services = (BY_VIP, PLAIN, replace(refused, realservers={"10.0.0.255": 1}))
+    two.configure(replace(setup, services=services))
+    two.host.run("ipvsadm", "--stop-daemon", "backup")
+    with two.host.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", SYNC_PORT))
+        two.launch(under=("setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"))
+        for alert in ("KernelNotAsWanted", "ConnectionsNotInStep", "WithoutRealTime"):
+            prometheus.wait_for(f"Lvsguard{alert}", instance=INSTANCES[1])
+        two.kill()
+    two.configure(setup)
     two.start()
     wait_until(prometheus.scraped, 10, "both are scraped again", every_s=0.25)
