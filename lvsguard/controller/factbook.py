@@ -51,6 +51,10 @@ class FactBook:
         self._dirty: set[ServiceKey] = set()
         self._leaving: dict[tuple[ServiceKey, RealserverKey], tuple[Realserver, float]] = {}
         self._sights: dict[str, ServiceHealth] = {}
+        self.checks: frozenset[Check] = frozenset()
+        """Every check that the config asks for."""
+        self.agents: frozenset[Agent] = frozenset()
+        """Every agent that the config asks."""
         self._index()
 
     def _index(self) -> None:
@@ -64,17 +68,8 @@ class FactBook:
                     if not users or users[-1] is not service:
                         users.append(service)
         self._dirty = set(self._by_key)
-        self._checks = len(self.checks)
-
-    @property
-    def checks(self) -> frozenset[Check]:
-        """Every check that the config asks for."""
-        return frozenset(one for one in self._by_check if isinstance(one, Check))
-
-    @property
-    def agents(self) -> frozenset[Agent]:
-        """Every agent that the config asks."""
-        return frozenset(one for one in self._by_check if isinstance(one, Agent))
+        self.checks = frozenset(one for one in self._by_check if isinstance(one, Check))
+        self.agents = frozenset(one for one in self._by_check if isinstance(one, Agent))
 
     @property
     def overrides(self) -> tuple[Override, ...]:
@@ -274,7 +269,7 @@ class FactBook:
     @property
     def awaits_first_verdicts(self) -> bool:
         """Whether there is a check of which no verdict has come, or none that was believed."""
-        return len(self.health) < self._checks
+        return len(self.health) < len(self.checks)
 
     def settle(self, found: KernelState) -> None:
         """The kernel holds what is wanted: hold the same objects, so that the next comparison of

@@ -5,7 +5,7 @@ loop; none carries the work.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -36,7 +36,7 @@ class Intake:
         *,
         links: Callable[[], Mapping[str, bool]],
         emit: Callable[[Event], None],
-        latency: Callable[[float], None],
+        latency: Callable[[Sequence[float]], None],
         wake: Callable[[], None],
     ) -> None:
         """``links``: the director's interfaces and whether each is up."""
@@ -109,8 +109,7 @@ class Intake:
     def applied(self) -> Causes:
         """What came in is in the kernel now: say how long each verdict took; what it was."""
         now = time.monotonic()
-        for since in self._flipped:
-            self._latency(now - since)
+        self._latency([now - since for since in self._flipped])
         self._flipped.clear()
         causes, self._causes = self._causes, {}
         return causes

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from lvsguard import __version__
 from lvsguard.controller.apply import apply, begin
@@ -56,7 +56,7 @@ class Controller:
         owner: AddressOwner,
         settings: Settings,
         emit: Callable[[Event], None],
-        latency: Callable[[float], None] = lambda seconds: None,
+        latency: Callable[[Sequence[float]], None] = lambda seconds: None,
         passed: Callable[[float], None] = lambda seconds: None,
         give_hint: GiveHint = lambda checks, hint: None,
         recorded: Collection[ServiceKey] = (),

@@ -61,7 +61,7 @@ class Reporter:
         self._setting_troubles: tuple[str, ...] = ()
         self._settings_seen = False
         self._verdicts: Crowd[HealthChanged] = Crowd()
-        self._steps: Crowd[Applied] = Crowd()
+        self._steps: Crowd[Step] = Crowd()
         self._alike: dict[tuple[str, str], Crowd[Event]] = {}
         self._now = 0.0
 
@@ -74,7 +74,7 @@ class Reporter:
         if changes := self._verdicts.sum(now):
             self._emit(summed(changes))
         if many := self._steps.sum(now):
-            self._emit(AppliedMany(len(many), many[0].command, many[-1].command))
+            self._emit(AppliedMany(len(many), str(many[0]), str(many[-1])))
 
     def health(self, change: HealthChanged, now: float) -> None:
         """A verdict changed."""
@@ -155,9 +155,8 @@ class Reporter:
         """
         self.steps += len(done)
         for step in self._repaired(done):
-            done_so = self._applied(step, causes, now)
-            if self._steps.admits(done_so, now):
-                self._emit(done_so)
+            if self._steps.admits(step, now):
+                self._emit(self._applied(step, causes, now))
         refused: dict[str, str] = {}
         for failure in failures:
             command = str(failure.step)

@@ -87,7 +87,7 @@ class House:
             owner=self._owner,
             settings=Settings(config.ipvs, sync=wanted_sync(config)),
             emit=self.emit,
-            latency=self._metrics.verdict_to_kernel,
+            latency=self._metrics.verdicts_to_kernel,
             passed=self._metrics.passed,
             give_hint=self._give_hint,
             recorded=journal.owned(),

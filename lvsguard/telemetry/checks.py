@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Iterable
-from itertools import accumulate
 
 from lvsguard.core.config import Check, CheckKind, Config
 from lvsguard.core.model import endpoint
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.serving import Slices
 from lvsguard.telemetry import catalog
-from lvsguard.telemetry.exposition import PIECE_LINES, Family, Form, escape, labels, upper
+from lvsguard.telemetry.exposition import PIECE_LINES, Family, Form, escape, labels
+from lvsguard.telemetry.histogram import Durations
 
 OVERDUE = 3.0
 """A check is overdue when it was silent for so many times its longest pause and timeout, and"""
@@ -19,8 +19,6 @@ OVERDUE_SECONDS = 5.0
 """for this: a prober that is replaced comes back in less."""
 CODES_MAX = 32
 """Codes of one check; further ones are counted as ``other``."""
-
-_BOUNDS = (*(upper(edge) for edge in BUCKETS), "+Inf")
 
 
 class _Results:
@@ -45,33 +43,17 @@ class _Results:
         self.expires = tally.expires or self.expires
 
 
-class _Durations:
-    """A histogram of one service and kind of check."""
-
-    __slots__ = ("buckets", "seconds")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * len(_BOUNDS)
-        self.seconds = 0.0
-
-    def add(self, tally: Tally) -> None:
-        for at, count in enumerate(tally.buckets):
-            if count:  # one or two of them, in a batch of a second
-                self.buckets[at] += count
-        self.seconds += tally.seconds
-
-
 class Checks:
     """Sums since the start, of the checks that are configured."""
 
     def __init__(self) -> None:
         self._services: dict[Check, tuple[str, ...]] = {}
         self._results: dict[tuple[str, str], _Results] = {}
-        self._durations: dict[tuple[str, CheckKind], _Durations] = {}
+        self._durations: dict[tuple[str, CheckKind], Durations] = {}
         self._failures: dict[tuple[str, CheckKind, str], int] = {}
         self._patience: dict[tuple[str, str], float] = {}
         self._configured = 0.0
-        self._adders: dict[Check, tuple[_Results, tuple[_Durations, ...]]] = {}
+        self._adders: dict[Check, tuple[_Results, tuple[Durations, ...]]] = {}
 
     def configure(self, config: Config) -> None:
         """Learn which services use which checks; forget what is not configured any more."""
@@ -104,7 +86,7 @@ class Checks:
             results, durations = adders
             results.add(tally)
             for histogram in durations:
-                histogram.add(tally)
+                histogram.add(tally.buckets, tally.seconds)
             for failure, count in tally.failures.items():
                 self._fail(tally.check, failure, count)
 
@@ -113,7 +95,7 @@ class Checks:
             key = name, check.spec.kind, failure
             self._failures[key] = self._failures.get(key, 0) + count
 
-    def _adder(self, check: Check) -> tuple[_Results, tuple[_Durations, ...]] | None:
+    def _adder(self, check: Check) -> tuple[_Results, tuple[Durations, ...]] | None:
         """Where a check's tallies go, looked up once: they come a thousand a second."""
         names = self._services.get(check)
         if names is None:
@@ -123,7 +105,7 @@ class Checks:
             self._results[key] = _Results(*key)
             self._results[key].patience = self._patience[key]
         kind = check.spec.kind
-        durations = tuple(self._durations.setdefault((n, kind), _Durations()) for n in names)
+        durations = tuple(self._durations.setdefault((n, kind), Durations(BUCKETS)) for n in names)
         self._adders[check] = self._results[key], durations
         return self._adders[check]
 
@@ -145,7 +127,7 @@ class Checks:
                 await slices.rest()
         durations = Family(catalog.PROBE_DURATION)
         for (service, kind), histogram in tuple(self._durations.items()):
-            _histogram(durations, labels(service=service, kind=str(kind)), histogram)
+            histogram.write(durations, labels(service=service, kind=str(kind)))
             if len(durations.lines) >= PIECE_LINES:
                 durations.pack()
             if slices.due():
@@ -183,12 +165,3 @@ def identity(check: Check) -> tuple[str, str]:
     # A query may hold secrets, and /metrics tells everybody.
     how = check.how if http is None else f"{check.how} {http.path.partition('?')[0]}"
     return endpoint(check.address, check.port), how
-
-
-def _histogram(family: Family, labelled: str, durations: _Durations) -> None:
-    head = labelled[:-1]
-    counts = list(accumulate(durations.buckets))
-    for edge, count in zip(_BOUNDS, counts, strict=True):
-        family.lines.append(f'{family.name}_bucket{head},le="{edge}"}} {count}\n')
-    family.lines.append(f"{family.name}_sum{labelled} {durations.seconds!r}\n")
-    family.lines.append(f"{family.name}_count{labelled} {counts[-1]}\n")

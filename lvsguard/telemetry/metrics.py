@@ -47,7 +47,8 @@ from lvsguard.telemetry import catalog, overview, processes, tables
 from lvsguard.telemetry.catalog import Metric
 from lvsguard.telemetry.checks import Checks
 from lvsguard.telemetry.elections import Elections
-from lvsguard.telemetry.exposition import END, Form, library
+from lvsguard.telemetry.exposition import END, Family, Form, library
+from lvsguard.telemetry.histogram import Durations
 from lvsguard.telemetry.processes import Machine
 from lvsguard.telemetry.transfers import Transfers
 
@@ -81,7 +82,7 @@ class Metrics:
         self._repairs = _counter(catalog.DRIFT_REPAIRS, registry)
         self._restarts = _counter(catalog.PROBER_RESTARTS, registry)
         self._verdicts = _counter(catalog.VERDICT_CHANGES, registry)
-        self._latency = _histogram(catalog.VERDICT_TO_KERNEL, registry)
+        self._latency = Durations(LATENCIES)
         self._lag = _histogram(catalog.LOOP_LAG, registry)
         self._passes = _histogram(catalog.PASS_SECONDS, registry)
         self._state = _gauge(catalog.STATE_WRITABLE, registry)
@@ -163,8 +164,8 @@ class Metrics:
         """Tell how the VRRP process does, and what it has counted: each second, or more often."""
         self._elections.take(status)
 
-    def verdict_to_kernel(self, seconds: float) -> None:
-        """A change of verdict has reached the kernel."""
+    def verdicts_to_kernel(self, seconds: Iterable[float]) -> None:
+        """Changes of verdict have reached the kernel, each after so long."""
         self._latency.observe(seconds)
 
     def passed(self, seconds: float) -> None:
@@ -186,6 +187,9 @@ class Metrics:
         small += b"".join(processes.pieces(self._machine(), form))
         small += b"".join(self._elections.pieces(view, form))
         small += b"".join(self._transfers.pieces(view, form))
+        latency = Family(catalog.VERDICT_TO_KERNEL)
+        self._latency.write(latency)
+        small += b"".join(latency.pieces(form))
         small += library(self._registry, form)
         slices.end()
         yield small

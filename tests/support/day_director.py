@@ -201,7 +201,7 @@ class Director:
             self.metrics.event(
                 HealthChanged(name, "http", before, verdict, code or "L7OK", "", None)
             )
-            self.metrics.verdict_to_kernel(self._chance.lognormvariate(-5.6, 0.5))
+            self.metrics.verdicts_to_kernel([self._chance.lognormvariate(-5.6, 0.5)])
         self._count(where, s, t, traffic)
         shown = realserver(
             host,

@@ -84,7 +84,7 @@ class Rig:
             owner=self.owner,
             settings=Settings(IpvsSettings(), Sysctl(self.sysctl_root)),
             emit=self.events.append,
-            latency=self.latencies.append,
+            latency=self.latencies.extend,
             recorded=self.recorded,
             recorded_addresses=self.recorded_addresses,
         )

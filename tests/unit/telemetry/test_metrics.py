@@ -157,7 +157,7 @@ def eventful() -> Metrics:
     metrics.tally([tally(), tally(PLAIN, {"L4OK": 3})])
     metrics.tally([tally()])
     metrics.elections(ELECTION)
-    metrics.verdict_to_kernel(0.004)
+    metrics.verdicts_to_kernel([0.004])
     metrics.passed(0.02)
     metrics.loop_lag(-0.001)
     metrics.loop_lag(0.2)
