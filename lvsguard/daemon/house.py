@@ -375,11 +375,14 @@ class House:
         self._manager.ready()
 
     async def _housekeeping(self) -> None:
-        fed = 0.0
+        fed, waits = 0.0, True
         while True:
             begun = time.monotonic()
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
+            waited, waits = waits, self._controller.book.awaits_first_verdicts
+            if waited and not waits:
+                gc.freeze()  # the first verdicts stay as well, at the start and after a reload
             self._metrics.loop_lag(now - begun - TICK_S)
             self._metrics.elections(self._elections.status())
             if self._manager.watchdog_interval and now - fed >= self._manager.watchdog_interval:
