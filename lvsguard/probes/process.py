@@ -39,8 +39,10 @@ from lvsguard.probes.prober import SPARE_FDS, Prober
 
 BEAT_S: Final = 1.0
 """Seconds between two heartbeats, counts and new reasons."""
-
-
+COUNTS_MAX: Final = 100
+SPREAD_S: Final = 0.5
+"""Seconds over which more counts than that are sent, part by part: the controller's loop, which
+takes some milliseconds for a hundred, has other things to do between two."""
 GARBAGE_MAX: Final = 20_000
 """Objects made and not freed before the collector looks: probes leave it nothing to do."""
 
@@ -139,9 +141,10 @@ class Child:
         return min(self._prober.hints.rest(now), self._news_since + GATHER_S - now)
 
     async def _beat(self, channel: Channel) -> None:
-        prober = self._prober
+        prober, spread = self._prober, 0.0
         while True:
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(BEAT_S - spread)
+            spread = 0.0
             if not channel.clear:
                 continue  # counts go on counting; only the parent can be slow, and it is told
             load = prober.load()
@@ -163,8 +166,11 @@ class Child:
                 )
                 for c in prober.counts()
             ]
-            for part in message.chunks(counts):
+            parts = [*message.chunks(counts, COUNTS_MAX)]
+            for part in parts:
                 channel.send(Counts(list(part)))
+                spread = SPREAD_S if len(parts) > 1 else 0.0
+                await asyncio.sleep(spread / len(parts))
 
 
 def raise_file_limit() -> int:
