@@ -33,15 +33,12 @@ pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
 MEMBERS = 10
 WINDOW_S = 15.0
 START_S = 15.0
-WEIGHTS_S = 30.0
-"""Until each of them was probed and has its weight. The goal is START_S, which a machine of usual
-speed holds; slowness is told by system calls, and this is Python, which such a machine may slow
-down more (docs/benchmarks.md, 2026-11-30: 50 s where a call was three times as dear)."""
+"""Until all are in the table, and until each of them was probed and has its weight."""
 STRETCH = 4.0
 """By so much at most a slow guest stretches what is in seconds: 3.4 to 4 was seen on a host that
 lent its CPUs to others, where it took 29 s."""
 LATE_S = 0.05
-LATE_MOST = 2
+LATE_MOST = 1
 """Of some sixty turns of the loop: the witness shares the one CPU with all the others."""
 CONTROLLER_SHARE = 0.30
 SHARE_SLOW = 0.45
@@ -251,7 +248,7 @@ def test_ten_thousand_realservers_cost_ten_times_what_a_thousand_do(
     few, many = found
     slower = min(max(slow), STRETCH)
     assert many.table_s <= START_S * slower
-    assert many.start_s <= WEIGHTS_S * slower
+    assert many.start_s <= START_S * slower
     for one in found:
         assert one.reads_per_s >= 0.95 / slower
         assert one.checks_per_s == pytest.approx(one.realservers / 10, rel=0.1)
