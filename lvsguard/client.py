@@ -31,20 +31,16 @@ from lvsguard.admin.protocol import (
     ClearOverride,
     EventReply,
     Failure,
-    HealthReply,
     OverrideReply,
     OverridesReply,
     PlanReply,
     PlanRequest,
-    RealserverReply,
     ReloadReply,
-    ServiceReply,
     SetOverride,
-    Status,
     VersionReply,
-    VipReply,
 )
 from lvsguard.admin.reach import VERSION_HEADER, Refused, Unreachable
+from lvsguard.admin.status_reply import HealthReply, RealserverReply, ServiceReply, Status, VipReply
 from lvsguard.core.override import OverrideKind
 
 __all__ = [

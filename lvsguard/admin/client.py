@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from lvsguard.admin import protocol, reach
+from lvsguard.admin import protocol, reach, status_reply
 from lvsguard.admin.address import Address
 from lvsguard.admin.failover import FailoverReply, FailoverRequest
 from lvsguard.admin.reach import VERSION_HEADER, Refused, Unreachable
@@ -42,9 +42,9 @@ class Client:
         """Who answers."""
         return self._ask("GET", "/v1/version", protocol.VersionReply)
 
-    def status(self) -> protocol.Status:
+    def status(self) -> status_reply.Status:
         """VIPs, services, realservers."""
-        return self._ask("GET", "/v1/status", protocol.Status)
+        return self._ask("GET", "/v1/status", status_reply.Status)
 
     def status_json(self) -> bytes:
         """The same as the daemon writes it."""
@@ -55,9 +55,9 @@ class Client:
         fields = {k: v for k, v in msgspec.to_builtins(request).items() if v is not None}
         return self._ask("GET", f"/v1/realservers?{urlencode(fields)}", RealserversReply)
 
-    def health(self) -> protocol.HealthReply:
+    def health(self) -> status_reply.HealthReply:
         """How the controller does."""
-        return self._ask("GET", "/v1/health", protocol.HealthReply)
+        return self._ask("GET", "/v1/health", status_reply.HealthReply)
 
     def overrides(self) -> protocol.OverridesReply:
         """Overrides in force."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lvsguard.admin import status
-from lvsguard.admin.protocol import RealserverReply
 from lvsguard.admin.realservers import FollowedService, RealserversReply
+from lvsguard.admin.status_reply import RealserverReply
 from lvsguard.admin.target import Resolution
 from lvsguard.core.snapshot import Role, ServiceStatus, View
 from lvsguard.serving import Slices

@@ -7,7 +7,8 @@ Nothing here acts.
 
 from __future__ import annotations
 
-from lvsguard.admin.protocol import Name, Reply, Request, ServiceReply
+from lvsguard.admin.protocol import Name, Reply, Request
+from lvsguard.admin.status_reply import ServiceReply
 
 
 class RealserversRequest(Request, frozen=True):

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from lvsguard.admin import protocol
+from lvsguard.admin import protocol, status_reply
 from lvsguard.admin.failover import FailoverReply, FailoverRequest
 from lvsguard.admin.realservers import RealserversReply, RealserversRequest
 from lvsguard.admin.why_reply import WhyReply, WhyRequest
@@ -82,7 +82,7 @@ RESOURCES: Final = (
         "status",
         "VIPs, services, realservers; what `lvsguard status --json` prints.",
         CallerRole.READ,
-        protocol.Status,
+        status_reply.Status,
     ),
     Described(
         "GET",
@@ -101,7 +101,7 @@ RESOURCES: Final = (
         "health",
         "How the controller does, and what is wrong.",
         CallerRole.READ,
-        protocol.HealthReply,
+        status_reply.HealthReply,
     ),
     Described(
         "GET",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lvsguard.admin.protocol import RealserverReply, ServiceReply
+from lvsguard.admin.status_reply import RealserverReply, ServiceReply
 from lvsguard.core.health import Verdict
 from lvsguard.core.override import Admin
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from lvsguard.admin import protocol
+from lvsguard.admin import protocol, status_reply
 from lvsguard.admin.protocol import moment
 from lvsguard.core.actor import actor
 from lvsguard.core.model import ServiceKey, endpoint
@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 
 async def status_json(view: View, slices: Slices) -> AsyncGenerator[bytes, None]:
     """The Status document. The caller may wait between pieces; slices are counted without that."""
-    head = protocol.StatusHead(
+    head = status_reply.StatusHead(
         director=view.director,
         version=view.version,
         config_hash=view.config_digest,
@@ -75,9 +75,9 @@ async def status_json(view: View, slices: Slices) -> AsyncGenerator[bytes, None]
     yield bytes(piece)
 
 
-def vip(status: VipStatus) -> protocol.VipReply:
+def vip(status: VipStatus) -> status_reply.VipReply:
     """A VIP group."""
-    return protocol.VipReply(
+    return status_reply.VipReply(
         name=status.name,
         addresses=[f"{a.address}/{a.prefix}" for a in status.addresses],
         vrid=status.vrid,
@@ -90,7 +90,7 @@ def vip(status: VipStatus) -> protocol.VipReply:
         problem=status.problem,
         held_back=status.held_back,
         conflicts=[
-            protocol.ConflictReply(
+            status_reply.ConflictReply(
                 address=str(one.address),
                 mac=one.mac,
                 realserver=None if one.realserver is None else str(one.realserver),
@@ -101,12 +101,12 @@ def vip(status: VipStatus) -> protocol.VipReply:
     )
 
 
-def sync(status: SyncStatus | None) -> protocol.SyncReply | None:
+def sync(status: SyncStatus | None) -> status_reply.SyncReply | None:
     """Connections kept in step."""
     if status is None:
         return None
     last = status.transfer
-    return protocol.SyncReply(
+    return status_reply.SyncReply(
         interface=status.interface,
         sync_id=status.sync_id,
         group=status.group,
@@ -114,7 +114,7 @@ def sync(status: SyncStatus | None) -> protocol.SyncReply | None:
         daemons=list(status.daemons),
         transfer=None
         if last is None
-        else protocol.TransferReply(
+        else status_reply.TransferReply(
             at=moment(last.at),
             entries=last.entries,
             seconds=round(last.seconds, 3),
@@ -124,9 +124,9 @@ def sync(status: SyncStatus | None) -> protocol.SyncReply | None:
     )
 
 
-def peer(status: PeerStatus) -> protocol.PeerReply:
+def peer(status: PeerStatus) -> status_reply.PeerReply:
     """Another director."""
-    return protocol.PeerReply(
+    return status_reply.PeerReply(
         name=status.name,
         address=status.address,
         heard=status.heard,
@@ -141,11 +141,12 @@ def peer(status: PeerStatus) -> protocol.PeerReply:
         refused=status.refused,
         differs=list(status.differs),
         vips=[
-            protocol.PeerVip(name=one.name, role=one.role, ready=one.ready) for one in status.vips
+            status_reply.PeerVip(name=one.name, role=one.role, ready=one.ready)
+            for one in status.vips
         ],
         problem=status.problem,
         fit=status.fit,
-        unfit=[protocol.UnfitReply(why=one.why, text=one.text) for one in status.unfit],
+        unfit=[status_reply.UnfitReply(why=one.why, text=one.text) for one in status.unfit],
         config_differs=list(status.config_differs),
         clock_offset=None if status.clock is None else round(status.clock.seconds, 6),
         clock_bound=None if status.clock is None else round(status.clock.bound, 6),
@@ -159,15 +160,15 @@ def where(key: ServiceKey) -> str:
     return endpoint(key.address, key.port)
 
 
-def service_head(status: ServiceStatus) -> protocol.ServiceHead:
+def service_head(status: ServiceStatus) -> status_reply.ServiceHead:
     """A service without its realservers."""
-    return protocol.ServiceHead(
+    return status_reply.ServiceHead(
         name=status.name,
         address=where(status.key),
         protocol=status.key.protocol,
         scheduler=status.scheduler,
         forwarding=status.forwarding,
-        quorum=protocol.Quorum(have=status.quorum_have, need=status.quorum_need),
+        quorum=status_reply.Quorum(have=status.quorum_have, need=status.quorum_need),
         panic=status.panic,
         sorry_server=_sorry_server(status),
         slow_starting=status.rising,
@@ -176,16 +177,18 @@ def service_head(status: ServiceStatus) -> protocol.ServiceHead:
     )
 
 
-def _sorry_server(status: ServiceStatus) -> protocol.SorryServer | None:
+def _sorry_server(status: ServiceStatus) -> status_reply.SorryServer | None:
     key = status.sorry_server
     if key is None:
         return None
-    return protocol.SorryServer(address=str(key.address), port=key.port, active=status.sorry)
+    return status_reply.SorryServer(address=str(key.address), port=key.port, active=status.sorry)
 
 
-def realserver(status: RealserverStatus, waits_for: tuple[Count, ...]) -> protocol.RealserverReply:
+def realserver(
+    status: RealserverStatus, waits_for: tuple[Count, ...]
+) -> status_reply.RealserverReply:
     """A realserver; ``waits_for`` is of its service."""
-    return protocol.RealserverReply(
+    return status_reply.RealserverReply(
         name=status.name,
         address=str(status.key.address),
         port=status.key.port,
@@ -195,7 +198,7 @@ def realserver(status: RealserverStatus, waits_for: tuple[Count, ...]) -> protoc
         configured_weight=status.configured_weight,
         since=moment(status.since),
         reason=status.reason,
-        connections=protocol.Connections(
+        connections=status_reply.Connections(
             active=status.counters.active,
             inactive=status.counters.inactive,
             persistent=status.counters.persistent,
@@ -210,10 +213,10 @@ def realserver(status: RealserverStatus, waits_for: tuple[Count, ...]) -> protoc
     )
 
 
-def _agent(status: AgentStatus | None) -> protocol.AgentReply | None:
+def _agent(status: AgentStatus | None) -> status_reply.AgentReply | None:
     if status is None:
         return None
-    return protocol.AgentReply(
+    return status_reply.AgentReply(
         kind=status.kind,
         port=status.port,
         state=status.state,
@@ -224,23 +227,23 @@ def _agent(status: AgentStatus | None) -> protocol.AgentReply | None:
     )
 
 
-def foreign(status: ForeignStatus) -> protocol.ForeignReply:
+def foreign(status: ForeignStatus) -> status_reply.ForeignReply:
     """A service of somebody else."""
-    return protocol.ForeignReply(
+    return status_reply.ForeignReply(
         address=where(status.key),
         protocol=status.key.protocol,
         scheduler=status.scheduler,
         realservers=[
-            protocol.ForeignRealserver(address=str(key.address), port=key.port, weight=weight)
+            status_reply.ForeignRealserver(address=str(key.address), port=key.port, weight=weight)
             for key, weight in status.realservers.items()
         ],
     )
 
 
-def health(view: View) -> protocol.HealthReply:
+def health(view: View) -> status_reply.HealthReply:
     """How the controller does."""
     loop = view.loop()
-    return protocol.HealthReply(
+    return status_reply.HealthReply(
         programmed=loop.programmed,
         trouble=list(loop.trouble),
         passes=loop.passes,

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lvsguard.admin.protocol import RealserverReply
 from lvsguard.admin.realservers import FollowedService, RealserversReply
+from lvsguard.admin.status_reply import RealserverReply
 from lvsguard.core.health import Verdict
 from lvsguard.core.override import Admin
 

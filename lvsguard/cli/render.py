@@ -18,7 +18,7 @@ from lvsguard.core.override import Admin
 from lvsguard.core.snapshot import Role
 
 if TYPE_CHECKING:
-    from lvsguard.admin.protocol import (
+    from lvsguard.admin.status_reply import (
         ForeignReply,
         HealthReply,
         RealserverReply,

@@ -11,7 +11,7 @@ from lvsguard.core.peer import TOLD_MAX, shortened
 from lvsguard.core.snapshot import Role
 
 if TYPE_CHECKING:
-    from lvsguard.admin.protocol import PeerReply
+    from lvsguard.admin.status_reply import PeerReply
 
 
 def peer(other: PeerReply, now: float) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from lvsguard.cli.talk import daemon
 from lvsguard.cli.text import say
 
 if TYPE_CHECKING:
-    from lvsguard.admin.protocol import HealthReply, Status
+    from lvsguard.admin.status_reply import HealthReply, Status
 
 
 def add(commands: Commands) -> None:

@@ -19,7 +19,8 @@ from lvsguard.cli.text import ago, count, printable, span
 from lvsguard.cli.watch_screen import Look, Mode, Row, Screen
 
 if TYPE_CHECKING:
-    from lvsguard.admin.protocol import OverrideReply, PeerReply, ServiceReply, Status
+    from lvsguard.admin.protocol import OverrideReply
+    from lvsguard.admin.status_reply import PeerReply, ServiceReply, Status
 
 WIDE = 110
 """From here on there is room for more columns."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lvsguard.admin.protocol import Status
+    from lvsguard.admin.status_reply import Status
 
 WINDOW_S = 5.0
 """The daemon reads the kernel each second or so, and it is asked each second or so: over less than

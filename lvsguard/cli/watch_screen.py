@@ -15,14 +15,8 @@ from lvsguard.cli.watch_rates import Place, Rates
 from lvsguard.core.override import Admin, OverrideKind
 
 if TYPE_CHECKING:
-    from lvsguard.admin.protocol import (
-        EventReply,
-        HealthReply,
-        OverrideReply,
-        RealserverReply,
-        ServiceReply,
-        Status,
-    )
+    from lvsguard.admin.protocol import EventReply, OverrideReply
+    from lvsguard.admin.status_reply import HealthReply, RealserverReply, ServiceReply, Status
     from lvsguard.core.health import Verdict
 
 MESSAGE_S = 8.0

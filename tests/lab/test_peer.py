@@ -21,7 +21,7 @@ from tests.support.topology_load import failures, start_load
 from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
-    from lvsguard.admin.protocol import PeerReply
+    from lvsguard.admin.status_reply import PeerReply
     from tests.support.topology import Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]

@@ -20,7 +20,7 @@ from tests.support.topology_load import failures, outage_s, start_load
 from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
-    from lvsguard.admin.protocol import VipReply
+    from lvsguard.admin.status_reply import VipReply
     from tests.support.stillness import Stillness
     from tests.support.topology import Network
 

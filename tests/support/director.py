@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from subprocess import CompletedProcess
 
-    from lvsguard.admin.protocol import EventReply, HealthReply, RealserverReply, Status
+    from lvsguard.admin.protocol import EventReply
+    from lvsguard.admin.status_reply import HealthReply, RealserverReply, Status
     from tests.support.processes import Process
     from tests.support.topology import Host
 

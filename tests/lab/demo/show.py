@@ -23,7 +23,7 @@ from lvsguard.cli import render
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lvsguard.admin.protocol import HealthReply, Status
+    from lvsguard.admin.status_reply import HealthReply, Status
 
 WIDTH = 80
 UNCUT = 200

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lvsguard.admin.protocol import Connections, Quorum, RealserverReply
 from lvsguard.admin.realservers import FollowedService, RealserversReply
+from lvsguard.admin.status_reply import Connections, Quorum, RealserverReply
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import Forwarding, Protocol
 from lvsguard.core.occupancy import Count

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lvsguard.admin.protocol import RealserverReply
 from lvsguard.admin.share import BelowQuorum, share
+from lvsguard.admin.status_reply import RealserverReply
 from lvsguard.core.health import Verdict
 from lvsguard.core.override import Admin
 from tests.unit.admin.looks import followed, realserver

@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from lvsguard.admin import status
-from lvsguard.admin.protocol import HealthReply, Status
+from lvsguard.admin.status_reply import HealthReply, Status
 from lvsguard.cli.render import plain, table
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey

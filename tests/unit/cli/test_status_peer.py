@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from lvsguard.admin import protocol
+from lvsguard.admin import status_reply
 from lvsguard.admin.status import health, peer
 from lvsguard.cli.render import plain
 from lvsguard.core.fitness import Reason, Why
@@ -32,7 +32,7 @@ GONE = replace(
 
 def shown(*others: PeerStatus) -> list[str]:
     """What is printed of them."""
-    document = protocol.Status(
+    document = status_reply.Status(
         director="director1",
         version="0.1.0",
         config_hash="0",
@@ -41,7 +41,7 @@ def shown(*others: PeerStatus) -> list[str]:
         services=[],
         foreign=[],
     )
-    read = msgspec.json.decode(msgspec.json.encode(document), type=protocol.Status)
+    read = msgspec.json.decode(msgspec.json.encode(document), type=status_reply.Status)
     return list(plain(read, health(Picture()), NOON))[2:]
 
 
@@ -140,4 +140,4 @@ def test_a_director_of_an_older_version_tells_of_no_other() -> None:
     document = (
         b'{"director":"d","version":"0","config_hash":"0","vips":[],"services":[],"foreign":[]}'
     )
-    assert msgspec.json.decode(document, type=protocol.Status).peers == []
+    assert msgspec.json.decode(document, type=status_reply.Status).peers == []

@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from lvsguard.admin import protocol
+from lvsguard.admin import status_reply
 from lvsguard.admin.status import health, sync
 from lvsguard.cli.render import plain
 from lvsguard.core.snapshot import SyncStatus, TransferStatus
@@ -19,7 +19,7 @@ WELL = SyncStatus("eth0", 51, "224.0.0.81", 8848, ("master", "backup"), SENT)
 
 def shown(status: SyncStatus | None) -> list[str]:
     """What is printed of it."""
-    document = protocol.Status(
+    document = status_reply.Status(
         director="director1",
         version="0.1.0",
         config_hash="0",
@@ -28,7 +28,7 @@ def shown(status: SyncStatus | None) -> list[str]:
         services=[],
         foreign=[],
     )
-    read = msgspec.json.decode(msgspec.json.encode(document), type=protocol.Status)
+    read = msgspec.json.decode(msgspec.json.encode(document), type=status_reply.Status)
     return [line for line in plain(read, health(Picture()), NOON) if line.startswith("SYNC")]
 
 
@@ -63,4 +63,4 @@ def test_a_director_of_an_older_version_tells_nothing_of_it() -> None:
     document = (
         b'{"director":"d","version":"0","config_hash":"0","vips":[],"services":[],"foreign":[]}'
     )
-    assert msgspec.json.decode(document, type=protocol.Status).sync is None
+    assert msgspec.json.decode(document, type=status_reply.Status).sync is None
