@@ -7,7 +7,6 @@ ready; and at the end the reverse.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import time
@@ -31,6 +30,7 @@ from lvsguard.core.model import IPAddress
 from lvsguard.core.tally import Tally
 from lvsguard.daemon import log
 from lvsguard.daemon.elections import Elections
+from lvsguard.daemon.housekeeping import Housekeeping
 from lvsguard.daemon.occurrence import occurrence
 from lvsguard.daemon.operations import DaemonOperations
 from lvsguard.daemon.peers import Condition, Peers
@@ -48,12 +48,6 @@ from lvsguard.telemetry.page import StatusPage
 from lvsguard.telemetry.processes import Machine, ProberLoad
 from lvsguard.vrrp.ownership import AddressOwner
 from lvsguard.vrrp.vip_watch import VipWatch
-
-READY_S = 10.0
-"""Longest wait for the first complete pass before the service manager is told ready anyway: the
-daemon serves its admin socket and repairs on, and its status line says what is wrong."""
-TICK_S = 0.25
-"""Rhythm of housekeeping: loop lag, watchdog, status line."""
 
 
 class House:
@@ -290,7 +284,16 @@ class House:
             await self._controller.close()
 
     async def _run(self) -> None:
-        await self._remember_owned()
+        keeping = Housekeeping(
+            self._controller,
+            self._view,
+            self._owner,
+            self._journal,
+            self._manager,
+            self._metrics,
+            self._elections.status,
+        )
+        await keeping.remember_owned()
         self._configure_probers()
         async with asyncio.TaskGroup() as group:
             tasks = [
@@ -301,9 +304,9 @@ class House:
                 group.create_task(self._vip_watch.run(), name="vip-watch"),
                 group.create_task(self._probers.run(), name="probers"),
                 group.create_task(self._hooks.run(), name="hooks"),
-                group.create_task(self._housekeeping(), name="housekeeping"),
-                group.create_task(self._remember(), name="memory"),
-                group.create_task(self._announce_ready(), name="ready"),
+                group.create_task(keeping.run(), name="housekeeping"),
+                group.create_task(keeping.remember(), name="memory"),
+                group.create_task(keeping.announce_ready(), name="ready"),
             ]
             if self._config.telemetry_listen is not None:
                 telemetry = self._telemetry(*self._config.telemetry_listen)
@@ -362,58 +365,6 @@ class House:
                 self.emit(KernelFailed(str(error)))
             self._controller.look()
             await asyncio.sleep(1.0)
-
-    async def _announce_ready(self) -> None:
-        try:
-            async with asyncio.timeout(READY_S):
-                await self._controller.programmed.wait()
-        except TimeoutError:
-            log.LOGGER.warning("not all is in the kernel after %g s: serving anyway", READY_S)
-        # What is alive by now stays; leaving it out of every collection keeps the loop on time.
-        gc.freeze()
-        gc.enable()
-        self._manager.ready()
-
-    async def _housekeeping(self) -> None:
-        fed, waits = 0.0, True
-        while True:
-            begun = time.monotonic()
-            await asyncio.sleep(TICK_S)
-            now = time.monotonic()
-            waited, waits = waits, self._controller.book.awaits_first_verdicts
-            if waited and not waits:
-                gc.freeze()  # the first verdicts stay as well, at the start and after a reload
-            self._metrics.loop_lag(now - begun - TICK_S)
-            self._metrics.elections(self._elections.status())
-            if self._manager.watchdog_interval and now - fed >= self._manager.watchdog_interval:
-                self._manager.alive()
-                fed = now
-            self._manager.status(self._status_line())
-
-    async def _remember(self) -> None:
-        """Keep the journal in step with what is owned and with what has expired. Apart from
-        housekeeping: a slow disk must not be taken for a daemon that hangs."""
-        while True:
-            await asyncio.sleep(TICK_S)
-            await self._remember_owned()
-            live = {override.key for override in self._controller.book.overrides}
-            if over := [o.key for o in self._journal.overrides() if o.key not in live]:
-                await self._journal.drop(*over)
-
-    async def _remember_owned(self) -> None:
-        """What is written to the kernel must be known as one's own by the next start."""
-        await self._journal.set_owned(self._controller.owned)
-        await self._journal.set_addresses(self._controller.owned_addresses)
-
-    def _status_line(self) -> str:
-        loop = self._view.loop()
-        if loop.trouble:
-            return f"trouble: {loop.trouble[0]}"
-        book = self._controller.book
-        return (
-            f"{len(book.config.services)} services, {len(book.checks)} checks, "
-            f"VIPs held: {len(self._owner.held)} of {len(book.addresses)}"
-        )
 
 
 def _needs_restart(before: Config, after: Config) -> list[str]:
