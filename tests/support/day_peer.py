@@ -16,7 +16,7 @@ from tests.support.published import OTHER
 
 DIGESTS = ("0123456789ab", "4f1e9c7a2b60")
 """Of the configuration in the morning, and of the one after its reload."""
-SILENT = "no word for 5 s"
+SILENT = "no word within 5 s"
 CHANGED = KeyDifference(("service", "web", "scheduler"), How.VALUE)
 """What the reload changes."""
 

@@ -40,6 +40,5 @@ SIGHTS = (
     Sight("vip-not-on-realserver", "realserver", "Answers on the VIP", "07:40", 0),
     Sight("checks-stalled", "daemon", "Probers missing", "19:35", 1),
     Sight("checks-stalled", "daemon", "Checks overdue", "19:35", 11),
-    Sight("certificate-expiring", "overview", "Alerts", "09:00", 1),
 )
 """The day's failures, and the panels on which their runbooks say that they are seen."""
