@@ -91,8 +91,9 @@ bench-false-alarms: deps venv  ## realservers that are well, in trouble that is 
 dashboards: venv  ## write grafana/dashboards anew; RUNBOOKS=URL where docs/runbooks is published
 	@$(BIN)/python -m grafana.build $(if $(RUNBOOKS),--runbooks $(RUNBOOKS))
 
-pictures: venv deps  ## draw docs/pictures anew, from a simulated day: some minutes
+pictures: venv deps  ## draw docs/pictures anew, of a simulated day and of the status page: some minutes
 	@$(BIN)/python -m tests.support.dashboard_pictures
+	@$(BIN)/python -m tests.support.page_pictures
 
 man: venv  ## write the man pages to build/man
 	@$(BIN)/python deploy/man/build.py build/man

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana import frame
+from grafana import daemon_cost, frame
 from grafana.parts import (
     NONE_IS_GOOD,
     ORANGE,
-    RED,
-    YELLOW,
     YES_IS_GOOD,
     Query,
     course,
@@ -19,7 +17,6 @@ from grafana.parts import (
     states,
 )
 
-LAG = "sum by (le) (rate(lvsguard_loop_lag_seconds_bucket{@i}[$__rate_interval]))"
 WAY = "sum by (le) (rate(lvsguard_verdict_to_kernel_seconds_bucket{@i}[$__rate_interval]))"
 
 
@@ -29,7 +26,7 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
         frame.DAEMON,
         "lvsguard / The daemon itself",
         "Does the daemon do its work, in time, and at what cost?",
-        (*_well(), *_kernel(), *_time(), *_cost()),
+        (*_well(), *_kernel(), *daemon_cost.time(), *daemon_cost.cost()),
         runbooks=runbooks,
     )
 
@@ -165,121 +162,5 @@ def _kernel() -> tuple[frame.Part, ...]:
             Query(f"histogram_quantile(0.99, {WAY})", "p99"),
             unit="s",
             logarithmic=True,
-        ),
-    )
-
-
-def _time() -> tuple[frame.Part, ...]:
-    return (
-        row("Is it in time?"),
-        course(
-            "How late the controller's loop is",
-            "Is the loop held up? The bucket's bound, of a timer four times a second.",
-            Query(f"histogram_quantile(0.5, {LAG})", "median"),
-            Query(f"histogram_quantile(0.99, {LAG})", "p99"),
-            unit="s",
-            steps=((0.1, YELLOW), (1, RED)),
-            logarithmic=True,
-        ),
-        course(
-            "Passes and reads of the kernel",
-            "How long do a whole pass and a read of the kernel take?",
-            Query("lvsguard_last_pass_duration_seconds{@i}", "{{instance}}: pass"),
-            Query("lvsguard_last_read_duration_seconds{@i}", "{{instance}}: read"),
-            unit="s",
-        ),
-        course(
-            "Since the last pass",
-            "Is the controller stuck? /healthz is 503 after 10 s.",
-            Query(
-                "timestamp(lvsguard_last_pass_timestamp_seconds{@i})"
-                " - lvsguard_last_pass_timestamp_seconds{@i}",
-                "{{instance}}",
-            ),
-            unit="s",
-            steps=((10, RED),),
-            runbook="checks-stalled",
-        ),
-        course(
-            "Since the last probe of the realserver that waits longest",
-            "Is a realserver not being probed any more?",
-            Query(
-                "max by (instance) (timestamp(lvsguard_last_check_timestamp_seconds{@i})"
-                " - lvsguard_last_check_timestamp_seconds{@i})",
-                "{{instance}}",
-            ),
-            unit="s",
-            steps=((10, YELLOW), (60, RED)),
-            runbook="checks-stalled",
-        ),
-    )
-
-
-def _cost() -> tuple[frame.Part, ...]:
-    return (
-        row("What does it cost?"),
-        course(
-            "CPU of the controller",
-            "How much of a core does the controller take, and how much of that to read the kernel?",
-            Query(
-                "rate(process_cpu_seconds_total{@i}[$__rate_interval])"
-                " and on (instance) lvsguard_build_info{@i}",
-                "{{instance}}",
-            ),
-            Query(
-                "rate(lvsguard_read_cpu_seconds_total{@i}[$__rate_interval])",
-                "{{instance}}: reads",
-            ),
-            unit="percentunit",
-            width=8,
-        ),
-        course(
-            "Memory of the controller",
-            "Does it grow?",
-            Query(
-                "process_resident_memory_bytes{@i} and on (instance) lvsguard_build_info{@i}",
-                "{{instance}}",
-            ),
-            unit="bytes",
-            width=8,
-        ),
-        course(
-            "Scrapes",
-            "How long does an exposition take, and how long does it hold up the loop at most?",
-            Query("lvsguard_exposition_duration_seconds{@i}", "{{instance}}: whole"),
-            Query("lvsguard_exposition_longest_slice_seconds{@i}", "{{instance}}: longest slice"),
-            unit="s",
-            width=8,
-        ),
-        course(
-            "Children that were replaced",
-            "Do probers or the VRRP process die?",
-            Query(
-                "sum by (instance)"
-                " (increase(lvsguard_prober_restarts_total{@i}[$__rate_interval]))",
-                "{{instance}}: probers",
-            ),
-            Query(
-                "sum by (instance)"
-                " (increase(lvsguard_vrrp_process_restarts_total{@i}[$__rate_interval]))",
-                "{{instance}}: VRRP process",
-            ),
-            bars=True,
-            width=8,
-            runbook="checks-stalled",
-        ),
-        course(
-            "Overrides in force",
-            "How many drains, disables and weights did people set?",
-            Query("max by (kind) (lvsguard_overrides{@i})", "{{kind}}"),
-            width=8,
-            runbook="drain-forgotten",
-        ),
-        course(
-            "Services of others in the kernel",
-            "How many services are there that the configuration does not name?",
-            Query("lvsguard_foreign_services{@i}", "{{instance}}"),
-            runbook="drift-repeated",
-            width=8,
         ),
     )

@@ -252,4 +252,19 @@ def _in_step() -> tuple[frame.Part, ...]:
             words={1: ("the same", GREEN), 0: ("differs", ORANGE)},
             runbook="directors-differ",
         ),
+        states(
+            "Fit to take over?",
+            "Could the other director take over now, as each one judges it?",
+            Query("lvsguard_peer_fit{@i}", "{{peer}}, as {{instance}} judges it"),
+            words={1: ("fit", GREEN), 0: ("unfit", ORANGE)},
+            runbook="standby-unfit",
+        ),
+        course(
+            "Clocks",
+            "How far is the other director's clock from this one's? From 2 s on it is unfit.",
+            Query("abs(lvsguard_peer_clock_offset_seconds{@i})", "{{peer}} and {{instance}}"),
+            unit="s",
+            steps=((2, RED),),
+            runbook="standby-unfit",
+        ),
     )

@@ -47,6 +47,12 @@ NOT_IN = (
     "(max by (service, realserver) (lvsguard_realserver_admin_state{@i})"
     " + 10 * max by (service, realserver) (lvsguard_realserver_up{@i} == bool 0)) > 0"
 )
+ALERTS = 'ALERTS{alertname=~"Lvsguard.*",alertstate="firing",severity="@"}'
+FIRING = f"{ALERTS.replace('@', 'warning')} or 2 * {ALERTS.replace('@', 'critical')}"
+SEVERITIES = {1: ("warning", ORANGE), 2: ("critical", RED)}
+"""By ``FIRING``, which asks for all: many alerts are about no single director."""
+DAY_S = 86400
+LEFT = "max by (realserver, check) (lvsguard_certificate_expiry_timestamp_seconds{@i}) - time()"
 
 
 def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
@@ -125,6 +131,7 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 runbook="quorum-lost",
                 height=7,
             ),
+            *_alerts(),
             row("How much is it?"),
             course(
                 "New connections by service",
@@ -195,4 +202,55 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
             ),
         ),
         runbooks=runbooks,
+    )
+
+
+def _alerts() -> tuple[frame.Part, ...]:
+    return (
+        row("Which alerts fire, and what comes next?"),
+        rows(
+            "Alerts that fire",
+            "Which alerts fire now, and for whom? The runbook has the alert's name.",
+            Query(f"max by (alertname, instance, peer, vip, service, realserver) ({FIRING})"),
+            {
+                "alertname": "Alert",
+                "instance": "Director",
+                "peer": "Other director",
+                "vip": "VIP group",
+                "service": "Service",
+                "realserver": "Realserver",
+                "Value": "Severity",
+            },
+            words=SEVERITIES,
+            runbook="README",
+            width=24,
+        ),
+        states(
+            "Alerts",
+            "Which alerts fired, and when?",
+            Query(f"max by (alertname) ({FIRING})", "{{alertname}}"),
+            words=SEVERITIES,
+            runbook="README",
+            width=24,
+            height=12,
+        ),
+        rows(
+            "Certificates",
+            "When do the certificates end that realservers show to https checks?",
+            Query(f"sort({LEFT})"),
+            {"realserver": "Realserver", "check": "Check", "Value": "Ends in"},
+            unit="s",
+            steps=((3 * DAY_S, ORANGE), (14 * DAY_S, GREEN)),
+            below=RED,
+            runbook="certificate-expiring",
+        ),
+        course(
+            "Days until certificates end",
+            "How many days has each certificate left, and was it renewed?",
+            Query(f"({LEFT}) / {DAY_S}", "{{realserver}} {{check}}"),
+            unit="d",
+            steps=((3, ORANGE), (14, GREEN)),
+            below=RED,
+            runbook="certificate-expiring",
+        ),
     )

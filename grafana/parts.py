@@ -123,6 +123,7 @@ def course(
     *queries: Query,
     unit: str = "none",
     steps: Steps = (),
+    below: str = GREEN,
     stacked: bool = False,
     bars: bool = False,
     runbook: str = "",
@@ -138,7 +139,7 @@ def course(
         .datasource(SOURCE)
         .unit(unit)
         .min(0)
-        .thresholds(_thresholds(steps))
+        .thresholds(_thresholds(steps, below))
         .links(_runbook(runbook))
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
         .line_width(1)
@@ -217,6 +218,8 @@ def rows(
     columns: Mapping[str, str],
     *,
     words: Words | None = None,
+    steps: Steps = (),
+    below: str = GREEN,
     links: Mapping[str, tuple[str, str]] | None = None,
     runbook: str = "",
     width: int = 12,
@@ -234,7 +237,7 @@ def rows(
         .description(question)
         .datasource(SOURCE)
         .with_target(query.instant("A").format(PromQueryFormat.TABLE))
-        .thresholds(_thresholds(()))
+        .thresholds(_thresholds(steps, below))
         .links(_runbook(runbook))
         .no_value("none")
         .with_transformation(
@@ -253,11 +256,10 @@ def rows(
     )
     value = [models.DynamicConfigValue(id_val="unit", value=unit)]
     if words:
+        value.append(models.DynamicConfigValue(id_val="mappings", value=_mappings(words)))
+    if words or steps:
         coloured = {"type": "color-background", "mode": "basic"}
-        value += [
-            models.DynamicConfigValue(id_val="mappings", value=_mappings(words)),
-            models.DynamicConfigValue(id_val="custom.cellOptions", value=coloured),
-        ]
+        value.append(models.DynamicConfigValue(id_val="custom.cellOptions", value=coloured))
     panel.override_by_name(columns["Value"], value)
     for label, (name, url) in (links or {}).items():
         link = [{"title": name, "url": url}]

@@ -189,6 +189,21 @@ def _checks() -> tuple[frame.Part, ...]:
             Query(f"histogram_quantile(0.99, {buckets})", "{{kind}} p99"),
             unit="s",
             logarithmic=True,
+            width=8,
+        ),
+        course(
+            "Failed probes by class",
+            "Why do probes of its realservers fail? refused: nothing listens; host-dead, timeout:"
+            " no answer; wrong: another one than expected; vip-path: not on the VIP; local: the"
+            " director could not ask.",
+            Query(
+                "sum by (failure) (rate(lvsguard_probe_failures_total{@s}[$__rate_interval])) > 0",
+                "{{failure}}",
+            ),
+            unit="cps",
+            bars=True,
+            runbook="realserver-down",
+            width=8,
         ),
         course(
             "Failed probes by code",
@@ -202,5 +217,6 @@ def _checks() -> tuple[frame.Part, ...]:
             unit="cps",
             bars=True,
             runbook="realserver-flapping",
+            width=8,
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 from lvsguard.core.config import Check, CheckKind, Config
 from lvsguard.core.model import endpoint
@@ -46,7 +46,9 @@ class _Results:
 class Checks:
     """Sums since the start, of the checks that are configured."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """``clock``: the wall's."""
+        self._clock = clock
         self._services: dict[Check, tuple[str, ...]] = {}
         self._results: dict[tuple[str, str], _Results] = {}
         self._durations: dict[tuple[str, CheckKind], Durations] = {}
@@ -68,7 +70,7 @@ class Checks:
             key, pause = identity(check), _patience(check)
             patience[key] = max(patience.get(key, 0.0), pause)
         self._patience = patience
-        self._configured = time.time()
+        self._configured = self._clock()
         durations = {(n, c.spec.kind) for c, names in services.items() for n in names}
         self._results = {k: v for k, v in self._results.items() if k in patience}
         for key, kept in self._results.items():
@@ -112,7 +114,7 @@ class Checks:
     async def pieces(self, slices: Slices, form: Form) -> AsyncGenerator[bytes, None]:
         """The families' text."""
         results, last = Family(catalog.PROBE_RESULTS), Family(catalog.LAST_CHECK)
-        expiry, heard, now = Family(catalog.CERTIFICATE_EXPIRY), 0, time.time()
+        expiry, heard, now = Family(catalog.CERTIFICATE_EXPIRY), 0, self._clock()
         for one in tuple(self._results.values()):
             heard += now - one.last <= one.patience
             for code, count in one.codes.items():

@@ -6,6 +6,7 @@ written by ``tables`` and ``checks``, in slices.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from time import perf_counter
 
@@ -65,11 +66,12 @@ class Metrics:
         config: Config | None = None,
         *,
         machine: Callable[[], Machine] = lambda: Machine({}, {}),
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """``machine`` tells of the daemon's processes."""
+        """``machine`` tells of the daemon's processes, ``clock`` the time of the wall."""
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
-        self._checks = Checks()
+        self._checks = Checks(clock)
         self._elections = Elections()
         self._transfers = Transfers()
         self._labels = tables.Labels()

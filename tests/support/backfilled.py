@@ -43,10 +43,18 @@ class Prometheus:
     url: str
 
     @classmethod
-    def start(cls, processes: Processes, folder: Path, storage: Path, stale_s: int) -> Prometheus:
+    def start(
+        cls,
+        processes: Processes,
+        folder: Path,
+        storage: Path,
+        stale_s: int,
+        rules: Path | None = None,
+    ) -> Prometheus:
         """Start one that scrapes nothing. A sample counts for ``stale_s`` after its time."""
         config = folder / "prometheus.yml"
-        config.write_text("global: {scrape_interval: 1m}\n")
+        files = f"rule_files: [{rules}]\n" if rules else ""
+        config.write_text(f"global: {{scrape_interval: 1m}}\n{files}")
         with socket.create_server(("127.0.0.1", 0)) as found:
             port = found.getsockname()[1]
         command = [
@@ -83,6 +91,12 @@ class Prometheus:
         asked = urllib.parse.urlencode({"match[]": match})
         with urllib.request.urlopen(f"{self.url}/api/v1/label/{label}/values?{asked}") as answer:
             return [str(value) for value in json.load(answer)["data"]]
+
+    def rules(self) -> list[dict[str, object]]:
+        """The rules that it was given, as it understands them."""
+        with urllib.request.urlopen(f"{self.url}/api/v1/rules") as answer:
+            groups = json.load(answer)["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
 
     def _ask(self, what: str, **asked: object) -> list[Series]:
         url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(asked)}"

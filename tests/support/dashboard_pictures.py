@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -20,6 +20,8 @@ from tests.support import dashboards, drawing
 from tests.support.backfilled import Prometheus, Series, backfill
 from tests.support.canvas import COLUMN, DPI, FAINT, GAP, GROUND, LINE, Box, Canvas
 from tests.support.day import record
+from tests.support.day_alerts import named_after, tell_alerts
+from tests.support.day_scenes import CHOSEN, SCENES, Scene
 from tests.support.day_script import DAY_S, MIDNIGHT, STEP_S, at
 from tests.support.documents import CHECKOUT
 from tests.support.drawing import Mark
@@ -29,128 +31,8 @@ if TYPE_CHECKING:
     from tests.support.dashboards import Panel, Target
 
 FOLDER = CHECKOUT / "docs" / "pictures"
-CHOSEN = {
-    "instance": "(director1:9852|director2:9852)",
-    "vip": "(internal|web)",
-    "service": "web",
-    "realserver": "10.0.0.42:80",
-}
 COLOURS = 255
 """Of a picture's palette, which keeps it small."""
-
-
-class Scene(NamedTuple):
-    """A failure of the day: two panels, from when to when, and what is chosen."""
-
-    panels: tuple[tuple[str, str], tuple[str, str]]
-    begin: str
-    end: str
-    chosen: Mapping[str, str] = {}
-
-
-SCENES = {
-    "no-master": Scene((("election", "Roles"), ("election", "Addresses")), "22:25", "23:05"),
-    "two-masters": Scene((("election", "Roles"), ("election", "Adverts")), "20:55", "21:40"),
-    "vip-conflict": Scene(
-        (("election", "Conflicts"), ("overview", "Events by kind")), "14:10", "15:05"
-    ),
-    "realserver-down": Scene(
-        (("service", "Realservers"), ("service", "Failed probes by code")),
-        "09:55",
-        "10:35",
-        {"service": "tls"},
-    ),
-    "realserver-flapping": Scene(
-        (("realserver", "State"), ("realserver", "Share of probes that fail")),
-        "05:50",
-        "06:50",
-        {"realserver": "10.0.0.43:80"},
-    ),
-    "quorum-near": Scene(
-        (("service", "Live weight and quorum"), ("service", "Realservers")), "01:50", "03:00"
-    ),
-    "quorum-lost": Scene(
-        (("overview", "Services"), ("service", "Live weight and quorum")),
-        "12:45",
-        "13:45",
-        {"service": "api"},
-    ),
-    "panic": Scene((("service", "Realservers"), ("overview", "Services")), "15:45", "16:30"),
-    "drain-forgotten": Scene(
-        (("realserver", "State"), ("realserver", "Connections")),
-        "19:30",
-        "24:00",
-        {"realserver": "10.0.0.45:80"},
-    ),
-    "director-down": Scene(
-        (("election", "Roles"), ("election", "The other director")), "09:15", "10:05"
-    ),
-    "standby-unfit": Scene(
-        (("election", "Ready to be master"), ("election", "Priorities")), "17:00", "18:00"
-    ),
-    "config-differs": Scene(
-        (("election", "Do they agree?"), ("overview", "Events by kind")), "03:40", "04:45"
-    ),
-    "drift-repeated": Scene(
-        (
-            ("daemon", "Repairs of what somebody else changed"),
-            ("daemon", "Writes, and what was refused"),
-        ),
-        "11:00",
-        "12:50",
-    ),
-    "advert-late": Scene(
-        (
-            ("election", "How late adverts leave"),
-            ("daemon", "How late the controller's loop is"),
-        ),
-        "14:40",
-        "15:40",
-    ),
-    "adverts-rejected": Scene(
-        (("election", "Adverts that were dropped"), ("election", "Adverts")), "04:45", "05:40"
-    ),
-    "failovers-repeated": Scene(
-        (("election", "Roles"), ("election", "Changes of role")), "22:50", "23:45"
-    ),
-    "without-real-time": Scene(
-        (("election", "VRRP processes"), ("election", "How late adverts leave")), "01:15", "02:05"
-    ),
-    "not-standing-by": Scene(
-        (("election", "Roles"), ("election", "Ready to be master")), "17:00", "18:00"
-    ),
-    "peer-not-heard": Scene(
-        (("election", "The other director"), ("overview", "Events by kind")), "20:55", "21:40"
-    ),
-    "directors-differ": Scene(
-        (("election", "Do they agree?"), ("election", "The other director")), "18:25", "19:10"
-    ),
-    "connections-not-in-step": Scene(
-        (("election", "Sync daemons of the kernel"), ("election", "Roles")),
-        "00:40",
-        "01:40",
-    ),
-    "vip-not-on-realserver": Scene(
-        (("realserver", "State"), ("realserver", "Probes by code")), "07:15", "08:05"
-    ),
-    "kernel-not-as-wanted": Scene(
-        (("daemon", "Is it well?"), ("daemon", "Writes, and what was refused")), "17:00", "18:00"
-    ),
-    "reload-refused": Scene(
-        (("daemon", "Is it well?"), ("overview", "Events by kind")), "08:05", "08:55"
-    ),
-    "state-not-kept": Scene(
-        (("daemon", "Is it well?"), ("overview", "Events by kind")), "21:45", "22:35"
-    ),
-    "checks-stalled": Scene(
-        (
-            ("daemon", "Since the last probe of the realserver that waits longest"),
-            ("realserver", "Probes by code"),
-        ),
-        "19:15",
-        "20:00",
-    ),
-}
 
 
 class Artist:
@@ -171,15 +53,25 @@ class Artist:
             self._panel(canvas, panel, drawing.on_grid(panel, top), span, CHOSEN)
         return canvas
 
-    def scene(self, scene: Scene) -> Canvas:
-        """Two panels of a failure."""
+    def scene(self, runbook: str, scene: Scene) -> Canvas:
+        """Two panels of a failure, and below them when its alert fired."""
         width, height = 9 * COLUMN, 7 * LINE
-        canvas = Canvas(2 * width + GAP, height + GAP)
+        strip = 3 * LINE
+        canvas = Canvas(2 * width + GAP, height + strip + GAP)
         span = (MIDNIGHT + at(scene.begin), MIDNIGHT + at(scene.end))
         for number, (name, title) in enumerate(scene.panels):
             box = Box(number * width + GAP, GAP, width - GAP, height - GAP)
             chosen = {**CHOSEN, **scene.chosen}
             self._panel(canvas, dashboards.panel(name, title), box, span, chosen)
+        alerts = dashboards.panel("overview", "Alerts")
+        wanted = named_after(runbook)
+        fired = [
+            (wanted, one)
+            for one in self._ask(alerts.targets[0], span, CHOSEN)
+            if one.labels["alertname"] == wanted
+        ]
+        below = Box(GAP, height + GAP, 2 * width - GAP, strip - GAP)
+        drawing.states(canvas, alerts, below, fired, span)
         return canvas
 
     def _title(self, canvas: Canvas, name: str) -> None:
@@ -272,13 +164,14 @@ def main() -> None:
         if not storage.exists():
             asyncio.run(record()).write(folder / "day.txt")
             backfill(folder / "day.txt", storage)
+            tell_alerts(folder, storage, step_s=STEP_S)
         processes = Processes(folder)
         try:
             artist = Artist(Prometheus.start(processes, folder, storage, stale_s=150))
             for each in dashboards.names():
                 save(artist.dashboard(each), FOLDER / f"{each}.png")
             for each, scene in SCENES.items():
-                save(artist.scene(scene), FOLDER / f"{each}.png")
+                save(artist.scene(each, scene), FOLDER / f"{each}.png")
         finally:
             processes.close()
 

@@ -15,7 +15,7 @@ FOLDER = CHECKOUT / "grafana" / "dashboards"
 BUILT_IN = {"__rate_interval", "__interval", "__range", "__url_time_range", "__data"}
 """Variables that Grafana itself fills in."""
 _VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
-_METRIC = re.compile(r"\b(?:lvsguard|process)_\w+\b|\bup\b(?=\{)")
+_METRIC = re.compile(r"\b(?:lvsguard|process)_\w+\b|\b(?:up|ALERTS)\b(?=\{)")
 
 Json = Mapping[str, object]
 Words = dict[int, tuple[str, str]]

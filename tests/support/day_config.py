@@ -18,10 +18,13 @@ from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VipAddress
 from lvsguard.core.vrrp import VrrpConfig
 from tests.support.day_script import SERVICES, VIPS, Service
 
+TLS = 443
+
 
 def check(host: str, port: int) -> Check:
     """How a realserver is asked."""
-    spec = CheckSpec(CheckKind.HTTP, http=HttpSpec(path="/health"))
+    kind = CheckKind.HTTPS if port == TLS else CheckKind.HTTP
+    spec = CheckSpec(kind, http=HttpSpec(path="/health"))
     return Check(ip_address(host), port, spec)
 
 

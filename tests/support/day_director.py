@@ -6,14 +6,11 @@ as the daemon hands them; names, labels, types and the text itself are the produ
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
 from lvsguard.core.agent import AgentKind
-from lvsguard.core.config import Check
 from lvsguard.core.event import (
     HealthChanged,
     OverrideCleared,
@@ -26,7 +23,7 @@ from lvsguard.core.event import (
     StateTrouble,
     StepRefused,
 )
-from lvsguard.core.health import FailureClass, Verdict
+from lvsguard.core.health import Verdict
 from lvsguard.core.model import Counters
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
 from lvsguard.core.peer_event import PeerHeard, PeerSilent
@@ -39,33 +36,19 @@ from lvsguard.core.service_event import (
     SorryServerOut,
 )
 from lvsguard.core.snapshot import AgentStatus, RealserverStatus, ServiceStatus
-from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.core.vrrp_event import TableFailed
 from lvsguard.telemetry.metrics import Metrics
-from lvsguard.telemetry.processes import Machine, ProberLoad
 from tests.support import day_script as script
-from tests.support.day_config import check, config, key
+from tests.support.day_config import config, key
 from tests.support.day_election import Changes, Elections
+from tests.support.day_peer import DIGESTS, SILENT, other_director
+from tests.support.day_probes import machine, tallies
 from tests.support.day_script import MIDNIGHT, SERVICES, Service, Span
 from tests.support.day_traffic import Traffic, Where
-from tests.support.published import IN_STEP, OTHER, WELL, Picture, realserver, service
+from tests.support.published import IN_STEP, WELL, Picture, realserver, service
 
-DIGESTS = ("0123456789ab", "4f1e9c7a2b60")
-"""Of the configuration in the morning, and of the one after its reload."""
 ASKED = "10.0.0.42"
 """The realserver that has an agent and is probed on the VIP, too."""
-
-CLASSES: dict[str, str] = {
-    "L4CON": FailureClass.REFUSED,
-    "L4TOUT": FailureClass.TIMEOUT,
-    "L7TOUT": FailureClass.TIMEOUT,
-    "L7STS": FailureClass.WRONG,
-    "L6ARP": FailureClass.HOST_DEAD,
-}
-CERTIFICATE_S = 40 * 86400.0
-"""From midnight to the end of the certificates."""
-MACHINE = Machine({"controller": os.getpid()}, {"prober0": ProberLoad(0.0004, 2, 0)})
-"""This process stands for the daemon's."""
 
 
 def override(drain: Span) -> Override:
@@ -87,8 +70,13 @@ class Director:
         self._start(0)
 
     def _start(self, t: int) -> None:
+        name = self.name
         self._digest = ""
-        self.metrics = Metrics(machine=lambda: MACHINE)
+        self._now = t
+        self.metrics = Metrics(
+            machine=lambda: machine(name, self._now, self._chance),
+            clock=lambda: float(MIDNIGHT + self._now),
+        )
         self.view = Picture(director=self.name, in_step=IN_STEP, started=float(MIDNIGHT + t))
         self._counters: dict[Where, Counters] = {}
         self._changes = Changes()
@@ -113,6 +101,7 @@ class Director:
             return False
         if self._gone:
             self._start(t)
+        self._now = t
         self._reload(t)
         self.view.groups, status = self._elections.step(t)
         self.metrics.elections(status)
@@ -245,30 +234,7 @@ class Director:
         if self._changes.turned("stalled", stalled, False) and stalled:
             self.metrics.event(ProberDied(0, "signal 9", 11))
         if not stalled:
-            self.metrics.tally(list(self._tallies(t)))
-
-    def _tallies(self, t: int) -> Iterator[Tally]:
-        for s in SERVICES:
-            load = script.traffic(s, t) / s.peak
-            for host in s.hosts:
-                code = script.failure(host, s.port, t) or "L7OK"
-                slow = 5.0 if (host, s.port) == ("10.0.0.43", 80) and 20000 < t < 24000 else 1.0
-                yield self._tally(check(host, s.port), code, (0.002 + 0.004 * load) * slow, t)
-
-    def _tally(self, asked: Check, code: str, typical: float, t: int) -> Tally:
-        """The probes since the last step, one a second; a good one takes what is ``typical``."""
-        buckets, seconds = [0] * (len(BUCKETS) + 1), 0.0
-        for _ in range(20):
-            took = typical * self._chance.lognormvariate(0, 0.45)
-            took = 1.0 if code.endswith("TOUT") else took
-            at = next((i for i, bound in enumerate(BUCKETS) if took <= bound), len(BUCKETS))
-            buckets[at] += self._step // 20
-            seconds += self._step / 20 * took
-        last = MIDNIGHT + t - self._chance.random()
-        failed = {CLASSES[code]: self._step} if code in CLASSES else {}
-        expires = MIDNIGHT + CERTIFICATE_S if asked.port == 443 else 0.0
-        counts = {code: self._step}
-        return Tally(asked, counts, seconds, tuple(buckets), last, failed, expires)
+            self.metrics.tally(list(tallies(t, self._step, self._chance)))
 
     def _drains(self, t: int) -> None:
         for drain in script.DRAINS:
@@ -291,24 +257,17 @@ class Director:
 
     def _peer(self, t: int) -> None:
         name = script.other(self.name)
-        heard = script.runs(name, t) and not script.one(script.CUT, t)
         address = script.DIRECTORS[name]
-        if self._changes.turned("heard", heard, True):
-            silent = PeerSilent(name, address, "no word for 5 s")
-            self.metrics.event(PeerHeard(name, address, "0.1.0", 60.0) if heard else silent)
-            if not heard and script.runs(name, t):
+        status = other_director(name, t, self._digest)
+        if self._changes.turned("heard", status.heard, True):
+            silent = PeerSilent(name, address, SILENT)
+            heard = PeerHeard(name, address, "0.1.0", 60.0)
+            self.metrics.event(heard if status.heard else silent)
+            if not status.heard and script.runs(name, t):
                 self.metrics.event(
                     TableFailed("web", True, address, "it did not send them in time")
                 )
-        same = DIGESTS[t >= script.NEW_CONFIG[name]] == self._digest
-        peer = replace(OTHER, name=name, address=address, last=MIDNIGHT + t - 0.5)
-        if heard:
-            blind = ("service api: 1 healthy there, 3 here",) if script.one(script.BLIND, t) else ()
-            self.view.others = (replace(peer, same_config=same, differs=blind),)
-        else:
-            self.view.others = (
-                replace(peer, heard=False, same_config=None, same_overrides=None, programmed=None),
-            )
+        self.view.others = (status,)
 
     def _loop(self, t: int) -> None:
         unfit = script.one(script.UNFIT, t, self.name) is not None
@@ -323,6 +282,8 @@ class Director:
         self._passes += self._step
         stalled = script.one(script.STALLED, t, self.name) is not None
         read = self._chance.uniform(0.0008, 0.0012) * (3 if late else 1)
+        for _ in range(0 if stalled else self._step):
+            self.metrics.passed(read * self._chance.uniform(2, 5))
         self.view.pulse = replace(
             WELL,
             passes=self._passes,

@@ -72,7 +72,7 @@ class Span:
 
 
 FAILURES = (
-    Span("02:15", "02:31", "10.0.0.44", "L4TOUT"),
+    Span("02:15", "02:31", "10.0.0.45", "L4TOUT"),
     Span("06:05", "06:29", "10.0.0.43:80", "L7TOUT", 120),
     Span("07:30", "07:45", "10.0.0.42:80", "L4CON"),
     Span("10:10", "10:18", "10.0.0.42:443", "L7STS"),
@@ -95,7 +95,7 @@ DARK = (Span("22:40", "22:46"),)
 AWAY = (
     Span("18:00", "18:30", "web"),
     Span("09:45", "09:50", "web"),
-    Span("23:00", "23:30", "internal", "", 300),
+    Span("23:00", "23:30", "internal", "", 120),
 )
 """The VIP group is with the other director though its own one runs."""
 CLAIMED = (Span("14:30", "14:41", "web", "10.0.0.8"),)
@@ -121,6 +121,20 @@ OUT_OF_STEP = (Span("01:00", "01:20", "director2"),)
 ORDINARY = (Span("01:30", "01:50", "director2"),)
 """A VRRP process without real-time priority."""
 REJECTED = (Span("05:00", "05:20", "director2", "auth-data"),)
+
+
+CERTIFICATE_DAYS = 40.0
+"""That certificates have left at midnight, but for"""
+OLD = ("10.0.0.45:443", 14.3, "10:30", 90.0)
+"""one: the realserver, days that it has left, when it is renewed, days from then on."""
+
+
+def certificate(realserver: str, t: int) -> float:
+    """When the certificate ends that it shows, since the epoch."""
+    who, left, renewed, fresh = OLD
+    if realserver != who:
+        return MIDNIGHT + CERTIFICATE_DAYS * DAY_S
+    return MIDNIGHT + (at(renewed) + fresh * DAY_S if t >= at(renewed) else left * DAY_S)
 
 
 def one(spans: tuple[Span, ...], t: int, *who: str) -> Span | None:

@@ -23,12 +23,13 @@ SIGHTS = (
     Sight("vip-conflict", "election", "Others that claim a VIP", "14:35", 1),
     Sight("realserver-down", "overview", "Realservers down", "13:05", 2),
     Sight("realserver-flapping", "service", "Realservers", "06:10", 4),
-    Sight("quorum-near", "service", "Live weight left above the quorum", "02:20", 1),
+    Sight("quorum-near", "service", "Live weight left above the quorum", "02:20", 0),
     Sight("quorum-lost", "overview", "Services without quorum", "13:10", 1),
     Sight("quorum-lost", "overview", "Services", "13:10", 3),
     Sight("panic", "service", "Panic", "16:05", 1),
     Sight("drain-forgotten", "overview", "Drained or disabled", "23:00", 2),
     Sight("standby-unfit", "election", "Directors that could serve", "17:30", 1),
+    Sight("standby-unfit", "election", "Fit to take over?", "17:30", 1),
     Sight("config-differs", "daemon", "Configurations in force", "04:15", 2),
     Sight("director-down", "overview", "Directors that do not answer", "09:35", 1),
     Sight("adverts-rejected", "election", "Adverts that were dropped", "05:15", 1200),
@@ -38,5 +39,6 @@ SIGHTS = (
     Sight("kernel-not-as-wanted", "daemon", "Kernel as wanted", "17:30", 0),
     Sight("vip-not-on-realserver", "realserver", "Answers on the VIP", "07:40", 0),
     Sight("checks-stalled", "daemon", "Probers missing", "19:35", 1),
+    Sight("checks-stalled", "daemon", "Checks overdue", "19:35", 11),
 )
 """The day's failures, and the panels on which their runbooks say that they are seen."""

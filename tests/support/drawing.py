@@ -200,7 +200,7 @@ def rows(canvas: Canvas, panel: Panel, box: Box, series: Sequence[Series]) -> No
                 canvas.text(here, top, one.labels.get(label, ""), 8.5)
                 continue
             value = one.points[-1][1]
-            word, color = words.get(int(value), ("", ""))
+            word, color = words.get(int(value)) or panel.word(value)
             if color:
                 canvas.card(Box(here - 6, top - 10, width - 8, 20), COLORS[color], "none")
             canvas.text(here, top, word or shown(value, unit), 8.5, "white" if color else INK)

@@ -15,6 +15,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
+from lvsguard.controller.conflicts import Conflicts
+from lvsguard.controller.neighbours import Neighbours
+from lvsguard.controller.standing import Seen, Standings
 from lvsguard.controller.view import LiveView
 from lvsguard.core.config import Config
 from lvsguard.core.event import Event
@@ -26,6 +29,7 @@ from lvsguard.telemetry.board import Board
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
 from lvsguard.telemetry.page import StatusPage
+from lvsguard.vrrp.message import State
 from tests.support.rig import Rig, config, realserver, service
 
 T = TypeVar("T")
@@ -54,6 +58,12 @@ class Stage:
     probing: bool = False
     """Whether a prober process asks the realservers; else the test says their verdicts."""
     peers: tuple[PeerStatus, ...] = ()
+    states: dict[str, State] = field(default_factory=dict)
+    """What the VRRP process said last, by VIP group."""
+    alive: int = 1
+    """Probers, of the one that is wanted."""
+    troubles: tuple[str, ...] = ()
+    """What others than the controller know to be wrong."""
     port: int = 0
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     passed: dict[tuple[ServiceKey, RealserverKey | None], int] = field(default_factory=dict)
@@ -62,11 +72,24 @@ class Stage:
         self.probers = Probers(
             1, record=self.rig.controller.record, tally=self._tally, died=lambda *_: None
         )
+        controller, emit = self.rig.controller, self.rig.events.append
+        self.neighbours = Neighbours(emit)
+        self.conflicts = Conflicts(
+            controller.book,
+            self.neighbours,
+            emit=emit,
+            put=controller.override,
+            clear=controller.clear,
+        )
+        self.standings = Standings(self.rig.config, controller.book, controller.pulse)
         self.view = LiveView(
-            self.rig.controller,
+            controller,
             self.rig.owner,
             config_path="/etc/lvsguard/config.toml",
-            probers=lambda: (1, 1),
+            probers=lambda: (self.alive, 1),
+            troubles=lambda: (*self.troubles, *self.conflicts.trouble()),
+            elections=self._elections,
+            conflicts=self.conflicts.of,
             peers=lambda: self.peers,
         )
         self.board = Board(self.view)
@@ -106,6 +129,11 @@ class Stage:
 
         self.do(count)
 
+    def _elections(self) -> dict[str, Seen]:
+        self.standings.look(time.monotonic())
+        names = [vip.name for vip in self.rig.config.vips if vip.vrrp is not None]
+        return {name: self.standings.seen(name, self.states.get(name)) for name in names}
+
     def _tally(self, tallies: Sequence[Tally]) -> None:
         self.board.tally(tallies)
 
@@ -115,6 +143,7 @@ class Stage:
         server = TelemetryServer(self.view, Metrics(self.rig.config), HOST, self.port, page=page)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.rig.controller.run())
+            group.create_task(self.standings.run())
             group.create_task(server.run())
             if self.probing:
                 self.probers.configure(self.rig.controller.book.checks)

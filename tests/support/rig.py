@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lvsguard.controller import Controller
 from lvsguard.controller.settings import Settings
+from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.config import (
     Check,
     CheckKind,
@@ -82,7 +83,9 @@ class Rig:
             self.config,
             open_ipvs=self._open,
             owner=self.owner,
-            settings=Settings(IpvsSettings(), Sysctl(self.sysctl_root)),
+            settings=Settings(
+                IpvsSettings(), Sysctl(self.sysctl_root), sync=wanted_sync(self.config)
+            ),
             emit=self.events.append,
             latency=self.latencies.extend,
             recorded=self.recorded,

@@ -17,6 +17,8 @@ def shown(value: float, unit: str) -> str:
         return f"{_short(value * 100)}%"
     if unit == "s":
         return _scaled(value, _TIMES)
+    if unit == "d":
+        return f"{_short(value)} d"
     if unit == "Bps":
         return f"{_scaled(value, _SIZES)}/s"
     if unit == "bytes":

@@ -15,6 +15,8 @@ from tests.support import dashboards
 from tests.support.backfilled import INSTALLED, MISSING, Prometheus, Series, backfill
 from tests.support.dashboards import Panel, Target
 from tests.support.day import record
+from tests.support.day_alerts import named_after, tell_alerts
+from tests.support.day_scenes import SCENES
 from tests.support.day_script import DAY_S, MIDNIGHT, at
 from tests.support.day_sights import SIGHTS, Sight
 from tests.support.processes import Processes
@@ -33,6 +35,10 @@ VALUES = {
     "realserver": "10.0.0.42:80",
     "__rate_interval": f"{4 * STEP_S}s",
 }
+FINE = {"drift-repeated", "failovers-repeated", "realserver-flapping"}
+"""Their alerts count what changes between scrapes: five minutes are too many for them."""
+LONG = {"drain-forgotten"}
+"""Its alert waits for a day, and this one is over before."""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +47,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     text, storage = folder / "day.txt", folder / "storage"
     asyncio.run(record(STEP_S)).write(text)
     backfill(text, storage)
+    tell_alerts(folder, storage, step_s=STEP_S)
     processes = Processes(folder)
     try:
         yield Prometheus.start(processes, folder, storage, stale_s=2 * STEP_S)
@@ -135,3 +142,12 @@ def test_a_failure_raises_a_curve(
         return max(answers, default=0.0)
 
     assert highest(when) > 2 * highest("08:00")
+
+
+@pytest.mark.parametrize("runbook", sorted(SCENES.keys() - FINE - LONG))
+def test_an_alert_fires_in_the_scene_of_its_runbook(prometheus: Prometheus, runbook: str) -> None:
+    scene, wanted = SCENES[runbook], named_after(runbook)
+    expr = f'ALERTS{{alertname="{wanted}",alertstate="firing"}}'
+    begin, end = (MIDNIGHT + at(moment) for moment in (scene.begin, scene.end))
+    assert prometheus.between(expr, begin, end, STEP_S)
+    assert not prometheus.at(expr, begin), "at first all is well"

@@ -425,12 +425,9 @@ class TestTallies:
             f"{expiry}{labels}": NOON + 86400
         }
 
-    async def test_a_check_that_says_nothing_is_overdue(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_a_check_that_says_nothing_is_overdue(self) -> None:
         now = NOON
-        monkeypatch.setattr(time, "time", lambda: now)
-        metrics = Metrics(config(HEALTH, PLAIN))
+        metrics = Metrics(config(HEALTH, PLAIN), clock=lambda: now)
 
         async def overdue() -> float:
             return samples(await exposition(metrics, Picture()))["lvsguard_checks_overdue[]"]
