@@ -6,8 +6,8 @@ import time
 
 import msgspec
 
-from lvsguard.admin.protocol import Status
 from lvsguard.admin.status import health, status_json
+from lvsguard.admin.status_reply import Status
 from lvsguard.cli.render import plain
 from lvsguard.serving import Slices
 from tests.support.page_stage import Stage
