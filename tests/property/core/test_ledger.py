@@ -24,6 +24,22 @@ def test_directors_that_were_cut_apart_converge_in_every_schedule() -> None:
         play(seed)
 
 
+class FirstWins(Ledger):
+    """A wrong one: who speaks first is right."""
+
+    def merge(self, record: Record, now: float) -> Outcome:
+        return super().merge(record, now) if self.get(record.key) is None else Outcome.KNOWN
+
+
+def test_a_ledger_with_another_rule_is_found_out() -> None:
+    def all_of_them() -> None:
+        for seed in range(100):
+            play(seed, FirstWins)
+
+    with pytest.raises(AssertionError, match="is not the last word"):
+        all_of_them()
+
+
 @given(st.permutations(range(6)), st.integers(0, 5))
 def test_the_order_in_which_words_arrive_does_not_matter(order: list[int], twice: int) -> None:
     words = [
