@@ -41,6 +41,8 @@ NAME_MAX: Final = 63
 PEERS_MAX: Final = 64
 TRIES: Final = 5
 """To write a record that others write as well."""
+SWEPT: Final = 100
+"""Old records that are deleted at one turn, a third of a lease."""
 _word: Final = msgspec.json.Decoder(Word)
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -236,6 +238,7 @@ class EtcdChannel:
                 if self._account is not None:
                     await self._tell(etcd, lease, told, self._account)
                 await self._write(etcd)
+                await self._sweep(etcd)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._lease / 3):
                         await self._changed.wait()
@@ -274,6 +277,14 @@ class EtcdChannel:
                     self._take(there)
             if self._due.get(key) is record:
                 del self._due[key]
+
+    async def _sweep(self, etcd: Etcd) -> None:
+        """Delete what has ended so long ago that no director remembers it, some at a time."""
+        now = time.time()
+        old = [(k, revision) for k, (revision, r) in self._known.items() if r.stale(now)]
+        for key, revision in old[:SWEPT]:
+            if await etcd.replace(f"{OVERRIDES}/{key}", None, revision) is None:
+                self._known.pop(key, None)
 
 
 def _named(rest: str) -> tuple[str, str]:

@@ -54,6 +54,8 @@ class Limits:
     """Entries held in memory while the file cannot be written; the oldest give way."""
     retry: tuple[float, float] = (1.0, 30.0)
     """First and longest pause between two tries while the file cannot be written, in seconds."""
+    prune: float = 3600.0
+    """Seconds after which what is too old goes, however little is written."""
 
 
 class _Part(StrEnum):
@@ -95,6 +97,7 @@ class Journal:
         self._pending: deque[Entry] = deque(maxlen=limits.pending)
         self._last_id = 0
         self._since_prune = limits.count
+        self._pruned = time.monotonic()
         self._trouble = ""
         self._pause = self._limits.retry[0]
         self._waiters: list[asyncio.Future[Kept]] = []
@@ -253,7 +256,9 @@ class Journal:
 
     async def _write_on(self, path: Path) -> None:
         while True:
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):  # old entries go when nothing happens, too
+                async with asyncio.timeout(self._limits.prune):
+                    await self._wake.wait()
             try:
                 async with asyncio.timeout(self._pause if self._trouble else BATCH_SECONDS):
                     await self._hurry.wait()
@@ -362,9 +367,10 @@ class Journal:
         try:
             await store.write(batch)
             self._since_prune += len(entries)
-            if self._since_prune > self._limits.count // 20:
-                self._since_prune = 0
-                await store.prune(time.time() - self._limits.age, self._limits.count)
+            now, limits = time.monotonic(), self._limits
+            if self._since_prune > limits.count // 20 or now - self._pruned >= limits.prune:
+                self._since_prune, self._pruned = 0, now
+                await store.prune(time.time() - limits.age, limits.count)
         except BaseException:
             self._dirty |= dirty
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from lvsguard.admin import etcd_channel
 from lvsguard.admin.etcd import Compacted, Etcd, EtcdError
 from lvsguard.admin.peer_message import Beat, encode
 from lvsguard.core.cluster import EtcdAccess
+from lvsguard.core.ledger import KEPT_S
 from tests.support.etcd import MISSING, Member, Server, agreed, members, server
 from tests.support.peer_pair import ACCOUNT, seen, until
 
@@ -140,6 +142,27 @@ async def test_a_watch_that_breaks_is_begun_again(etcd: Server) -> None:
         await etcd.start()
         share(one, "10.0.0.43")
         await until(lambda: two.drained == {"10.0.0.42", "10.0.0.43"}, "told again", 20)
+
+
+async def test_what_ended_long_ago_is_deleted(etcd: Server) -> None:
+    one, two = members(etcd.access, "director1", "director2")
+    ended = '{{"address":"10.0.0.43","kind":"drain","wall":{},"counter":0,"director":"d"}}'
+    now = time.time()
+    async with Etcd(etcd.access, etcd.access.endpoints[0]) as raw:
+        for name, at in {"old": now - KEPT_S - 60, "late": now - KEPT_S + 3600}.items():
+            await raw.put(f"overrides/{name}", ended.format(int(at * 1000)).encode())
+
+        async def kept() -> set[str]:
+            _, entries = await raw.read()
+            keys = {entry.key.removeprefix(etcd.access.prefix) for entry in entries}
+            return {key.partition("/")[2] for key in keys if key.startswith("overrides/")}
+
+        assert await kept() == {"old", "late"}
+        async with one.running(), two.running():
+            async with asyncio.timeout(10):
+                while "old" in (keys := await kept()):  # noqa: ASYNC110 - it is etcd that changes
+                    await asyncio.sleep(0.05)
+            assert "late" in keys
 
 
 async def test_nonsense_in_etcd_is_told_and_passed_over(etcd: Server) -> None:

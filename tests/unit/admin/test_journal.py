@@ -187,6 +187,17 @@ async def test_history_is_bounded_by_age_and_count(opened: Open) -> None:
     assert [line.id for line in await journal.query()] == [6, 7, 8, 9, 10]
 
 
+async def test_what_is_too_old_goes_though_little_is_written(opened: Open) -> None:
+    journal = await opened(limits=Limits(age=100.0, prune=0.2))
+    await journal.put(DRAIN)  # the first write of a start prunes
+    for _ in range(3):
+        journal.append(time.time() - 1000, Stopping(keep=True))
+    await journal.put(DRAIN)
+    async with asyncio.timeout(10):
+        while await journal.query():  # noqa: ASYNC110 - it is the file that changes
+            await asyncio.sleep(0.05)
+
+
 async def test_followers_get_what_happens(opened: Open) -> None:
     journal = await opened()
     with journal.subscribe() as entries:
