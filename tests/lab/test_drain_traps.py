@@ -17,7 +17,7 @@ import pytest
 from lvsguard.admin.protocol import ClearOverride
 from tests.support.director_config import NO_CHECK, Service, Setup
 from tests.support.processes import wait_until
-from tests.support.rolling import command, play
+from tests.support.rolling import command
 from tests.support.topology import VIP
 from tests.support.trickle import start_trickle
 
@@ -218,24 +218,3 @@ def test_a_client_that_stays_ends_the_wait_at_its_deadline_or_by_ctrl_c(seed: Se
         assert "the drain is on" in waiting.text()
         assert seed.director.realserver(IPv4Address(home), "slow").admin == "drain"
     assert command(seed.director, "undrain", home, "--wait")[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("scheduler", "more"),
-    [("mh", 'scheduler_flags = ["mh-port"]'), ("wrr", 'persistence = "30s"')],
-    ids=["mh", "persistence"],
-)
-def test_a_restart_under_load_loses_nothing_of_clients_that_are_bound(
-    seed: Seed, scheduler: str, more: str
-) -> None:
-    """As in test_rolling_restart.py; who has the persistent client is restarted."""
-    service = Service(
-        scheduler=scheduler,
-        more=f'{more}\nslow_start = "1s"',
-        realservers=dict.fromkeys(ADDRESSES.values(), 4),
-    )
-    seed.director.configure(Setup(services=(service,)))
-    seed.director.client.reload()
-    seed.director.wait_for_weights(rs1=4, rs2=4)
-    home = seed.client.get(VIP)[1]
-    play(seed, [int(home[2:]) - 1], per_second=100, held=20)

@@ -6,6 +6,7 @@ requests of such a load by itself.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,21 +26,43 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize("network", [10], indirect=True)
-def test_ten_realservers_are_restarted_under_load_and_the_daemon_in_the_middle(
-    network: Network,
-) -> None:
-    addresses = {f"10.0.0.{42 + n}": 1 for n in range(10)}
-    setup = Setup(services=(Service(realservers=addresses),))
-    with seed_under_lvsguard(network, setup) as seed:
-        seed.director.wait_for_weights(**{f"rs{n}": 1 for n in range(1, 11)})
-        rate = 300 / slowness()
+TEN = pytest.mark.parametrize("network", [10], indirect=True)
+
+
+def everybody(network: Network, weight: int = 1, **more: str) -> Setup:
+    """All realservers of the network in one service."""
+    addresses = {str(host.address): weight for host in network.realservers}
+    return Setup(services=(Service(realservers=addresses, **more),))
+
+
+def weights(network: Network, weight: int = 1) -> dict[str, int]:
+    return {host.name: weight for host in network.realservers}
+
+
+@TEN
+def test_the_daemon_is_killed_in_the_middle(network: Network) -> None:
+    with seed_under_lvsguard(network, everybody(network)) as seed:
+        seed.director.wait_for_weights(**weights(network))
 
         def crash() -> None:
             seed.director.kill()
             seed.director.start()
 
-        play(seed, range(10), per_second=rate, held=50, meanwhile={5: crash})
+        play(seed, range(10), per_second=300 / slowness(), held=50, meanwhile={5: crash})
+
+
+@TEN
+@pytest.mark.parametrize(
+    ("scheduler", "more"),
+    [("mh", 'scheduler_flags = ["mh-port"]'), ("wrr", 'persistence = "30s"')],
+    ids=["mh", "persistence"],
+)
+def test_clients_are_bound(network: Network, scheduler: str, more: str) -> None:
+    """With persistence the one that has the only client is drained as well."""
+    setup = everybody(network, 4, scheduler=scheduler, more=f'{more}\nslow_start = "1s"')
+    with seed_under_lvsguard(network, setup) as seed:
+        seed.director.wait_for_weights(**weights(network, 4))
+        play(seed, range(10), per_second=300 / slowness(), held=50)
 
 
 def pair(network: Network) -> tuple[Seed, Director]:
@@ -47,12 +70,11 @@ def pair(network: Network) -> tuple[Seed, Director]:
     for realserver in network.realservers:
         realserver.hold_vip()
     webs = [start_web(realserver) for realserver in network.realservers]
-    addresses = {str(host.address): 1 for host in network.realservers}
-    one, two = joined(network, Setup(services=(Service(realservers=addresses),), vrrp=VRRP))
+    one, two = joined(network, replace(everybody(network), vrrp=VRRP))
     return Seed(network, one, webs), two
 
 
-@pytest.mark.parametrize("network", [3], indirect=True)
+@TEN
 def test_a_failover_in_the_middle(network: Network) -> None:
     seed, two = pair(network)
 
@@ -60,17 +82,17 @@ def test_a_failover_in_the_middle(network: Network) -> None:
         assert seed.director.run("failover").returncode == 0
         wait_for_role(two, "master")
 
-    play(seed, range(3), per_second=100 / slowness(), held=20, meanwhile={1: failover})
+    play(seed, range(10), per_second=300 / slowness(), held=50, meanwhile={5: failover})
     assert holders(seed.director, two) == ["director2"]
     assert [*two.client.overrides().overrides] == []
 
 
-@pytest.mark.parametrize("network", [3], indirect=True)
+@TEN
 def test_the_other_director_is_down(network: Network) -> None:
     seed, two = pair(network)
     two.kill()
     wait_for_word(seed.director, heard=False)
-    play(seed, range(3), per_second=100 / slowness(), held=20)
+    play(seed, range(10), per_second=300 / slowness(), held=50)
     two.start()  # and what it missed it is told
     wait_for_word(two)
     assert [*two.client.overrides().overrides] == []
