@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -185,6 +186,36 @@ async def test_history_is_bounded_by_age_and_count(opened: Open) -> None:
         journal.append(now, Stopping(keep=True))
     await journal.put(DRAIN)
     assert [line.id for line in await journal.query()] == [6, 7, 8, 9, 10]
+
+
+async def test_what_was_acknowledged_is_there_after_a_power_loss(
+    opened: Open, tmp_path: Path, reports: list[StateTrouble]
+) -> None:
+    """The disk as it was in that moment: with the log's last write torn, at every place of it."""
+    journal = await opened()
+    assert (await journal.put(DRAIN)).durable
+    log, kept = tmp_path / f"{FILE}-wal", (tmp_path / f"{FILE}-wal").stat().st_size
+    assert (await journal.put(WEIGHT)).durable
+    whole = log.read_bytes()
+    for number, end in enumerate(range(kept, len(whole), 997)):
+        place = tmp_path / f"after{number}"
+        place.mkdir()
+        shutil.copy(tmp_path / FILE, place / FILE)
+        (place / log.name).write_bytes(whole[:end] + bytes(500))
+        again = await opened(place)
+        assert again.overrides() == (DRAIN,)
+    assert reports == []
+
+
+async def test_what_is_acknowledged_is_on_the_disk(tmp_path: Path) -> None:
+    """FULL: each commit waits for fsync (sqlite.org/pragma.html#pragma_synchronous)."""
+    found = await store.Store.open(tmp_path / FILE)
+    try:
+        connection = found._connection
+        assert [*await connection.execute_fetchall("PRAGMA synchronous")] == [(2,)]
+        assert [*await connection.execute_fetchall("PRAGMA journal_mode")] == [("wal",)]
+    finally:
+        await found.close()
 
 
 async def test_what_is_too_old_goes_though_little_is_written(opened: Open) -> None:
