@@ -95,6 +95,8 @@ def test_what_it_says_is_a_weight_in_the_kernel(seed: Seed, agent: Script) -> No
     assert (one.verdict, one.reason.endswith("; agent: down, disk full")) == ("down", True)
     assert one.agent is not None
     assert (one.agent.state, one.agent.port) == ("down", 9100)
+    assert "Its agent (text on port 9100) says down" in director.why("10.0.0.42")
+    assert "disk full" in director.why("10.0.0.42")
     agent.say("up")
     director.wait_for_weights(SOON_S, rs1=20, rs2=20)
     said = [e.text for e in director.events("agent", since) if "10.0.0.42:9100 says" in e.text]

@@ -331,6 +331,7 @@ def test_a_server_that_hangs_is_out_within_interval_and_timeout(seed: Seed) -> N
     seed.webs[0].process.freeze()
     seed.director.wait_for_weights(2.3, rs1=0)
     tell("hangs", out_s=time.monotonic() - began)
+    assert "but does not answer in time: it hangs" in seed.director.why("10.0.0.42")
     seed.webs[0].process.thaw()
     seed.director.wait_for_weights(rs1=1)
 

@@ -84,6 +84,7 @@ def test_a_realserver_that_answers_for_the_vip_is_named_soon_after_the_start(
         (conflict,) = director.status().vips[0].conflicts
         assert (conflict.mac, conflict.realserver) == (rs2.mac, str(rs2.address))
         assert str(rs2.address) in director.run("status").stdout
+        assert f"realserver {rs2.address} ({rs2.mac}) answers for {VIP}, too" in director.why(VIP)
         assert director.metric("vip_conflicts", vip="web") == 1
     finally:
         hush(rs2)

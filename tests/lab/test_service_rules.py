@@ -58,6 +58,7 @@ def test_a_lost_quorum_brings_the_sorry_server_in_and_its_return_takes_it_out(se
     assert (service.quorum.have, service.quorum.need) == (20, 29)
     assert director.realserver("10.0.0.43").reason.startswith("weight 0 while the sorry server")
     assert director.metric("service_sorry_server", service="web") == 1
+    assert "But sorry server 10.0.0.44:80 has all new connections" in director.why("10.0.0.43")
     assert director.readiness() == (False, ["service web: live weight 20, needs 29"])
     shown = director.run("status").stdout
     assert "sorry server 10.0.0.44:80 has all new connections: quorum is lost" in shown
@@ -105,6 +106,7 @@ def test_in_panic_all_are_in_but_those_that_an_operator_took_out(seed: Seed) -> 
     assert director.metric("service_panic", service="web") == 1
     assert director.realserver("10.0.0.42").reason.startswith("panic, 0% of the weight is live")
     assert director.status().services[0].panic
+    assert "It is in all the same, by panic" in director.why("10.0.0.42")
     director.run("disable", "10.0.0.43", "--reason", "disk")
     director.wait_for_weights(1, rs1=20, rs2=None)
     director.run("enable", "10.0.0.43")

@@ -115,6 +115,9 @@ def test_mis_set_realservers_are_found_and_told_apart(
     assert "connection refused" in dead
     assert "VIP" not in dead.partition("connection refused")[2]
     assert "is not set up there" in director.realserver(rs2.address).reason
+    assert "it is well on its own address, but not on the VIP" in director.why(rs2.address)
+    assert "listens on its own address only" in director.why(rs3.address)
+    assert "nothing listens there" in director.why(rs4.address)
     paths = {
         place: director.metric("realserver_vip_path", service="web", realserver=f"{place}:80")
         for place in ADDRESSES

@@ -95,6 +95,7 @@ def test_a_dead_director_is_replaced_within_a_master_down_interval(
     begun = time.monotonic()
     network.unplug(network.director1)
     wait_for_role(two, "master")
+    assert "master silent (no advert" in two.why(VIP)
     time.sleep(1)
     network.plug(network.director1)
     wait_for_role(one, "master")

@@ -87,6 +87,7 @@ def test_a_master_whose_service_has_no_quorum_hands_over_and_loses_nothing(
     assert failures(requests) == []
     assert holders(one, two) == ["director2"]
 
+    assert "It may not be master: service spare has lost its quorum" in one.why(VIP)
     assert vip(one).ready is False
     assert vip(one).why == ["service spare has lost its quorum (live weight 0, needs 1)"]
     shown = one.run("status").stdout
@@ -236,6 +237,7 @@ def test_failover_hands_over_and_resume_takes_back(network: Network) -> None:
     time.sleep(5)
     assert holders(one, two) == ["director2"]
     assert vip(one).held_back
+    assert "had asked for a failover" in one.why(VIP)
     shown = one.run("status").stdout
     assert "backup for " in shown
     assert "master is 10.0.0.40" in shown

@@ -153,6 +153,10 @@ class Director:
         found = next(s for s in self.status().services if s.name == service)
         return next(r for r in found.realservers if r.address == str(address))
 
+    def why(self, target: object) -> str:
+        """What `why` says of something, all of its sentences."""
+        return " ".join(s for one in self.client.why(str(target)).answers for s in one.sentences)
+
     def events(self, kind: str = "", since: float = 0.0) -> list[EventReply]:
         """What happened since a wall-clock time, maybe of one kind only."""
         return [e for e in self.client.events(since) if kind in ("", e.kind)]
