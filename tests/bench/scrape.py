@@ -5,9 +5,10 @@
 A process of its own runs the controller as the daemon does: its facts, its passes over a table in
 memory and the telemetry server. It is scraped by HTTP as Prometheus does it, first after the start
 and then some times more. Printed are how long a scrape took, how late a timer of the controller's
-loop was at worst meanwhile (each 10 ms), and how late that of an idle process was, which stands for
-the VRRP process: with real-time priority where that is allowed. Beside them a rest of two seconds
-without a scrape, for the machine has others to serve, too.
+loop was at worst meanwhile (each 10 ms), and how late that of an idle process was, with real-time
+priority where that is allowed. Beside them a rest of two seconds without a scrape, for the machine
+has others to serve, too. As root a real VRRP process speaks each 10 ms all the while, in a
+namespace of its own: how late its adverts left, by its own count.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -31,11 +33,15 @@ from lvsguard.core.config import Config
 from lvsguard.core.health import Health, Verdict
 from lvsguard.core.model import Observation, Protocol, RealserverKey, ServiceKey
 from lvsguard.core.tally import BUCKETS, Tally
+from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
 from lvsguard.telemetry.processes import usage
+from lvsguard.vrrp.message import LATENESS
 from tests.support.fake_kernel import FakeIpvs
 from tests.support.rig import OK, VIP, Rig, config, realserver, service
+from tests.support.vrrp_child import children, vip_group
+from tests.support.wire_pair import namespaces_problem, pair
 
 EACH = 10
 """Realservers of a service."""
@@ -208,9 +214,34 @@ def measure(controller: subprocess.Popen[str], other: subprocess.Popen[str], por
     return Round(took, cpu, ask(controller), ask(other), size)
 
 
+@contextlib.contextmanager
+def adverts() -> Iterator[None]:
+    """Let a VRRP process speak meanwhile, and print how late it was."""
+    if problem := namespaces_problem():
+        print(f"no adverts beside it: {problem}")
+        yield
+        return
+    with (
+        tempfile.TemporaryDirectory() as name,
+        pair(Path(name)) as hosts,
+        children(Path(name), hosts.left) as (speaker,),
+    ):
+        speaker.serve(vip_group("web", vrrp=VrrpConfig(51, priority=150, interval=TICK_S)))
+        speaker.until_role("master")
+        before = speaker.fresh_counts().lateness
+        yield
+        speaker.listen(1.2)  # what it has told meanwhile is read
+        after = speaker.fresh_counts().lateness
+    late = [now - then for then, now in zip(before, after, strict=True)]
+    edges = [*(f"up to {1000 * edge:g} ms" for edge in LATENESS), "more"]
+    told = ", ".join(f"{n} {edge}" for edge, n in zip(edges, late, strict=True) if n)
+    print(f"         adverts each {1000 * TICK_S:g} ms meanwhile, late by: {told}")
+
+
 def rounds(count: int) -> None:
     """Measure one size, and print it."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(adverts())
         controller, other = (
             stack.enter_context(
                 subprocess.Popen(
