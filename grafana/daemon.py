@@ -57,8 +57,10 @@ def _well() -> tuple[frame.Part, ...]:
         ),
         number(
             "Configurations in force",
-            "Do all directors have the same configuration? More than 1: they differ.",
-            Query("count(count by (digest) (lvsguard_config_info{@i}))"),
+            "Do all directors of a cluster have the same configuration? More than 1: they differ.",
+            Query(
+                "max(count by (cluster) (count by (cluster, digest) (lvsguard_config_info{@i})))"
+            ),
             steps=((2, ORANGE),),
             runbook="config-differs",
         ),
@@ -107,7 +109,7 @@ def _well() -> tuple[frame.Part, ...]:
             "Uptime",
             "Since when does each daemon run, and which version is it?",
             Query(
-                "(time() - lvsguard_start_time_seconds{@i}) * on (instance)"
+                "(time() - lvsguard_start_time_seconds{@i}) * on (cluster, instance)"
                 " group_left (version, python) lvsguard_build_info{@i}"
             ),
             {"instance": "Instance", "version": "Version", "python": "Python", "Value": "Uptime"},

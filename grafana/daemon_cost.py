@@ -146,7 +146,7 @@ def cost() -> tuple[frame.Part, ...]:
         course(
             "Overrides in force",
             "How many drains, disables and weights did people set?",
-            Query("max by (kind) (lvsguard_overrides{@i})", "{{kind}}"),
+            Query("max by (cluster, kind) (lvsguard_overrides{@i})", "{{kind}} {{cluster}}"),
             width=8,
             runbook="drain-forgotten",
         ),

@@ -39,21 +39,21 @@ def _now() -> tuple[frame.Part, ...]:
         number(
             "Masters",
             "How many directors are master of the VIP group that has the fewest? It must be 1.",
-            Query('min(sum by (vip) (lvsguard_vrrp_state{state="master",@v}))'),
+            Query('min(sum by (cluster, vip) (lvsguard_vrrp_state{state="master",@v}))'),
             words={0: ("none", RED), 1: ("one", GREEN), 2: ("two", RED)},
             runbook="no-master",
         ),
         number(
             "Two masters",
             "How many VIP groups have more than one master?",
-            Query('sum(sum by (vip) (lvsguard_vrrp_state{state="master",@v}) > bool 1)'),
+            Query('sum(sum by (cluster, vip) (lvsguard_vrrp_state{state="master",@v}) > bool 1)'),
             steps=NONE_IS_GOOD,
             runbook="two-masters",
         ),
         number(
             "Directors that could serve",
             "How many directors could serve the VIP group that has the fewest?",
-            Query("min(sum by (vip) (lvsguard_vrrp_ready{@v}))"),
+            Query("min(sum by (cluster, vip) (lvsguard_vrrp_ready{@v}))"),
             words={0: ("none", RED), 1: ("1: no standby", ORANGE)},
             runbook="standby-unfit",
         ),
@@ -115,7 +115,7 @@ def _roles() -> tuple[frame.Part, ...]:
             "Changes of role",
             "How often did roles change, and to what?",
             Query(
-                "sum by (instance, vip, to)"
+                "sum by (cluster, instance, vip, to)"
                 " (increase(lvsguard_vrrp_transitions_total{@v}[$__rate_interval])) > 0",
                 "{{instance}}: {{vip}} to {{to}}",
             ),

@@ -23,25 +23,26 @@ REALSERVER = "lvsguard-realserver"
 ELECTION = "lvsguard-election"
 DAEMON = "lvsguard-daemon"
 
-_KEPT = "${datasource:queryparam}&${instance:queryparam}&${__url_time_range}"
+_SAME = "${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}"
+_KEPT = f"${{instance:queryparam}}&{_SAME}"
 TO_SERVICE = f"/d/{SERVICE}?var-service=${{__data.fields.service}}&{_KEPT}"
 TO_REALSERVER = (
     f"/d/{REALSERVER}?var-service=${{__data.fields.service}}"
     f"&var-realserver=${{__data.fields.realserver}}&{_KEPT}"
 )
-TO_DAEMON = f"/d/{DAEMON}?var-instance=${{__data.fields.instance}}&${{__url_time_range}}"
+TO_DAEMON = f"/d/{DAEMON}?var-instance=${{__data.fields.instance}}&{_SAME}"
 
 VARIABLES = {
-    "instance": "label_values(lvsguard_build_info, instance)",
-    "service": 'label_values(lvsguard_service_present{instance=~"$instance"}, service)',
-    "realserver": (
-        'label_values(lvsguard_realserver_up{instance=~"$instance",service="$service"}, realserver)'
-    ),
-    "vip": 'label_values(lvsguard_vip_held{instance=~"$instance"}, vip)',
+    "cluster": "label_values(lvsguard_build_info, cluster)",
+    "instance": "label_values(lvsguard_build_info{@c}, instance)",
+    "service": "label_values(lvsguard_service_present{@i}, service)",
+    "realserver": "label_values(lvsguard_realserver_up{@s}, realserver)",
+    "vip": "label_values(lvsguard_vip_held{@i}, vip)",
 }
-SEVERAL = ("instance", "vip")
+SEVERAL = ("cluster", "instance", "vip")
 """Variables that may have several values, or all."""
 LABELS = {
+    "cluster": "Cluster",
     "instance": "Director",
     "service": "Service",
     "realserver": "Realserver",
@@ -49,7 +50,7 @@ LABELS = {
 }
 
 _ROLE = Query('increase(lvsguard_vrrp_transitions_total{to="master",@i}[$__rate_interval]) > 0.5')
-_DRAIN = Query("max by (service, realserver) (lvsguard_realserver_admin_state{@i}) > 0")
+_DRAIN = Query("max by (cluster, service, realserver) (lvsguard_realserver_admin_state{@i}) > 0")
 ANNOTATIONS = (
     ("Becomes master", "orange", _ROLE, "{{instance}} becomes master of {{vip}}"),
     ("Drained or disabled", "blue", _DRAIN, "{{realserver}} of {{service}} is drained or disabled"),
@@ -65,7 +66,7 @@ def frame(
     variables: Iterable[str] = ("instance",),
     runbooks: str = RUNBOOKS_URL,
 ) -> models.Dashboard:
-    """A dashboard of these rows and panels."""
+    """A dashboard of these rows and panels; each has the variable ``cluster`` before its own."""
     made = (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -77,7 +78,7 @@ def frame(
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .with_variable(_datasource())
     )
-    for name in variables:
+    for name in ("cluster", *variables):
         made.with_variable(_variable(name))
     made.with_variable(_runbooks(runbooks))
     for name, color, query, _ in ANNOTATIONS:
@@ -128,13 +129,16 @@ def _variable(name: str) -> dashboard.QueryVariable:
         dashboard.QueryVariable(name)
         .label(LABELS[name])
         .datasource(SOURCE)
-        .query({"query": VARIABLES[name], "refId": name})
+        .query({"query": Query(VARIABLES[name]).filled, "refId": name})
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(models.VariableSort.ALPHABETICAL_ASC)
     )
     if name in SEVERAL:
         everything = models.VariableOption(selected=True, text=["All"], value=["$__all"])
         variable.multi(True).include_all(True).current(everything)
+    if name == "cluster":
+        # The list of its values would leave out a single pair, which need not have the label.
+        variable.all_value(".*")
     return variable
 
 

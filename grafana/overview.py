@@ -40,19 +40,23 @@ OUT = {
     12: ("down, disabled", ORANGE),
 }
 STATE_OF_SERVICES = (
-    "max by (service) ((lvsguard_service_live_weight{@i} < bool lvsguard_service_quorum{@i})"
+    "max by (cluster, service)"
+    " ((lvsguard_service_live_weight{@i} < bool lvsguard_service_quorum{@i})"
     " + 2 * lvsguard_service_sorry_server{@i} + 4 * lvsguard_service_panic{@i})"
 )
 NOT_IN = (
-    "(max by (service, realserver) (lvsguard_realserver_admin_state{@i})"
-    " + 10 * max by (service, realserver) (lvsguard_realserver_up{@i} == bool 0)) > 0"
+    "(max by (cluster, service, realserver) (lvsguard_realserver_admin_state{@i})"
+    " + 10 * max by (cluster, service, realserver) (lvsguard_realserver_up{@i} == bool 0)) > 0"
 )
-ALERTS = 'ALERTS{alertname=~"Lvsguard.*",alertstate="firing",severity="@"}'
-FIRING = f"{ALERTS.replace('@', 'warning')} or 2 * {ALERTS.replace('@', 'critical')}"
+ALERTS = 'ALERTS{alertname=~"Lvsguard.*",alertstate="firing",@c,'
+FIRING = f'{ALERTS}severity="warning"}} or 2 * {ALERTS}severity="critical"}}'
 SEVERITIES = {1: ("warning", ORANGE), 2: ("critical", RED)}
-"""By ``FIRING``, which asks for all: many alerts are about no single director."""
+"""By ``FIRING``, which asks for all directors: many alerts are about no single one."""
 DAY_S = 86400
-LEFT = "max by (realserver, check) (lvsguard_certificate_expiry_timestamp_seconds{@i}) - time()"
+LEFT = (
+    "max by (cluster, realserver, check) (lvsguard_certificate_expiry_timestamp_seconds{@i})"
+    " - time()"
+)
 
 
 def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
@@ -67,7 +71,7 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 "Services without quorum",
                 "How many services have fewer live realservers than they need?",
                 Query(
-                    "sum(max by (service)"
+                    "sum(max by (cluster, service)"
                     " (lvsguard_service_live_weight{@i} < bool lvsguard_service_quorum{@i}))"
                 ),
                 steps=NONE_IS_GOOD,
@@ -77,7 +81,8 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 "Realservers down",
                 "How many realservers fail their checks though nobody drained them?",
                 Query(
-                    "sum(max by (service, realserver) ((lvsguard_realserver_up{@i} == bool 0)"
+                    "sum(max by (cluster, service, realserver)"
+                    " ((lvsguard_realserver_up{@i} == bool 0)"
                     " * (lvsguard_realserver_admin_state{@i} == bool 0)))"
                 ),
                 steps=NONE_IS_GOOD,
@@ -87,7 +92,7 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 "Drained or disabled",
                 "How many realservers did somebody take out, and perhaps forget?",
                 Query(
-                    "sum(max by (service, realserver)"
+                    "sum(max by (cluster, service, realserver)"
                     " (lvsguard_realserver_admin_state{@i} > bool 0))"
                 ),
                 steps=SOME_IS_ODD,
@@ -96,7 +101,9 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
             number(
                 "VIP groups without a master",
                 "How many VIP groups does no director answer for?",
-                Query('sum(sum by (vip) (lvsguard_vrrp_state{state="master",@i}) == bool 0)'),
+                Query(
+                    'sum(sum by (cluster, vip) (lvsguard_vrrp_state{state="master",@i}) == bool 0)'
+                ),
                 steps=NONE_IS_GOOD,
                 runbook="no-master",
             ),
@@ -104,7 +111,9 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 "VIP groups with two masters",
                 "For how many VIP groups do two directors answer, since they do not hear each"
                 " other?",
-                Query('sum(sum by (vip) (lvsguard_vrrp_state{state="master",@i}) > bool 1)'),
+                Query(
+                    'sum(sum by (cluster, vip) (lvsguard_vrrp_state{state="master",@i}) > bool 1)'
+                ),
                 steps=NONE_IS_GOOD,
                 runbook="two-masters",
             ),
@@ -126,7 +135,7 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
             states(
                 "Services",
                 "Which service lost its quorum, went into panic or to its sorry server, and when?",
-                Query(STATE_OF_SERVICES, "{{service}}"),
+                Query(STATE_OF_SERVICES, "{{service}} {{cluster}}"),
                 words=SERVICES,
                 runbook="quorum-lost",
                 height=7,
@@ -137,9 +146,9 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 "New connections by service",
                 "How many new connections a second does the kernel schedule for each service?",
                 Query(
-                    "sum by (service)"
+                    "sum by (cluster, service)"
                     " (rate(lvsguard_ipvs_service_connections_total{@i}[$__rate_interval]))",
-                    "{{service}}",
+                    "{{service}} {{cluster}}",
                 ),
                 unit="cps",
                 stacked=True,
@@ -149,9 +158,9 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 "How many bytes a second do clients send to each service? Answers pass the"
                 " director with forwarding nat only.",
                 Query(
-                    "sum by (service) (rate("
+                    "sum by (cluster, service) (rate("
                     'lvsguard_ipvs_service_bytes_total{direction="in",@i}[$__rate_interval]))',
-                    "{{service}}",
+                    "{{service}} {{cluster}}",
                 ),
                 unit="Bps",
                 stacked=True,
@@ -160,8 +169,9 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 "Share of realservers that are up",
                 "How much of each service is left?",
                 Query(
-                    "avg by (service) (max by (service, realserver) (lvsguard_realserver_up{@i}))",
-                    "{{service}}",
+                    "avg by (cluster, service)"
+                    " (max by (cluster, service, realserver) (lvsguard_realserver_up{@i}))",
+                    "{{service}} {{cluster}}",
                 ),
                 unit="percentunit",
                 maximum=1,
@@ -172,9 +182,9 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 "How many connections does each service have? A backup counts those that it was"
                 " told of, so this is what the director with the most has.",
                 Query(
-                    "sum by (service) (max by (service, realserver)"
+                    "sum by (cluster, service) (max by (cluster, service, realserver)"
                     " (lvsguard_ipvs_active_connections{@i}))",
-                    "{{service}}",
+                    "{{service}} {{cluster}}",
                 ),
                 stacked=True,
             ),
@@ -192,7 +202,12 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
                 "Realservers that are not in",
                 "Which realservers get no new connections now, and is that somebody's wish?",
                 Query(NOT_IN),
-                {"service": "Service", "realserver": "Realserver", "Value": "State"},
+                {
+                    "cluster": "Cluster",
+                    "service": "Service",
+                    "realserver": "Realserver",
+                    "Value": "State",
+                },
                 words=OUT,
                 links={
                     "service": ("The service", frame.TO_SERVICE),
@@ -211,9 +226,12 @@ def _alerts() -> tuple[frame.Part, ...]:
         rows(
             "Alerts that fire",
             "Which alerts fire now, and for whom? The runbook has the alert's name.",
-            Query(f"max by (alertname, instance, peer, vip, service, realserver) ({FIRING})"),
+            Query(
+                f"max by (alertname, cluster, instance, peer, vip, service, realserver) ({FIRING})"
+            ),
             {
                 "alertname": "Alert",
+                "cluster": "Cluster",
                 "instance": "Director",
                 "peer": "Other director",
                 "vip": "VIP group",
@@ -238,7 +256,12 @@ def _alerts() -> tuple[frame.Part, ...]:
             "Certificates",
             "When do the certificates end that realservers show to https checks?",
             Query(f"sort({LEFT})"),
-            {"realserver": "Realserver", "check": "Check", "Value": "Ends in"},
+            {
+                "cluster": "Cluster",
+                "realserver": "Realserver",
+                "check": "Check",
+                "Value": "Ends in",
+            },
             unit="s",
             steps=((3 * DAY_S, ORANGE), (14 * DAY_S, GREEN)),
             below=RED,
@@ -247,7 +270,7 @@ def _alerts() -> tuple[frame.Part, ...]:
         course(
             "Days until certificates end",
             "How many days has each certificate left, and was it renewed?",
-            Query(f"({LEFT}) / {DAY_S}", "{{realserver}} {{check}}"),
+            Query(f"({LEFT}) / {DAY_S}", "{{realserver}} {{check}} {{cluster}}"),
             unit="d",
             steps=((3, ORANGE), (14, GREEN)),
             below=RED,

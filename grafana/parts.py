@@ -1,7 +1,9 @@
 """Panels as this project's dashboards have them: each answers a question, with units and colours.
 
-In queries ``@i`` stands for the directors that are chosen, ``@s`` for these and the service, ``@r``
-for these and the realserver, ``@v`` for the directors and the VIP groups.
+In queries ``@c`` stands for the clusters that are chosen, ``@i`` for their directors that are,
+``@s`` for these and the service, ``@r`` for these and the realserver, ``@v`` for the directors and
+the VIP groups. What is summed over directors is summed by ``cluster``: two pairs of directors may
+each have a VIP group, a service or a realserver of the same name. Series without it count, too.
 """
 
 from __future__ import annotations
@@ -26,11 +28,14 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 RUNBOOKS = "${runbooks}"
+_CLUSTERS = 'cluster=~"$cluster"'
+_DIRECTORS = f'{_CLUSTERS},instance=~"$instance"'
 SCOPES = {
-    "@i": 'instance=~"$instance"',
-    "@s": 'instance=~"$instance",service="$service"',
-    "@r": 'instance=~"$instance",service="$service",realserver="$realserver"',
-    "@v": 'instance=~"$instance",vip=~"$vip"',
+    "@c": _CLUSTERS,
+    "@i": _DIRECTORS,
+    "@s": f'{_DIRECTORS},service="$service"',
+    "@r": f'{_DIRECTORS},service="$service",realserver="$realserver"',
+    "@v": f'{_DIRECTORS},vip=~"$vip"',
 }
 GREEN, YELLOW, ORANGE, RED = "green", "yellow", "orange", "red"
 BLUE, PURPLE, GREY = "blue", "purple", "text"

@@ -92,7 +92,7 @@ def _course() -> tuple[frame.Part, ...]:
         states(
             "State",
             "When was it in, when was it not, and why?",
-            Query(state_of_realservers("@r"), "{{realserver}}"),
+            Query(state_of_realservers("@r"), "{{realserver}} {{cluster}}"),
             words=REALSERVERS,
             runbook="realserver-flapping",
         ),
@@ -100,12 +100,15 @@ def _course() -> tuple[frame.Part, ...]:
             "Weight",
             "Has it the weight that the configuration gives it, and what does its agent leave of"
             " that?",
-            Query("min(lvsguard_realserver_weight{@r})", "in the kernel"),
-            Query("max(lvsguard_realserver_configured_weight{@r})", "configured"),
+            Query("min by (cluster) (lvsguard_realserver_weight{@r})", "in the kernel {{cluster}}"),
             Query(
-                "min(lvsguard_realserver_agent_weight_ratio{@r}"
+                "max by (cluster) (lvsguard_realserver_configured_weight{@r})",
+                "configured {{cluster}}",
+            ),
+            Query(
+                "min by (cluster) (lvsguard_realserver_agent_weight_ratio{@r}"
                 " * lvsguard_realserver_configured_weight{@r})",
-                "what its agent leaves",
+                "what its agent leaves {{cluster}}",
             ),
         ),
     )
@@ -175,8 +178,10 @@ def _load() -> tuple[frame.Part, ...]:
         course(
             "Connections",
             "How many connections has it? In a drain the active ones go to 0.",
-            Query("max(lvsguard_ipvs_active_connections{@r})", "active"),
-            Query("max(lvsguard_ipvs_inactive_connections{@r})", "inactive"),
+            Query("max by (cluster) (lvsguard_ipvs_active_connections{@r})", "active {{cluster}}"),
+            Query(
+                "max by (cluster) (lvsguard_ipvs_inactive_connections{@r})", "inactive {{cluster}}"
+            ),
             runbook="drain-forgotten",
             width=8,
         ),

@@ -22,8 +22,8 @@ from grafana.parts import (
 from grafana.words import REALSERVERS, state_of_realservers
 
 OF_SERVICE = (
-    "* on (instance, realserver) group_left ()"
-    " max by (instance, realserver) (lvsguard_realserver_up{@s} >= bool 0)"
+    "* on (cluster, instance, realserver) group_left ()"
+    " max by (cluster, instance, realserver) (lvsguard_realserver_up{@s} >= bool 0)"
 )
 """Keeps of the checks, which know no service, those of this one's realservers."""
 
@@ -62,7 +62,7 @@ def _enough() -> tuple[frame.Part, ...]:
             "Realservers down",
             "How many of its realservers fail their checks though nobody drained them?",
             Query(
-                "sum(max by (realserver) ((lvsguard_realserver_up{@s} == bool 0)"
+                "sum(max by (cluster, realserver) ((lvsguard_realserver_up{@s} == bool 0)"
                 " * (lvsguard_realserver_admin_state{@s} == bool 0)))"
             ),
             steps=NONE_IS_GOOD,
@@ -95,22 +95,27 @@ def _realservers() -> tuple[frame.Part, ...]:
         states(
             "Realservers",
             "Which realserver was in, and why was it not?",
-            Query(state_of_realservers("@s"), "{{realserver}}"),
+            Query(state_of_realservers("@s"), "{{realserver}} {{cluster}}"),
             words=REALSERVERS,
             runbook="realserver-down",
         ),
         course(
             "Live weight and quorum",
             "How near is the service to the loss of its quorum?",
-            Query("min(lvsguard_service_live_weight{@s})", "live weight"),
-            Query("max(lvsguard_service_quorum{@s})", "quorum"),
+            Query("min by (cluster) (lvsguard_service_live_weight{@s})", "live weight {{cluster}}"),
+            Query("max by (cluster) (lvsguard_service_quorum{@s})", "quorum {{cluster}}"),
             runbook="quorum-near",
         ),
         rows(
             "Its realservers",
             "Which realservers has it, and how are they now?",
             Query(state_of_realservers("@s")),
-            {"service": "Service", "realserver": "Realserver", "Value": "State"},
+            {
+                "cluster": "Cluster",
+                "service": "Service",
+                "realserver": "Realserver",
+                "Value": "State",
+            },
             words=REALSERVERS,
             links={"realserver": ("The realserver", frame.TO_REALSERVER)},
             runbook="realserver-down",
@@ -119,8 +124,8 @@ def _realservers() -> tuple[frame.Part, ...]:
             "Weights in the kernel",
             "What share of new connections does each realserver get?",
             Query(
-                "max by (realserver) (lvsguard_realserver_weight{@s})",
-                "{{realserver}}",
+                "max by (cluster, realserver) (lvsguard_realserver_weight{@s})",
+                "{{realserver}} {{cluster}}",
             ),
             stacked=True,
         ),
@@ -134,8 +139,9 @@ def _load() -> tuple[frame.Part, ...]:
             "New connections by realserver",
             "How many new connections a second does each realserver get?",
             Query(
-                "sum by (realserver) (rate(lvsguard_ipvs_connections_total{@s}[$__rate_interval]))",
-                "{{realserver}}",
+                "sum by (cluster, realserver)"
+                " (rate(lvsguard_ipvs_connections_total{@s}[$__rate_interval]))",
+                "{{realserver}} {{cluster}}",
             ),
             unit="cps",
             stacked=True,
@@ -145,17 +151,17 @@ def _load() -> tuple[frame.Part, ...]:
             "How many connections does each realserver have? On a backup those it was told of;"
             " this is the director with the most.",
             Query(
-                "max by (realserver) (lvsguard_ipvs_active_connections{@s})",
-                "{{realserver}}",
+                "max by (cluster, realserver) (lvsguard_ipvs_active_connections{@s})",
+                "{{realserver}} {{cluster}}",
             ),
         ),
         course(
             "Traffic from clients by realserver",
             "How many bytes a second do clients send to each realserver?",
             Query(
-                "sum by (realserver)"
+                "sum by (cluster, realserver)"
                 ' (rate(lvsguard_ipvs_bytes_total{direction="in",@s}[$__rate_interval]))',
-                "{{realserver}}",
+                "{{realserver}} {{cluster}}",
             ),
             unit="Bps",
             stacked=True,
@@ -165,11 +171,11 @@ def _load() -> tuple[frame.Part, ...]:
             "Do the clients of a realserver send as much as those of its neighbours? One whose"
             " clients send few is perhaps ill, though its checks pass.",
             Query(
-                "sum by (realserver)"
+                "sum by (cluster, realserver)"
                 ' (rate(lvsguard_ipvs_packets_total{direction="in",@s}[$__rate_interval]))'
-                " / (sum by (realserver)"
+                " / (sum by (cluster, realserver)"
                 " (rate(lvsguard_ipvs_connections_total{@s}[$__rate_interval])) > 0)",
-                "{{realserver}}",
+                "{{realserver}} {{cluster}}",
             ),
         ),
     )

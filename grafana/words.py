@@ -27,7 +27,7 @@ def role_of(scope: str) -> str:
         f'lvsguard_vrrp_state{{state="{state}",{scope}}} * {number}'
         for number, (state, _) in ROLES.items()
     )
-    return f"sum by (vip, instance) ({numbered})"
+    return f"sum by (cluster, vip, instance) ({numbered})"
 
 
 def state_of_realservers(scope: str) -> str:
@@ -36,7 +36,7 @@ def state_of_realservers(scope: str) -> str:
     up, admin = f"lvsguard_realserver_up{{{scope}}}", f"lvsguard_realserver_admin_state{{{scope}}}"
     weight = f"lvsguard_realserver_weight{{{scope}}}"
     return (
-        "max by (service, realserver) ("
+        "max by (cluster, service, realserver) ("
         f"({admin} > 0) + 1"
         f" or ({up} == 0) + 4 + ({weight} > bool 0)"
         f" or {weight} == bool 0)"

@@ -78,7 +78,7 @@ class Artist:
         canvas.text(14, 24, str(dashboards.dashboard(name)["title"]), 13, weight="bold")
         wanted = [one for one in dashboards.variables(name) if one in CHOSEN]
         said = "   ".join(
-            f"{one}: {'All' if '|' in CHOSEN[one] else CHOSEN[one]}" for one in wanted
+            f"{one}: {'All' if re.search(r'[|*]', CHOSEN[one]) else CHOSEN[one]}" for one in wanted
         )
         right = canvas.width - 14
         told = f"{said}      2026-11-23 00:00 to 24:00 UTC"

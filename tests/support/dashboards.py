@@ -197,6 +197,11 @@ def used_variables(text: str) -> set[str]:
     return {found[1] or found[2] for found in _VARIABLE.finditer(text)}
 
 
+def selectors(expr: str) -> list[str]:
+    """Names of metrics in an expression, each as often as it stands there."""
+    return _METRIC.findall(expr)
+
+
 def used_metrics(expr: str) -> set[str]:
     """Names of metrics in an expression."""
-    return set(_METRIC.findall(expr))
+    return set(selectors(expr))

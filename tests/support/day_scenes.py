@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 CHOSEN = {
+    "cluster": ".*",
     "instance": "(director1:9852|director2:9852)",
     "vip": "(internal|web)",
     "service": "web",

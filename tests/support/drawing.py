@@ -182,7 +182,11 @@ def states(
 def rows(canvas: Canvas, panel: Panel, box: Box, series: Sequence[Series]) -> None:
     """A table of labels and values."""
     _frame(canvas, panel, box)
-    columns = panel.columns
+    columns = {
+        label: name
+        for label, name in panel.columns.items()
+        if label != "cluster" or any(label in one.labels for one in series)
+    }
     left, width = box.left + 14, (box.width - 28) / max(1, len(columns))
     words = panel.cell_words
     unit = panel.cell_unit

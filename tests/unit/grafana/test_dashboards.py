@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -17,6 +18,9 @@ from tests.support.documents import CHECKOUT
 RUNBOOKS = CHECKOUT / "docs" / "runbooks"
 PANELS = dashboards.every_panel()
 NAMES = dashboards.names()
+
+SHARED = {"vip", "service", "realserver", "digest", "address"}
+"""Labels whose values directors of several clusters may share."""
 
 each_panel = pytest.mark.parametrize("panel", PANELS, ids=str)
 each_dashboard = pytest.mark.parametrize("name", NAMES)
@@ -57,6 +61,23 @@ def test_every_variable_is_there(name: str) -> None:
     text = json.dumps(dashboards.dashboard(name)["panels"])
     used = dashboards.used_variables(text) | {"datasource", "runbooks"}
     assert used - BUILT_IN == set(dashboards.variables(name))
+
+
+@each_dashboard
+def test_clusters_are_kept_apart(name: str) -> None:
+    """Two of them may have a VIP group, a service or a realserver of the same name."""
+    for expr in dashboards.expressions(name):
+        for summed in re.findall(r"\b(?:by|on) \(([^)]*)\)", expr):
+            labels = set(summed.split(", "))
+            assert "cluster" in labels or not labels & SHARED, expr
+
+
+@each_dashboard
+def test_every_query_is_of_the_clusters_that_are_chosen(name: str) -> None:
+    for expr in dashboards.expressions(name):
+        if expr != frame.VARIABLES["cluster"]:
+            chosen = re.findall(r'{[^}]*cluster=~"\$cluster"', expr)
+            assert len(chosen) == len(dashboards.selectors(expr)), expr
 
 
 def test_dashboards_and_panels_can_be_told_apart() -> None:
@@ -120,7 +141,9 @@ def test_links_in_tables_lead_to_dashboards_and_fill_their_variables() -> None:
         text = json.dumps(panel.json)
         for name in NAMES:
             if f"/d/lvsguard-{name}?" in text:
-                wanted = set(dashboards.variables(name)) - {"datasource", "runbooks", "instance"}
+                kept = {"datasource", "runbooks", "cluster", "instance"}
+                assert "${cluster:queryparam}" in text, panel
+                wanted = set(dashboards.variables(name)) - kept
                 assert all(f"var-{variable}=" in text for variable in wanted), panel
     for url in (frame.TO_SERVICE, frame.TO_REALSERVER, frame.TO_DAEMON):
         assert any(url in json.dumps(panel.json).replace("\\", "") for panel in PANELS)
