@@ -49,10 +49,13 @@ LABELS = {
     "vip": "VIP group",
 }
 
-_ROLE = Query('increase(lvsguard_vrrp_transitions_total{to="master",@i}[$__rate_interval]) > 0.5')
+_CHANGE = "increase(lvsguard_vrrp_transitions_total{%s}[$__rate_interval]) > 0.5"
+_ROLE = Query(_CHANGE % 'to!="fault",@v')
+_FAULT = Query(_CHANGE % 'to="fault",@v')
 _DRAIN = Query("max by (cluster, service, realserver) (lvsguard_realserver_admin_state{@i}) > 0")
 ANNOTATIONS = (
-    ("Becomes master", "orange", _ROLE, "{{instance}} becomes master of {{vip}}"),
+    ("Changes of role", "orange", _ROLE, "{{instance}}: {{vip}} is {{to}}"),
+    ("Faults", "red", _FAULT, "{{instance}}: {{vip}} is {{to}}"),
     ("Drained or disabled", "blue", _DRAIN, "{{realserver}} of {{service}} is drained or disabled"),
 )
 
@@ -78,7 +81,8 @@ def frame(
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .with_variable(_datasource())
     )
-    for name in ("cluster", *variables):
+    shown = ("cluster", *variables)
+    for name in shown:
         made.with_variable(_variable(name))
     made.with_variable(_runbooks(runbooks))
     for name, color, query, _ in ANNOTATIONS:
@@ -88,7 +92,7 @@ def frame(
             .datasource(SOURCE)
             .enable(True)
             .icon_color(color)
-            .expr(query.filled)
+            .expr(query.filled if "vip" in shown else query.of_any_vip.filled)
         )
     made.link(
         dashboard.DashboardLink("lvsguard")

@@ -9,7 +9,7 @@ each have a VIP group, a service or a realserver of the same name. Series withou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from grafana_foundation_sdk.builders import (
@@ -65,6 +65,11 @@ class Query:
         for short, labels in SCOPES.items():
             text = text.replace(short, labels)
         return text
+
+    @property
+    def of_any_vip(self) -> Query:
+        """The same where no VIP group can be chosen."""
+        return replace(self, expr=self.expr.replace("@v", "@i"))
 
     def target(self, ref: str) -> prometheus.Dataquery:
         """As a target of a panel that shows a course."""

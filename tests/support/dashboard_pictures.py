@@ -122,10 +122,9 @@ class Artist:
 
     def _marks(self, name: str, span: tuple[float, float], chosen: Mapping[str, str]) -> list[Mark]:
         found = []
-        for expr, color in zip(
-            dashboards.annotation_queries(name), ("orange", "blue"), strict=True
-        ):
-            target = dashboards.Target(expr, "", instant=False)
+        for annotation in dashboards.annotations_of(name):
+            target = dashboards.Target(annotation["expr"], "", instant=False)
+            color = annotation["iconColor"]
             for one in self._ask(target, span, chosen):
                 found += [Mark(a, b, color) for a, b in _spans(one)]
         return found

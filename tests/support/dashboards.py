@@ -178,10 +178,14 @@ def variables(name: str) -> dict[str, str]:
     return found
 
 
+def annotations_of(name: str) -> list[dict[str, str]]:
+    """As they are in the file."""
+    return cast(dict[str, list[dict[str, str]]], dashboard(name)["annotations"])["list"]
+
+
 def annotation_queries(name: str) -> list[str]:
     """Expressions of a dashboard's annotations."""
-    listed = cast(dict[str, list[dict[str, str]]], dashboard(name)["annotations"])["list"]
-    return [one["expr"] for one in listed]
+    return [one["expr"] for one in annotations_of(name)]
 
 
 def expressions(name: str) -> Iterator[str]:

@@ -80,6 +80,19 @@ def test_every_query_is_of_the_clusters_that_are_chosen(name: str) -> None:
             assert len(chosen) == len(dashboards.selectors(expr)), expr
 
 
+@each_dashboard
+def test_annotations_go_by_what_is_chosen(name: str) -> None:
+    roles = [a for a in dashboards.annotations_of(name) if "transitions" in a["expr"]]
+    assert ["red" if 'to="fault"' in one["expr"] else "orange" for one in roles] == [
+        one["iconColor"] for one in roles
+    ]
+    assert {one["titleFormat"] for one in roles} == {"{{instance}}: {{vip}} is {{to}}"}
+    for one in dashboards.annotations_of(name):
+        used = dashboards.used_variables(one["expr"]) - BUILT_IN
+        assert used <= set(dashboards.variables(name))
+        assert one not in roles or ("vip" in used) == ("vip" in dashboards.variables(name))
+
+
 def test_dashboards_and_panels_can_be_told_apart() -> None:
     made = [dashboards.dashboard(name) for name in NAMES]
     assert [one["uid"] for one in made] == [f"lvsguard-{name}" for name in NAMES]
