@@ -8,6 +8,9 @@ from grafana import daemon_cost, frame
 from grafana.parts import (
     NONE_IS_GOOD,
     ORANGE,
+    RED,
+    SOME_IS_ODD,
+    YELLOW,
     YES_IS_GOOD,
     Query,
     course,
@@ -130,6 +133,7 @@ def _kernel() -> tuple[frame.Part, ...]:
                 " (increase(lvsguard_drift_repairs_total{@i}[$__rate_interval])) > 0",
                 "{{instance}}: {{kind}}",
             ),
+            steps=SOME_IS_ODD,
             bars=True,
             runbook="drift-repeated",
         ),
@@ -163,6 +167,7 @@ def _kernel() -> tuple[frame.Part, ...]:
             Query(f"histogram_quantile(0.5, {WAY})", "median"),
             Query(f"histogram_quantile(0.99, {WAY})", "p99"),
             unit="s",
+            steps=((0.1, YELLOW), (1, RED)),
             logarithmic=True,
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana import frame
-from grafana.parts import RED, YELLOW, Query, course, row
+from grafana.parts import RED, SOME_IS_ODD, YELLOW, Query, course, row
 
 LAG = "sum by (le) (rate(lvsguard_loop_lag_seconds_bucket{@i}[$__rate_interval]))"
 PASSES = "sum by (le) (rate(lvsguard_pass_duration_seconds_bucket{@i}[$__rate_interval]))"
@@ -28,6 +28,7 @@ def time() -> tuple[frame.Part, ...]:
             Query("lvsguard_last_pass_duration_seconds{@i}", "{{instance}}: pass"),
             Query("lvsguard_last_read_duration_seconds{@i}", "{{instance}}: read"),
             unit="s",
+            steps=((1, RED),),
         ),
         course(
             "Since the last pass",
@@ -124,6 +125,7 @@ def cost() -> tuple[frame.Part, ...]:
             Query("lvsguard_exposition_duration_seconds{@i}", "{{instance}}: whole"),
             Query("lvsguard_exposition_longest_slice_seconds{@i}", "{{instance}}: longest slice"),
             unit="s",
+            steps=((2, RED),),
             width=8,
         ),
         course(
@@ -139,6 +141,7 @@ def cost() -> tuple[frame.Part, ...]:
                 " (increase(lvsguard_vrrp_process_restarts_total{@i}[$__rate_interval]))",
                 "{{instance}}: VRRP process",
             ),
+            steps=SOME_IS_ODD,
             bars=True,
             width=8,
             runbook="checks-stalled",

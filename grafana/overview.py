@@ -167,13 +167,15 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
             ),
             course(
                 "Share of realservers that are up",
-                "How much of each service is left?",
+                "How much of each service is left? All of it is well; less than half is not.",
                 Query(
                     "avg by (cluster, service)"
                     " (max by (cluster, service, realserver) (lvsguard_realserver_up{@i}))",
                     "{{service}} {{cluster}}",
                 ),
                 unit="percentunit",
+                steps=((0.5, ORANGE), (1, GREEN)),
+                below=RED,
                 maximum=1,
                 runbook="quorum-near",
             ),

@@ -11,6 +11,7 @@ from grafana.parts import (
     GREY,
     ORANGE,
     RED,
+    YELLOW,
     YES_IS_GOOD,
     Query,
     course,
@@ -141,6 +142,7 @@ def _probes() -> tuple[frame.Part, ...]:
                 "{{instance}}",
             ),
             unit="percentunit",
+            steps=((0.01, YELLOW), (0.5, RED)),
             maximum=1,
             runbook="realserver-flapping",
         ),
@@ -151,6 +153,7 @@ def _probes() -> tuple[frame.Part, ...]:
             {"instance": "Director", "check": "Check", "Value": "Ago"},
             links={"instance": ("The daemon", frame.TO_DAEMON)},
             unit="s",
+            steps=((10, ORANGE), (60, RED)),
             runbook="checks-stalled",
         ),
         states(

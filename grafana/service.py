@@ -11,6 +11,7 @@ from grafana.parts import (
     ORANGE,
     PURPLE,
     RED,
+    YELLOW,
     YES_IS_GOOD,
     Query,
     course,
@@ -190,10 +191,11 @@ def _checks() -> tuple[frame.Part, ...]:
         course(
             "How long probes take",
             "How long does a probe take at the median and at the 99th percentile? The histogram's"
-            " buckets are what it can be told by.",
+            " buckets are what it can be told by. By default a probe has 1 s.",
             Query(f"histogram_quantile(0.5, {buckets})", "{{kind}} median"),
             Query(f"histogram_quantile(0.99, {buckets})", "{{kind}} p99"),
             unit="s",
+            steps=((0.5, YELLOW), (1, RED)),
             logarithmic=True,
             width=8,
         ),

@@ -22,6 +22,45 @@ NAMES = dashboards.names()
 SHARED = {"vip", "service", "realserver", "digest", "address"}
 """Labels whose values directors of several clusters may share."""
 
+LOAD = {
+    "daemon: Memory of each process",
+    "daemon: Probes under way",
+    "daemon: Writes, and what was refused",
+    "election: Adverts",
+    "election: Announcements",
+    "election: Connection tables sent and received",
+    "election: Packets that were thrown away",
+    "overview: Active connections by service",
+    "overview: New connections by service",
+    "overview: Traffic from clients by service",
+    "realserver: Connections",
+    "realserver: New connections",
+    "realserver: Traffic from clients",
+    "service: Active connections by realserver",
+    "service: New connections by realserver",
+    "service: Packets for each new connection",
+    "service: Traffic from clients by realserver",
+}
+"""How much it is: what is well depends on the site, or on what its neighbours have."""
+TOLD = {
+    "daemon: Changes of verdict",
+    "daemon: Overrides in force",
+    "daemon: Services of others in the kernel",
+    "daemon: Uptime",
+    "election: Changes of role",
+    "election: Priorities",
+    "overview: Events by kind",
+    "realserver: Probes by code",
+    "realserver: Weight",
+    "service: Failed probes by class",
+    "service: Failed probes by code",
+    "service: In slow start",
+    "service: Live weight and quorum",
+    "service: Weights in the kernel",
+}
+"""What it is and when: whether that is well is told by another panel, or by the person who did
+it."""
+
 each_panel = pytest.mark.parametrize("panel", PANELS, ids=str)
 each_dashboard = pytest.mark.parametrize("name", NAMES)
 
@@ -118,6 +157,16 @@ def test_a_panel_has_a_unit_and_colours(panel: Panel) -> None:
         assert has["unit"]
     if panel.kind == "state-timeline":
         assert has["mappings"], "a state is a word"
+
+
+@each_panel
+def test_a_panel_tells_well_from_ill_unless_it_is_known_not_to(panel: Panel) -> None:
+    tells = bool(panel.steps or panel.words or (panel.kind == "table" and panel.cell_words))
+    assert tells == (str(panel) not in LOAD | TOLD)
+
+
+def test_panels_that_tell_no_well_from_ill_are_there() -> None:
+    assert set(map(str, PANELS)) >= LOAD | TOLD
 
 
 @each_panel
