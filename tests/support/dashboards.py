@@ -31,7 +31,7 @@ class Target:
 
     def filled(self, values: Mapping[str, str]) -> str:
         """The expression with variables filled in."""
-        return _VARIABLE.sub(lambda found: values[found[1] or found[2]], self.expr)
+        return filled(self.expr, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +194,17 @@ def expressions(name: str) -> Iterator[str]:
         yield from (target.expr for target in one.targets)
     yield from annotation_queries(name)
     yield from (query for query in variables(name).values() if query)
+
+
+def filled(expr: str, values: Mapping[str, str]) -> str:
+    """It with variables filled in."""
+    return _VARIABLE.sub(lambda found: values[found[1] or found[2]], expr)
+
+
+def label_values(query: str) -> tuple[str, str]:
+    """The label and the selector of a query that fills a variable."""
+    match, _, label = query.removeprefix("label_values(").removesuffix(")").rpartition(", ")
+    return label, match
 
 
 def used_variables(text: str) -> set[str]:

@@ -7,11 +7,14 @@ expression fires in production by the same one, later.
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from tests.support.processes import wait_until
 
@@ -26,7 +29,8 @@ EVERY_S = 1
 """Seconds between two scrapes and two evaluations."""
 WINDOW = "20s"
 GUESTS_OWN = frozenset({"LvsguardAdvertLate"})
-"""Not waited for to rest: the guest itself stands still for so long now and then."""
+"""May fire again at any time, for the guest itself stands still for so long now and then: they are
+waited for to rest once, and not while all others do."""
 PORT = 9090
 CONFIG = """\
 global: {{ scrape_interval: {every}s, scrape_timeout: {every}s, evaluation_interval: {every}s }}
@@ -53,6 +57,8 @@ class Prometheus:
 
     host: Host
     process: Process
+    begun: float
+    """When it was started, since the epoch."""
 
     def firing(self) -> list[dict[str, str]]:
         """Labels of the alerts that fire now."""
@@ -76,16 +82,34 @@ class Prometheus:
             raise AssertionError(f"{error}; what does: {self.firing()}") from error
 
     def wait_for_rest(self, within_s: float = 60) -> float:
-        """Wait until nothing fires."""
+        """Wait until nothing fires but what is the guest's own, and then for a moment at which that
+        does not: each wait is so long at most."""
         try:
-            return wait_until(
-                lambda: all(one["alertname"] in GUESTS_OWN for one in self.firing()),
+            others = wait_until(
+                lambda: self._names() <= GUESTS_OWN, within_s, "nothing fires", every_s=0.5
+            )
+            return others + wait_until(
+                lambda: not self._names() & GUESTS_OWN,
                 within_s,
-                "nothing fires",
+                f"{', '.join(GUESTS_OWN)} rests for a moment",
                 every_s=0.5,
             )
         except AssertionError as error:
             raise AssertionError(f"{error}; what does: {self.firing()}") from error
+
+    def query(self, expr: str) -> list[float]:
+        """Every number that the query has had since the start, looked at each second."""
+        asked = urlencode({"query": expr, "start": self.begun, "end": time.time(), "step": EVERY_S})
+        series = self._ask(f"/api/v1/query_range?{asked}")["result"]
+        assert isinstance(series, list)
+        values = (float(value) for one in series for _, value in one["values"])
+        return [value for value in values if math.isfinite(value)]
+
+    def values(self, label: str, match: str) -> list[str]:
+        """The values of a label, of the series that match."""
+        found = self._get(f"/api/v1/label/{label}/values?{urlencode({'match[]': match})}")
+        assert isinstance(found, list)
+        return found
 
     def scraped(self) -> bool:
         """Whether every director was scraped well the last time."""
@@ -93,11 +117,18 @@ class Prometheus:
         assert isinstance(targets, list)
         return bool(targets) and all(target["health"] == "up" for target in targets)
 
+    def _names(self) -> set[str]:
+        return {alert["alertname"] for alert in self.firing()}
+
     def _ask(self, path: str) -> dict[str, object]:
+        data = self._get(path)
+        assert isinstance(data, dict)
+        return data
+
+    def _get(self, path: str) -> object:
         status, text = self.host.get(IPv4Address("127.0.0.1"), path, port=PORT)
         assert status == 200, text
-        data = json.loads(text)["data"]
-        assert isinstance(data, dict)
+        data: object = json.loads(text)["data"]
         return data
 
 
@@ -116,7 +147,7 @@ def start_prometheus(host: Host, *targets: str) -> Prometheus:
         f"--web.listen-address=127.0.0.1:{PORT}",
         "--log.level=warn",
     )
-    prometheus = Prometheus(host, process)
+    prometheus = Prometheus(host, process, time.time())
 
     def ready() -> bool:
         assert process.running, process.text()

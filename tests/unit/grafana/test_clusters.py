@@ -8,7 +8,6 @@ import pytest
 
 from tests.support import dashboards
 from tests.support.backfilled import INSTALLED, MISSING, Prometheus, backfill
-from tests.support.dashboards import Target
 from tests.support.day_script import MIDNIGHT
 from tests.support.processes import Processes
 
@@ -101,6 +100,5 @@ def test_clusters_are_there_to_choose_from(prometheus: Prometheus) -> None:
         assert dashboards.variables(name)["cluster"] == "label_values(lvsguard_build_info, cluster)"
     assert set(prometheus.values("cluster", "lvsguard_build_info")) == {WELL, ILL}
     directors = dashboards.variables("overview")["instance"]
-    asked = Target(directors, "", instant=True).filled({"cluster": ILL})
-    match, _, label = asked.removeprefix("label_values(").rpartition(", ")
-    assert prometheus.values(label.rstrip(")"), match) == ["10.0.0.41:9853"]
+    asked = dashboards.label_values(dashboards.filled(directors, {"cluster": ILL}))
+    assert prometheus.values(*asked) == ["10.0.0.41:9853"]

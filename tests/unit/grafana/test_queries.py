@@ -106,9 +106,8 @@ def test_annotations_and_variables_return_data(prometheus: Prometheus, name: str
         assert ask(prometheus, Target(expr, "", instant=False)), expr
     for variable, query in dashboards.variables(name).items():
         if query:
-            asked = Target(query, "", instant=True).filled(VALUES)
-            match, _, label = asked.removeprefix("label_values(").rpartition(", ")
-            found = set(prometheus.values(label.rstrip(")"), match))
+            asked = dashboards.filled(query, VALUES)
+            found = set(prometheus.values(*dashboards.label_values(asked)))
             wanted = set(VALUES[variable].strip("()").split("|"))
             assert wanted - {".*"} <= found
 
