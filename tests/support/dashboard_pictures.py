@@ -141,7 +141,8 @@ def _spans(one: Series) -> list[tuple[float, float]]:
 
 
 def _called(target: Target, one: Series) -> str:
-    return re.sub(r"{{(\w+)}}", lambda found: one.labels.get(found[1], ""), target.legend)
+    name = re.sub(r"{{(\w+)}}", lambda found: one.labels.get(found[1], ""), target.legend)
+    return name.strip()  # a cluster comes last, where there is one
 
 
 def save(canvas: Canvas, path: Path) -> None:
