@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -114,6 +115,21 @@ async def test_the_command_lines_client_does_the_same(desk: Desk, afar: Afar) ->
     status = await asyncio.to_thread(client.status)
     assert status.director == "director1"
     assert not desk.picture.overrides()
+
+
+async def test_a_director_that_is_dead_is_noticed_by_whoever_follows(afar: Afar) -> None:
+    """Who only listens learns of a host that has lost its power from the kernel's probes alone."""
+    identity = afar.papers.identity("deploy")
+    client = Client(Remote("127.0.0.1", afar.config.listen[1], identity))
+    connection = await asyncio.to_thread(client._connect, 5)
+    sock = connection.sock
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    idle, pause, tries = (
+        sock.getsockopt(socket.IPPROTO_TCP, one)
+        for one in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    )
+    assert idle + pause * tries <= 30
+    connection.close()
 
 
 async def test_commands_take_a_director_and_a_certificate(
