@@ -22,7 +22,10 @@ from lvsguard.admin.protocol import (
     VersionReply,
 )
 from lvsguard.admin.reach import Refused, Unreachable
+from lvsguard.admin.realservers import RealserversReply
 from lvsguard.admin.status_reply import HealthReply, RealserverReply, ServiceReply, Status, VipReply
+from lvsguard.admin.waiting import Progress
+from lvsguard.admin.why_reply import WhyAnswer, WhyReply
 from lvsguard.client.director import SECONDS, SOCKET, SOCKET_VARIABLE, Director
 
 __all__ = [
@@ -40,7 +43,9 @@ __all__ = [
     "Outcome",
     "OverrideReply",
     "PlanReply",
+    "Progress",
     "RealserverReply",
+    "RealserversReply",
     "Refused",
     "ReloadReply",
     "ServiceReply",
@@ -48,4 +53,6 @@ __all__ = [
     "Unreachable",
     "VersionReply",
     "VipReply",
+    "WhyAnswer",
+    "WhyReply",
 ]
