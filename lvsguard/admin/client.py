@@ -177,9 +177,20 @@ class Client:
             )
         try:
             connection.connect()
+            if not isinstance(where, Path):
+                _keep_alive(connection.sock)
         except OSError as error:
             raise reach.no_connection(where, error) from error
         return connection
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Whoever follows events sends nothing, and would never see that the other host is gone: ask
+    the kernel there after 15 s of silence, and give it up after 15 s more (tcp(7))."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 class _Connection(http.client.HTTPConnection):

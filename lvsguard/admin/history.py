@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -53,6 +54,8 @@ class History:
             )
         since = _instant("since", call.query.get("since", "0"))
         wanted = await self._wanted(call)
+        if wanted.until is not None and since > wanted.until:
+            raise refuse(400, "bad-request", "since is later than until: give an earlier since")
         limit = _limit(call.query.get("limit", str(protocol.HISTORY_DEFAULT)))
         follow = call.query.get("follow", "0")
         if follow not in ("0", "1"):
@@ -92,7 +95,7 @@ class History:
                 if slices.due():
                     await slices.rest()
             lost = 0
-            while follow and not call.gone():
+            while follow and not call.gone() and not _over(wanted):
                 try:
                     async with asyncio.timeout(IDLE_SECONDS):
                         entry = await anext(entries)
@@ -115,6 +118,11 @@ class History:
             self._following.discard(subscription)
 
 
+def _over(wanted: Filter) -> bool:
+    """Whether nothing can happen any more that is wanted."""
+    return wanted.until is not None and time.time() > wanted.until
+
+
 def _instant(name: str, text: str) -> float:
     """Seconds since the epoch, or RFC 3339."""
     try:
@@ -130,7 +138,12 @@ def _instant(name: str, text: str) -> float:
             ) from None
         seconds = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
     if not 0 <= seconds < 1e11:
-        raise refuse(400, "bad-request", f"{name}: that is not within the history of computing")
+        raise refuse(
+            400,
+            "bad-request",
+            f"{name}: give a time after 1970, such as 2026-11-23T10:00:00Z, or seconds (not"
+            " milliseconds) since the epoch",
+        )
     return seconds
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from lvsguard.admin.accept import callers
 from lvsguard.admin.peer_gate import Gate
-from lvsguard.admin.peer_link import Link, LinkError, Refused, dial, listening, welcome
+from lvsguard.admin.peer_link import Link, LinkError, Refused, TooSlow, dial, listening, welcome
 from lvsguard.admin.peer_message import VERSION, Beat, Hello
 from lvsguard.admin.peer_session import Peer, Session, Shared
 from lvsguard.core.event import Event
@@ -122,6 +122,10 @@ class PeerChannel:
             try:
                 link = await dial(address, config.port, config.address, credential)
                 await self._talk(link, lambda name: name == peer.name)
+            except TooSlow as error:
+                # Perhaps a link that was cut: it is tried again at once, so that it heals at once.
+                peer.problem = str(error)
+                self.gate.refuse(peer.address, str(error), time.monotonic())
             except Refused as error:
                 peer.problem = f"{error}: is its credential the same, and its version?"
                 self.gate.refuse(peer.address, str(error), time.monotonic())

@@ -39,6 +39,10 @@ class Refused(LinkError):
     """The other end is not one that this director talks to."""
 
 
+class TooSlow(Refused):
+    """It has begun a message and not ended it: an attacker, or a network that was cut just then."""
+
+
 class Link:
     """A connection whose other end has shown the credential."""
 
@@ -69,15 +73,21 @@ class Link:
             raise LinkError(_why(error)) from None
 
     async def receive(self) -> Message:
-        """The next message. Raises LinkError, Refused for one that makes no sense."""
+        """The next message. Raises LinkError, Refused for one that makes no sense or does not
+        end."""
         await self._pace()
+        begun = False
         try:
             async with asyncio.timeout(SILENCE_S):
-                octets = peer_message.length(await self._reader.readexactly(4))
+                head = await self._reader.readexactly(1)
+                begun = True
+                octets = peer_message.length(head + await self._reader.readexactly(3))
                 body = await self._reader.readexactly(octets)
             await asyncio.sleep(0)  # what has come already does not wait
             return peer_message.decode(body)
         except TimeoutError:
+            if begun:
+                raise TooSlow(f"a message of it did not end within {SILENCE_S:g} s") from None
             raise LinkError(f"no message of it within {SILENCE_S:g} s") from None
         except asyncio.IncompleteReadError:
             raise LinkError("it has closed the connection") from None

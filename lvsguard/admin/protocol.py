@@ -84,7 +84,7 @@ class EventsQuery(Request, frozen=True):
     follow: Literal[0, 1] = 0
     """1: also what happens from now on."""
     until: str | None = None
-    """As ``since``."""
+    """As ``since``, and not before it; with ``follow`` the answer ends then."""
     kind: str = ""
     """One kind of event, or several with commas."""
     target: Annotated[str, Meta(max_length=TARGET_MAX)] = ""

@@ -78,6 +78,10 @@ class Progress:
     """What makes waiting pointless, one line each."""
     notes: tuple[str, ...] = ()
     """What else there is to know, one line each."""
+    ended: frozenset[Place] = frozenset()
+    """Realservers of which somebody has ended the drain."""
+    dropped: frozenset[Place] = frozenset()
+    """Realservers that are not in the configuration any more."""
 
     @property
     def over(self) -> bool:
@@ -105,6 +109,8 @@ class Emptying:
 
     strict: bool = False
     """Whether connections that clients have closed count, too, until the kernel forgets them."""
+    expected: frozenset[Place] = frozenset()
+    """Those that must be there from the first look on."""
     _watched: dict[Place, _Watched] = field(default_factory=dict)
     _most: int = 0
     _counts: deque[tuple[float, int]] = field(default_factory=deque)
@@ -114,14 +120,15 @@ class Emptying:
         left: list[Left] = []
         lost: list[str] = []
         notes: dict[str, None] = {}
-        gone = set(self._watched)
+        gone, ended = self.expected.union(self._watched), set[Place]()
         for reply in replies:
             for service, one, place in _each(reply):
-                gone.discard(place)
+                gone -= {place}
                 if service.quorum.have < service.quorum.need:
                     short = f"live weight {service.quorum.have}, needs {service.quorum.need}"
                     notes[f"service {service.name}: {short}"] = None
                 if one.admin is Admin.READY:
+                    ended.add(place)
                     lost.append(f"{place}: somebody has ended the drain: {one.reason}")
                 if service.doubt:
                     notes[f"service {service.name}: {service.doubt}"] = None
@@ -131,7 +138,14 @@ class Emptying:
         count = sum(one.connections for one in left)
         self._most = max(self._most, count)
         return Progress(
-            tuple(left), count, self._most, self._rate(count, now), tuple(lost), tuple(notes)
+            tuple(left),
+            count,
+            self._most,
+            self._rate(count, now),
+            tuple(lost),
+            tuple(notes),
+            frozenset(ended),
+            frozenset(gone),
         )
 
     def _judge(
@@ -183,16 +197,18 @@ def _notice(watched: _Watched, one: RealserverReply, count: int, reads: int, now
 class Returning:
     """Follows realservers of which a drain or a disable has ended until they serve as before."""
 
+    expected: frozenset[Place] = frozenset()
+    """Those that must be there from the first look on."""
     _watched: set[Place] = field(default_factory=set)
 
     def look(self, replies: Iterable[RealserversReply], now: float) -> Progress:
         """Take answers in that are about the same realservers each time."""
         left: list[Left] = []
         lost: list[str] = []
-        gone = set(self._watched)
+        gone = self.expected.union(self._watched)
         for reply in replies:
             for _, one, place in _each(reply):
-                gone.discard(place)
+                gone -= {place}
                 self._watched.add(place)
                 if one.admin is not Admin.READY:
                     ending = "enable" if one.admin is Admin.DISABLED else "undrain"
@@ -200,7 +216,7 @@ class Returning:
                 elif why := _awaited(one):
                     left.append(Left(place, one.name, 0, 0.0, why))
         lost += map(_dropped, sorted(gone))
-        return Progress(tuple(left), 0, 0, 0.0, tuple(lost))
+        return Progress(tuple(left), 0, 0, 0.0, tuple(lost), dropped=frozenset(gone))
 
 
 def _awaited(one: RealserverReply) -> str:

@@ -22,9 +22,10 @@ from lvsguard.cli.override import (
     wait_back,
 )
 from lvsguard.cli.progress import display
+from lvsguard.cli.standing import Standing, still_drained
 from lvsguard.cli.talk import daemon
 from lvsguard.cli.text import complain, printable, say, span
-from lvsguard.cli.waiting import STATUS, TIMEOUT_S, Outcome, Watch, add_wait, needs_wait
+from lvsguard.cli.waiting import TIMEOUT_S, Outcome, Waited, Watch, add_wait, needs_wait
 from lvsguard.cli.waiting import wait as wait_until
 
 if TYPE_CHECKING:
@@ -108,17 +109,32 @@ def _percent(text: str) -> int:
 def set_drain(args: argparse.Namespace) -> int:
     """``lvsguard drain``."""
     needs_wait(args, "timeout", "strict", "then")
+    _outlast(args)
     targets = _targets(args)
     if not targets:
         _say_share_is_out(args)
         return Exit.DONE
     until = f" for {span(args.seconds)}" if args.seconds else ""
-    changes = set_overrides(args, "drain", targets)
-    for change in changes:
-        say_change(args, change, f"{', '.join(change.targets)}: drained{until}")
-    if not args.wait:
-        return say_json(args, changes)
-    return _wait_empty(args, targets, changes)
+    standing = Standing(args)
+    with standing.telling():
+        changes = set_overrides(args, "drain", targets, standing)
+        for change in changes:
+            say_change(args, change, f"{', '.join(change.targets)}: drained{until}")
+        if not args.wait:
+            return say_json(args, changes)
+        return _wait_empty(args, targets, changes, standing)
+
+
+def _outlast(args: argparse.Namespace) -> None:
+    """A drain that ends by itself must not do so while it is waited for."""
+    limit = args.timeout or TIMEOUT_S
+    if args.wait and args.seconds is not None and args.seconds <= limit:
+        default = "" if args.timeout else " (the default)"
+        raise CommandError(
+            Exit.USAGE,
+            f"--for {span(args.seconds)} ends the drain before --timeout {span(limit)}{default} is"
+            " over: give a longer --for or a shorter --timeout",
+        )
 
 
 def _say_share_is_out(args: argparse.Namespace) -> None:
@@ -151,56 +167,84 @@ def _targets(args: argparse.Namespace) -> list[str]:
 
 
 def _wait_empty(
-    args: argparse.Namespace, targets: Sequence[str], changes: Sequence[ChangeReply]
+    args: argparse.Namespace,
+    targets: Sequence[str],
+    changes: Sequence[ChangeReply],
+    standing: Standing,
 ) -> int:
     from lvsguard.admin.waiting import Emptying
 
     limit = args.timeout or TIMEOUT_S
     watch = Watch.over(args, changes)
-    shown = display(limit, quiet=args.json)
-    waited = wait_until(watch.look, Emptying(args.strict), limit, shown)
+    judge = Emptying(args.strict, watch.places)
+    waited = wait_until(watch.look, judge, limit, display(limit, quiet=args.json))
     removed = args.then == REMOVE and waited.outcome in (Outcome.DONE, Outcome.DEADLINE)
     if removed:
-        _remove(args, targets, waited.seconds)
-    if args.json:
-        return say_json(args, changes, waited)
-    told = " ".join(map(printable, targets))
-    only = f" --service {args.service}" if args.service else ""
-    ending = f"lvsguard {'enable' if removed else 'undrain'} {told}{only}"
-    state = "taken out of the table" if removed else "the drain is on"
-    if waited.outcome is Outcome.DONE:
+        _remove(args, targets, waited.seconds, standing)
+    if waited.outcome is Outcome.DONE and not args.json:
         say(f"empty after {span(waited.seconds)}")
         if removed:
-            say(f"{state}: `{ending}` puts it back")
-        return Exit.DONE
+            say(f"taken out of the table: {_ending(args, targets, removed)} puts it back")
+    elif waited.outcome is not Outcome.DONE:
+        _tell_left(args, targets, changes, waited, standing)
+    if args.json:
+        say_json(args, changes, waited)
+    return waited.status
+
+
+def _tell_left(
+    args: argparse.Namespace,
+    targets: Sequence[str],
+    changes: Sequence[ChangeReply],
+    waited: Waited,
+    standing: Standing,
+) -> None:
+    """It is not empty: why, what is in force, and how that is ended. With JSON, too, for whoever
+    reads the log of a script."""
     reason = _REASON[waited.outcome].format(span(waited.seconds))
-    if waited.outcome is Outcome.LOST:
+    if waited.outcome is Outcome.LOST and waited.progress is not None:
         complain(reason, *waited.lines)
-    else:
+        for line in still_drained(standing, targets, changes, waited.progress):
+            complain(line)
+    elif waited.outcome is Outcome.UNREACHABLE:
+        complain(reason, *waited.lines)
+        complain(*(f"still {line}" for line in standing.lines()))
+    elif not args.json:
+        removed = "disable" in standing.held
+        state = "taken out of the table" if removed else "the drain is on"
         complain(f"{reason}: {state}", *waited.lines)
-        complain(f"`{ending}` ends that")
-    return STATUS[waited.outcome]
+        complain(f"{_ending(args, targets, removed)} ends that")
+
+
+def _ending(args: argparse.Namespace, targets: Sequence[str], removed: bool) -> str:
+    told = " ".join(map(printable, targets))
+    only = f" --service {args.service}" if args.service else ""
+    return f"`lvsguard {'enable' if removed else 'undrain'} {told}{only}`"
 
 
 _REASON = {
     Outcome.DEADLINE: "not empty after {}",
     Outcome.INTERRUPTED: "interrupted after {}, before it was empty",
     Outcome.LOST: "given up after {}",
+    Outcome.UNREACHABLE: "given up after {}",
 }
 
 
-def _remove(args: argparse.Namespace, targets: Sequence[str], seconds: float) -> None:
+def _remove(
+    args: argparse.Namespace, targets: Sequence[str], seconds: float, standing: Standing
+) -> None:
     """Disable, and only then end the drain, so that it is never in between."""
     if args.seconds is not None:
         args.seconds = max(args.seconds - seconds, 1.0)
-    set_overrides(args, "disable", targets)
-    cleared(args, "drain", targets)
+    set_overrides(args, "disable", targets, standing)
+    cleared(args, "drain", targets, standing)
 
 
 def clear_drain(args: argparse.Namespace) -> int:
     """``lvsguard undrain``."""
     needs_wait(args, "timeout")
     agree(args, args.targets)
-    changes = cleared(args, "drain", args.targets)
-    say_cleared(args, args.targets, changes, "drain", "is not drained any more")
-    return wait_back(args, changes) if args.wait else say_json(args, changes)
+    with Standing(args).telling():
+        changes = cleared(args, "drain", args.targets)
+        say_cleared(args, args.targets, changes, "drain", "is not drained any more")
+        return wait_back(args, changes) if args.wait else say_json(args, changes)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lvsguard.cli.arguments import Commands, add_command, add_json, add_socket, duration
-from lvsguard.cli.exits import Exit
+from lvsguard.cli.exits import CommandError, Exit
 from lvsguard.cli.talk import daemon
-from lvsguard.cli.text import coloured, paint, printable
+from lvsguard.cli.text import coloured, complain, paint, printable
 
 if TYPE_CHECKING:
     from lvsguard.admin.protocol import EventReply
@@ -19,6 +20,10 @@ DAY = 86400.0
 RECENT = 600.0
 """Seconds of history that --follow begins with."""
 LIMIT = 1000
+MOST = 10_000
+"""That the daemon tells at once."""
+CLOCKS_S = 5.0
+"""By which the director's clock may be ahead of this one."""
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
@@ -100,16 +105,15 @@ def since(text: str) -> float:
 
 
 def _limit(text: str) -> int:
-    if text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) <= 10_000:
+    if text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) <= MOST:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r}: give 1 to 10000")
 
 
 def show(args: argparse.Namespace) -> int:
     """``lvsguard events``."""
-    begin = args.since
-    if begin is None:
-        begin = 0.0 if args.trace else time.time() - (RECENT if args.follow else DAY)
+    now = time.time()
+    begin = _begin(args, now)
     wanted = {
         "kind": ",".join(args.kind),
         "target": args.target,
@@ -118,11 +122,60 @@ def show(args: argparse.Namespace) -> int:
     }
     colours = coloured()
     with daemon(args) as client:
-        for event in client.events(max(begin, 0.0), limit=args.limit, follow=args.follow, **wanted):
-            sys.stdout.write((_json(event) if args.json else line(event, colours)) + "\n")
-            if args.follow:
-                sys.stdout.flush()
+        if args.follow:
+            events = client.events(begin, limit=args.limit, follow=True, **wanted)
+            return _follow(args, events, now, colours)
+        # One more tells whether there are more, and is not shown.
+        found = list(client.events(begin, limit=min(args.limit + 1, MOST), **wanted))
+    for event in found[-args.limit :]:
+        _write(args, event, colours)
+    if len(found) > args.limit:
+        complain(f"older ones are left out: give a --limit above {args.limit}, or a later --since")
+    elif len(found) == MOST:
+        complain(f"older ones may be left out: give an --until before {found[0].time} for those")
     return Exit.DONE
+
+
+def _begin(args: argparse.Namespace, now: float) -> float:
+    """Since when. Raises CommandError for times between which nothing can be."""
+    begin: float | None = args.since
+    default = ""
+    if begin is None:
+        begin = 0.0 if args.trace else now - (RECENT if args.follow else DAY)
+        default = "" if args.trace else f" ({'10m' if args.follow else '1d'} by default)"
+    if args.until is not None and args.until < 0:
+        raise CommandError(Exit.USAGE, "--until is before 1970: give a time such as 90s, 1h, 2d")
+    if args.follow and args.until is not None and args.until <= now:
+        message = "--until is past, so there is nothing to follow: leave --follow out"
+        raise CommandError(Exit.USAGE, message)
+    if args.until is not None and begin > args.until:
+        message = f"--since{default} is later than --until: give an earlier --since"
+        raise CommandError(Exit.USAGE, message)
+    return max(begin, 0.0)
+
+
+def _follow(
+    args: argparse.Namespace, events: Iterable[EventReply], now: float, colours: bool
+) -> int:
+    """Show them until the time that was given, or until the daemon stops."""
+    from datetime import datetime
+
+    for number, event in enumerate(events, 1):
+        _write(args, event, colours)
+        sys.stdout.flush()
+        if number == args.limit and datetime.fromisoformat(event.time).timestamp() < now:
+            complain(f"older ones may be left out: give a --limit above {args.limit}")
+    if args.until is not None and time.time() > args.until - CLOCKS_S:
+        return Exit.DONE
+    raise CommandError(
+        Exit.UNREACHABLE,
+        "the daemon has stopped, nothing is followed any more: systemctl status lvsguard on its"
+        " host; where it was restarted, give the command again",
+    )
+
+
+def _write(args: argparse.Namespace, event: EventReply, colours: bool) -> None:
+    sys.stdout.write((_json(event) if args.json else line(event, colours)) + "\n")
 
 
 def line(event: EventReply, colours: bool) -> str:

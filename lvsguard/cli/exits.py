@@ -24,6 +24,19 @@ MEANING = {
 }
 
 
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit statuses after Ctrl-C and SIGTERM, as shells count them: 128 and the signal's number."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, where it is taken as Ctrl-C."""
+
+
+def interrupted(error: KeyboardInterrupt) -> int:
+    """The exit status after that."""
+    return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+
+
 class CommandError(Exception):
     """Ends a command: ``lines`` go to standard error, the first after ``lvsguard: ``."""
 

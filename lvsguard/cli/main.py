@@ -25,15 +25,12 @@ from lvsguard.cli import (
     why,
 )
 from lvsguard.cli.arguments import HelpFormatter, epilog
-from lvsguard.cli.exits import CommandError, Exit
+from lvsguard.cli.exits import CommandError, Exit, interrupted
 from lvsguard.cli.text import complain
 
 DESCRIPTION = """\
 Runs Linux Virtual Server in direct-routing mode: holds the VIPs, programs IPVS, probes the
 realservers, repairs what somebody else changes, and tells why."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells count it: 128 + SIGINT."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -70,10 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         complain(*error.lines)
         return error.exit_status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         # Watching and following have no other end.
         endless = getattr(args, "watch", False) or getattr(args, "follow", False)
-        return Exit.DONE if endless else INTERRUPTED
+        return Exit.DONE if endless else interrupted(error)
     except BrokenPipeError:
         # The reader (head, less) has had enough. Python flushes once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,10 +16,10 @@ from lvsguard.cli.arguments import (
 )
 from lvsguard.cli.exits import Exit
 from lvsguard.cli.progress import display
+from lvsguard.cli.standing import Standing
 from lvsguard.cli.talk import daemon
 from lvsguard.cli.text import complain, count, printable, say, span
 from lvsguard.cli.waiting import (
-    STATUS,
     TIMEOUT_S,
     Outcome,
     Waited,
@@ -148,13 +148,16 @@ def clear_disable(args: argparse.Namespace) -> int:
     """``lvsguard enable``."""
     needs_wait(args, "timeout")
     agree(args, args.targets)
-    changes = cleared(args, "disable", args.targets)
-    say_cleared(args, args.targets, changes, "disable", "is enabled again")
-    return wait_back(args, changes) if args.wait else say_json(args, changes)
+    with Standing(args).telling():
+        changes = cleared(args, "disable", args.targets)
+        say_cleared(args, args.targets, changes, "disable", "is enabled again")
+        return wait_back(args, changes) if args.wait else say_json(args, changes)
 
 
 def _set(args: argparse.Namespace, kind: str, targets: Sequence[str], done: str) -> int:
-    changes = set_overrides(args, kind, targets)
+    standing = Standing(args)
+    with standing.telling():
+        changes = set_overrides(args, kind, targets, standing)
     until = f" for {span(args.seconds)}" if args.seconds else ""
     for change in changes:
         say_change(args, change, f"{', '.join(change.targets)}: {done}{until}")
@@ -188,41 +191,49 @@ def agree(args: argparse.Namespace, targets: Sequence[str]) -> None:
             client.realservers(RealserversRequest(target=target, service=args.service))
 
 
-def set_overrides(args: argparse.Namespace, kind: str, targets: Sequence[str]) -> list[ChangeReply]:
+def set_overrides(
+    args: argparse.Namespace, kind: str, targets: Sequence[str], standing: Standing
+) -> list[ChangeReply]:
     """Put an override in force on each."""
     from lvsguard.admin.protocol import SetOverride
     from lvsguard.core.override import OverrideKind
 
     agree(args, targets)
+    changes = []
     with daemon(args) as client:
-        return [
-            client.set_override(
-                SetOverride(
-                    target=target,
-                    kind=OverrideKind(kind),
-                    service=args.service,
-                    weight=args.weight if kind == "weight" else None,
-                    reason=args.reason,
-                    expires_in=args.seconds,
-                    ticket=args.ticket,
-                )
+        for target in targets:
+            request = SetOverride(
+                target=target,
+                kind=OverrideKind(kind),
+                service=args.service,
+                weight=args.weight if kind == "weight" else None,
+                reason=args.reason,
+                expires_in=args.seconds,
+                ticket=args.ticket,
             )
-            for target in targets
-        ]
+            with standing.setting(kind, target):
+                changes.append(client.set_override(request))
+    return changes
 
 
-def cleared(args: argparse.Namespace, kind: str, targets: Sequence[str]) -> list[ChangeReply]:
+def cleared(
+    args: argparse.Namespace,
+    kind: str,
+    targets: Sequence[str],
+    standing: Standing | None = None,
+) -> list[ChangeReply]:
     """End an override of each."""
     from lvsguard.admin.protocol import ClearOverride
     from lvsguard.core.override import OverrideKind
 
+    changes = []
     with daemon(args) as client:
-        return [
-            client.clear_override(
-                ClearOverride(target=target, kind=OverrideKind(kind), service=args.service)
-            )
-            for target in targets
-        ]
+        for target in targets:
+            request = ClearOverride(target=target, kind=OverrideKind(kind), service=args.service)
+            changes.append(client.clear_override(request))
+            if standing is not None:
+                standing.ended(kind, target)
+    return changes
 
 
 def wait_back(args: argparse.Namespace, changes: Sequence[ChangeReply]) -> int:
@@ -231,7 +242,8 @@ def wait_back(args: argparse.Namespace, changes: Sequence[ChangeReply]) -> int:
 
     limit = args.timeout or TIMEOUT_S
     watch = Watch.over(args, changes)
-    waited = wait(watch.look, Returning(), limit, display(limit, quiet=args.json))
+    judge = Returning(watch.places)
+    waited = wait(watch.look, judge, limit, display(limit, quiet=args.json))
     if args.json:
         return say_json(args, changes, waited)
     took = span(waited.seconds)
@@ -239,7 +251,7 @@ def wait_back(args: argparse.Namespace, changes: Sequence[ChangeReply]) -> int:
         say(f"back after {took}")
     else:
         complain(f"not back after {took}", *waited.lines)
-    return STATUS[waited.outcome]
+    return waited.status
 
 
 # -- what is told ----------------------------------------------------------------------------------
@@ -278,4 +290,4 @@ def say_json(
         if waited is not None:
             document["wait"] = waited.document
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode() + "\n")
-    return Exit.DONE if waited is None else STATUS[waited.outcome]
+    return Exit.DONE if waited is None else waited.status

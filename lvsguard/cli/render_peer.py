@@ -1,4 +1,4 @@
-"""The lines of the status on another director."""
+"""The lines on another director: of the status, and the one of ``status --watch``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from lvsguard.core.snapshot import Role
 
 if TYPE_CHECKING:
     from lvsguard.admin.status_reply import PeerReply
+
+FIT, UNFIT = "fit", "NOT FIT"
+WELL, UNWELL = "well", "NOT WELL"
 
 
 def peer(other: PeerReply, now: float) -> Iterator[tuple[str, str]]:
@@ -38,10 +41,39 @@ def peer(other: PeerReply, now: float) -> Iterator[tuple[str, str]]:
 
 def _fitness(other: PeerReply) -> Iterator[str]:
     """A word on its fitness, unless it leads already or there is nothing to lead."""
+    word = fitness(other)
+    if word in (FIT, UNFIT):
+        yield f"{word} to take over"
+    elif word == UNWELL and other.vips:
+        yield word
+
+
+def fitness(other: PeerReply) -> str:
+    """Whether it is fit to take over what it does not lead; of one that leads all, whether it is
+    as it should be."""
     if any(one.role != Role.MASTER for one in other.vips):
-        yield "fit to take over" if other.fit else "NOT FIT to take over"
-    elif other.vips and not other.fit:
-        yield "NOT WELL"
+        return FIT if other.fit else UNFIT
+    return WELL if other.fit else UNWELL
+
+
+def brief(other: PeerReply, now: float) -> tuple[str, str, str]:
+    """One that is heard, in words for a line that may be cut off at its end: the verdict, what
+    goes with it, and the style of the verdict."""
+    reasons = [one.why for one in other.unfit]
+    word = fitness(other)
+    words = [f"{word}: {', '.join(dict.fromkeys(reasons))}" if reasons else word]
+    alike = (
+        ("config", other.same_config, Why.CONFIG),
+        ("health", other.same_health, Why.CHECKS),
+        ("overrides", other.same_overrides, Why.OVERRIDES),
+    )
+    unlike = [what for what, same, why in alike if same is False and why not in reasons]
+    if unlike:
+        words.append(f"OTHER {' AND '.join(unlike).upper()}")
+    style = "green" if word in (FIT, WELL) and not unlike else "yellow"
+    roles = [f"{one.role} of {one.name}" for one in other.vips] or ["no VIP"]
+    rest = [*roles, f"heard for {ago(other.since, now)}"]
+    return ", ".join(words), ", ".join(rest), "bold red" if word in (UNFIT, UNWELL) else style
 
 
 def _remarks(other: PeerReply) -> Iterator[str]:

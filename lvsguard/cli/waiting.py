@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from lvsguard.cli.arguments import positive_duration
-from lvsguard.cli.exits import CommandError, Exit
+from lvsguard.cli.exits import INTERRUPTED, CommandError, Exit, interrupted
 from lvsguard.cli.progress import Display, details
 from lvsguard.cli.talk import daemon
 
@@ -28,6 +28,10 @@ SINGLY = 16
 """Realservers that are asked for one by one; of more, their whole services."""
 
 
+_GONE = frozenset({"unknown-target", "unknown-service"})
+"""Refusals of what is not configured any more."""
+
+
 class Outcome(StrEnum):
     """How a wait ended. In the JSON of --wait, so public."""
 
@@ -35,6 +39,8 @@ class Outcome(StrEnum):
     DEADLINE = "deadline"
     LOST = "lost"
     """It can never be: somebody has decided otherwise."""
+    UNREACHABLE = "unreachable"
+    """The daemon does not answer any more."""
     INTERRUPTED = "interrupted"
 
 
@@ -42,7 +48,8 @@ STATUS = {
     Outcome.DONE: int(Exit.DONE),
     Outcome.DEADLINE: int(Exit.PENDING),
     Outcome.LOST: int(Exit.FAILED),
-    Outcome.INTERRUPTED: 130,
+    Outcome.UNREACHABLE: int(Exit.UNREACHABLE),
+    Outcome.INTERRUPTED: INTERRUPTED,
 }
 
 
@@ -54,12 +61,21 @@ class Waited:
     seconds: float
     progress: Progress | None = None
     """The last that was seen; None: nothing was."""
+    trouble: tuple[str, ...] = ()
+    """Why the daemon does not answer, a line each."""
+    signalled: int = INTERRUPTED
+    """The exit status of one that was interrupted."""
+
+    @property
+    def status(self) -> int:
+        """The command's exit status."""
+        return self.signalled if self.outcome is Outcome.INTERRUPTED else STATUS[self.outcome]
 
     @property
     def lines(self) -> list[str]:
         """Who was waited for at the end, or why it can never be; a line each."""
-        if self.progress is None:
-            return []
+        if self.progress is None or self.trouble:
+            return list(self.trouble)
         return [f"  {line}" for line in self.progress.lost] or details(self.progress.left)
 
     @property
@@ -145,11 +161,17 @@ class Watch:
     def _replies(self) -> Iterator[RealserversReply]:
         from msgspec.structs import replace
 
+        from lvsguard.admin.client import Refused
         from lvsguard.admin.waiting import Place
 
         with daemon(self.args) as client:
             for request in self.requests:
-                reply = client.realservers(request)
+                try:
+                    reply = client.realservers(request)
+                except Refused as error:
+                    if error.failure.code not in _GONE:
+                        raise
+                    continue  # a reload took it out of the configuration: it is not there
                 services = [
                     replace(
                         service,
@@ -175,7 +197,7 @@ def wait(
 ) -> Waited:
     """Look again and again until it is over, or ``limit`` seconds have passed, or Ctrl-C.
 
-    Raises CommandError when the daemon still does not answer at the end, or refuses.
+    Raises CommandError when the daemon refuses.
     """
     begun = clock()
     pause = 0.1
@@ -199,12 +221,13 @@ def wait(
                         return Waited(Outcome.DONE, elapsed, progress)
                 if elapsed >= limit:
                     if gone is not None:
-                        raise gone
+                        return Waited(Outcome.UNREACHABLE, elapsed, progress, gone.lines)
                     return Waited(Outcome.DEADLINE, elapsed, progress)
                 sleep(max(min(max(pause, 4 * (clock() - at)), limit - elapsed), 0))
                 pause = min(2 * pause, POLL_S)
-        except KeyboardInterrupt:
-            return Waited(Outcome.INTERRUPTED, clock() - begun, progress)
+        except KeyboardInterrupt as error:
+            elapsed, status = clock() - begun, interrupted(error)
+            return Waited(Outcome.INTERRUPTED, elapsed, progress, signalled=status)
 
 
 def _silent(error: CommandError) -> CommandError:

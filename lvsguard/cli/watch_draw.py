@@ -15,6 +15,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from lvsguard.cli.render import quorum, role, role_style, summary, troubles, verdict, where
+from lvsguard.cli.render_peer import brief
 from lvsguard.cli.text import ago, count, printable, span
 from lvsguard.cli.watch_screen import Look, Mode, Row, Screen
 
@@ -130,20 +131,8 @@ def _peer(peer: PeerReply, now: float) -> Text:
     if not peer.heard:
         said = f"NOT HEARD for {ago(peer.since, now)}: {peer.problem}"
         return line.append(printable(said), "bold red")
-    parts = [f"{vip.role} of {vip.name}" for vip in peer.vips]
-    unlike = [
-        what
-        for what, same in (
-            ("config", peer.same_config),
-            ("health", peer.same_health),
-            ("overrides", peer.same_overrides),
-        )
-        if same is False
-    ]
-    line.append(printable(f"heard for {ago(peer.since, now)}, {', '.join(parts) or 'no VIP'}, "))
-    if unlike:
-        return line.append(f"OTHER {' AND '.join(unlike).upper()}", "yellow")
-    return line.append("same config, health and overrides", "green")
+    first, rest, style = brief(peer, now)
+    return line.append(printable(first), style).append(printable(f", {rest}"))
 
 
 def _override(one: OverrideReply, now: float) -> Text:

@@ -6,6 +6,7 @@ what was set is there afterwards, what was cleared is gone, what happened is tol
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
@@ -309,6 +310,10 @@ class Desk:
     """Configurations that were planned."""
     heirs: dict[str, str] = field(default_factory=dict)
     """Who would take over, by VIP group."""
+    stuck: str = ""
+    """The kind and target of an override that is never answered for."""
+    hangs: bool = False
+    """It has been asked for."""
     feed: Feed = field(default_factory=Feed)
 
     def view(self) -> Picture:
@@ -324,6 +329,9 @@ class Desk:
 
     async def set_override(self, override: Override) -> Kept:
         """Put an override in force."""
+        if f"{override.kind} {override.target}" == self.stuck:
+            self.hangs = True
+            await asyncio.Event().wait()
         self.picture.kept[override.key] = override
         self.happen(OverrideSet(override))
         return self.durable

@@ -50,6 +50,16 @@ async def test_what_happens_while_the_history_is_read_comes_once() -> None:
     await stream.pieces.aclose()
 
 
+async def test_a_stream_ends_at_the_time_up_to_which_it_was_asked_for() -> None:
+    desk = Desk()
+    for at in (1000.0, 1060.0):
+        desk.happen(Stopping(keep=True), at)
+    query = {"follow": "1", "until": "1030"}  # years ago
+    stream = await History(desk).events(call(query))
+    assert isinstance(stream, Stream)
+    assert [json.loads(line)["id"] async for line in stream.pieces] == [1]
+
+
 async def test_a_stream_ends_when_its_reader_left_or_the_server_stops() -> None:
     desk = Desk()
     stream = await History(desk).events(call({"follow": "1"}, gone=True))

@@ -203,9 +203,25 @@ async def test_a_slow_sender_is_cut_off_in_the_midst_of_a_message(
             await asyncio.sleep(0.05)
             if connection[1].transport.is_closing():
                 break
+    await until(lambda: two.told("peer-refused"), "it is told")
+    assert "a message of it did not end within 0.4 s" in two.told("peer-refused")[0]
+    assert two.channel.gate.refused == 1
+    assert two.channel.peers["director1"].problem == "a message of it did not end within 0.4 s"
     beat = two.channel.peers["director1"].beat
     assert beat is None or beat.config != "slow"
     await cut_off(connection)
+
+
+async def test_who_falls_silent_between_two_messages_is_no_attacker(
+    two: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_link, "SILENCE_S", 0.3)
+    connection = await secured(two, one_of(two), credential())
+    await say(connection, *GOOD)
+    await cut_off(connection)
+    await until(lambda: not two.channel._sessions, "it is cut off")
+    assert two.told("peer-refused") == []
+    assert "no message of it within 0.3 s" in two.channel.peers["director1"].problem
 
 
 async def test_a_reader_that_takes_in_nothing_is_cut_off(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from lvsguard.admin import protocol
 from lvsguard.admin.address import Identity, Remote
 from lvsguard.admin.client import Client
 from lvsguard.admin.remote import certificate_names
@@ -116,6 +119,21 @@ async def test_the_command_lines_client_does_the_same(desk: Desk, afar: Afar) ->
     assert not desk.picture.overrides()
 
 
+async def test_a_director_that_is_dead_is_noticed_by_whoever_follows(afar: Afar) -> None:
+    """Who only listens learns of a host that has lost its power from the kernel's probes alone."""
+    identity = afar.papers.identity("deploy")
+    client = Client(Remote("127.0.0.1", afar.config.listen[1], identity))
+    connection = await asyncio.to_thread(client._connect, 5)
+    sock = connection.sock
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    idle, pause, tries = (
+        sock.getsockopt(socket.IPPROTO_TCP, one)
+        for one in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    )
+    assert idle + pause * tries <= 30
+    connection.close()
+
+
 async def test_commands_take_a_director_and_a_certificate(
     desk: Desk, afar: Afar, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +222,10 @@ async def test_plain_http_is_cut_off(afar: Afar) -> None:
     await afar.until_told("127.0.0.1: it speaks HTTP without TLS")
 
 
-async def test_a_gigabyte_is_cut_off_when_it_is_too_much(afar: Afar) -> None:
+async def test_a_gigabyte_is_cut_off_when_it_is_too_much(
+    afar: Afar, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     context = afar.papers.context(afar.papers.identity("deploy", cn="deploy"))
     reader, writer = await afar.connect(context)
     writer.write(b"POST /v1/overrides HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n")
@@ -216,8 +237,12 @@ async def test_a_gigabyte_is_cut_off_when_it_is_too_much(afar: Afar) -> None:
             await asyncio.sleep(0)  # draining what is not full does not yield
             sent += 65536
     assert time.monotonic() - begun < 5
-    assert sent < 1 << 30
+    assert sent < 32 * 1024**2
     writer.transport.abort()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # KiB
+    (line,) = [r.getMessage() for r in caplog.records if "admin: " in r.getMessage()]
+    assert line.startswith("admin: POST /v1/overrides of deploy (from 127.0.0.1)")
+    assert f"body: at most {protocol.BODY_BYTES} bytes" in line
 
 
 async def test_a_slow_sender_is_refused(afar: Afar) -> None:

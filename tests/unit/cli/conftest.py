@@ -25,6 +25,11 @@ class Served:
     socket: Path
     desk: Desk = field(default_factory=Desk)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self) -> None:
+        """The daemon stops."""
+        self.loop.call_soon_threadsafe(self.stop.set)
 
     def happen(self, event: Event, at: float) -> None:
         """Something happens, on the daemon's side."""
@@ -48,13 +53,12 @@ def served() -> Iterator[Served]:
     folder = Path(tempfile.mkdtemp(prefix="lvsguard-"))
     served = Served(folder / "admin.sock")
     ready = threading.Event()
-    stop = asyncio.Event()
 
     async def serve() -> None:
         server = AdminServer(served.desk, served.socket, "root")
         await server.open()
         ready.set()
-        await stop.wait()
+        await served.stop.wait()
         await server.close()
         await asyncio.sleep(0.05)  # connections that were aborted have their end, too
 
@@ -67,7 +71,8 @@ def served() -> Iterator[Served]:
     thread.start()
     assert ready.wait(10)
     yield served
-    served.loop.call_soon_threadsafe(stop.set)
+    if thread.is_alive():
+        served.end()
     thread.join()
     shutil.rmtree(folder)
 

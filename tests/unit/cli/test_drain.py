@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from lvsguard.core.model import Counters
 from lvsguard.core.override import OverrideKind
-from tests.support.published import realserver, service
+from lvsguard.core.snapshot import ServiceStatus
+from tests.support.published import Picture, realserver, service
 from tests.unit.cli.conftest import Run, Served
 
 
@@ -148,6 +155,166 @@ def test_a_drain_that_is_ended_meanwhile_is_a_failure(run: Run, five: Served) ->
         "lvsguard: given up after 0s\n"
         "  10.0.0.43:80 in web: somebody has ended the drain: L7OK 200 OK\n"
     )
+
+
+@contextmanager
+def drain(served: Served, *argv: str) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own, which can be sent signals."""
+    command = [sys.executable, "-m", "lvsguard", "drain", *argv, "--socket", str(served.socket)]
+    pipes = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipes, stderr=pipes, text=True) as process:
+        yield process
+        process.kill()
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for the other thread."""
+    end = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+class Reloading(Picture):
+    """A reload takes 10.0.0.43 out after so many looks at so many drains."""
+
+    drains, looks = 2, 4
+
+    def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
+        if len(self.kept) == self.drains:
+            self.looks -= 1
+            if self.looks < 0:
+                (web,) = self.shown
+                left = tuple(r for r in web.realservers if str(r.key.address) != "10.0.0.43")
+                self.shown = (replace(web, realservers=left),)
+        return super().services(brief=brief)
+
+
+@pytest.fixture
+def reloading(five: Served) -> Served:
+    """Five, of which a reload takes one out while it is waited for."""
+    five.desk.picture = Reloading(five.desk.picture.shown)
+    return five
+
+
+def test_one_that_leaves_the_configuration_meanwhile_is_told_and_what_stays_drained(
+    run: Run, reloading: Served
+) -> None:
+    done = run("drain", "rs2", "rs3", "--wait", "--socket", str(reloading.socket))
+    assert done.status == 1
+    assert done.err == (
+        "lvsguard: given up after 0s\n"
+        "  10.0.0.43:80 in web: it is not in the configuration any more\n"
+        "lvsguard: still drained: rs3: `lvsguard undrain rs3` ends that\n"
+        "lvsguard: should 10.0.0.43 come back, it is still drained: `lvsguard undrain 10.0.0.43`"
+        " ends that\n"
+    )
+    assert drained(reloading) == ["drain 10.0.0.43", "drain 10.0.0.44"]
+    for target in ("rs3", "10.0.0.43"):
+        assert run("undrain", target, "--socket", str(reloading.socket)).status == 0
+    assert drained(reloading) == []
+
+
+def test_json_tells_that_too(run: Run, reloading: Served) -> None:
+    done = run("drain", "rs2", "rs3", "--wait", "--json", "--socket", str(reloading.socket))
+    wait = json.loads(done.out)["wait"]
+    assert (done.status, wait["outcome"]) == (1, "lost")
+    assert wait["lost"] == ["10.0.0.43:80 in web: it is not in the configuration any more"]
+    assert "still drained: rs3" in done.err
+
+
+def test_a_service_that_leaves_the_configuration_is_told(run: Run, reloading: Served) -> None:
+    class Gone(Reloading):
+        def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
+            return (one for one in super().services() if self.looks >= 0)
+
+    reloading.desk.picture = Gone(reloading.desk.picture.shown)
+    argv = ("--service", "web", "--wait", "--socket", str(reloading.socket))
+    done = run("drain", "rs3", "rs4", *argv)
+    assert done.status == 1
+    assert "10.0.0.44:80 in web: it is not in the configuration any more\n" in done.err
+    assert "`lvsguard undrain 10.0.0.45 --service web` ends that" in done.err
+
+
+def test_when_one_of_several_is_refused_those_before_it_are_told(
+    run: Run, reloading: Served
+) -> None:
+    picture = reloading.desk.picture
+    assert isinstance(picture, Reloading)
+    picture.drains, picture.looks = 1, 0
+    done = run("drain", "rs1", "rs2", "rs3", "--socket", str(reloading.socket))
+    assert done.status == 2
+    assert "no realserver is 'rs2'" in done.err
+    assert done.err.endswith("\ndrained: rs1: `lvsguard undrain rs1` ends that\n")
+    assert drained(reloading) == ["drain 10.0.0.42"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("stuck", ["drain 10.0.0.43", ""], ids=["asking", "waiting"])
+def test_a_signal_leaves_the_drains_on_and_says_so(
+    five: Served, stuck: str, number: signal.Signals, status: int
+) -> None:
+    five.desk.stuck = stuck
+    with drain(five, "rs1", "rs2", "--wait") as process:
+        assert process.stdout is not None
+        if stuck:
+            until(lambda: five.desk.hangs)
+        else:
+            assert any("left" in line for line in process.stdout)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == status
+    if stuck:
+        assert err == (
+            "lvsguard: interrupted\n"
+            "drained: rs1: `lvsguard undrain rs1` ends that\n"
+            "perhaps drained: rs2: `lvsguard undrain rs2` ends that\n"
+        )
+    else:
+        assert "before it was empty: the drain is on\n" in err
+        assert err.endswith("lvsguard: `lvsguard undrain rs1 rs2` ends that\n")
+
+
+def test_a_signal_while_it_is_taken_out_tells_both(five: Served) -> None:
+    five.desk.stuck = "disable 10.0.0.42"
+    with drain(five, "rs1", "--wait", "--then", "remove") as process:
+        until(lambda: five.desk.hangs)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == 143
+    assert err == (
+        "lvsguard: interrupted\n"
+        "drained: rs1: `lvsguard undrain rs1` ends that\n"
+        "perhaps disabled: rs1: `lvsguard enable rs1` ends that\n"
+    )
+
+
+def test_a_daemon_that_is_gone_at_the_deadline_leaves_them_drained(run: Run, five: Served) -> None:
+    class Leaving(Picture):
+        def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
+            if len(self.kept) == 2:
+                five.socket.unlink(missing_ok=True)
+            return super().services(brief=brief)
+
+    five.desk.picture = Leaving(five.desk.picture.shown)
+    argv = ("--wait", "--timeout", "0.3s", "--socket", str(five.socket))
+    done = run("drain", "rs2", "rs3", *argv)
+    assert done.status == 3
+    assert "no lvsguard listens on" in done.err
+    assert "still drained: rs2 rs3: `lvsguard undrain rs2 rs3` ends that\n" in done.err
+
+
+def test_a_drain_that_would_end_before_the_wait_is_refused(run: Run, five: Served) -> None:
+    for argv, says in (
+        (
+            ("--for", "5m", "--timeout", "5m"),
+            "--for 5m00s ends the drain before --timeout 5m00s is",
+        ),
+        (("--for", "10m"), "before --timeout 15m00s (the default) is over: give a longer --for"),
+    ):
+        done = run("drain", "rs2", "--wait", *argv, "--socket", str(five.socket))
+        assert (done.status, drained(five)) == (2, [])
+        assert says in done.err
 
 
 def test_json_tells_what_came_of_the_wait(run: Run, five: Served) -> None:

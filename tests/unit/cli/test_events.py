@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,7 +15,7 @@ from lvsguard.admin.protocol import EventReply
 from lvsguard.cli.events import line, since
 from lvsguard.core.event import Stopping
 from tests.support.published import NOON
-from tests.unit.cli.conftest import Run, Served
+from tests.unit.cli.conftest import Ran, Run, Served
 
 
 def told(text: str, level: str = "error") -> EventReply:
@@ -66,6 +67,82 @@ def test_following_shows_what_happens_as_it_happens(served: Served) -> None:
         served.happen(Stopping(keep=False), time.time())
         assert json.loads(process.stdout.readline())["data"] == {"keep": False, "left": []}
         process.kill()
+
+
+@pytest.fixture
+def five(served: Served) -> Served:
+    """Five events, a minute apart, the last a minute ago."""
+    now = time.time()
+    served.desk.history_kept += [
+        entry(n, now - 60 * (6 - n), Stopping(keep=True)) for n in range(1, 6)
+    ]
+    return served
+
+
+def ids(ran: Ran) -> list[int]:
+    return [json.loads(text)["id"] for text in ran.out.splitlines()]
+
+
+def test_events_up_to_a_time_are_shown(run: Run, five: Served) -> None:
+    argv = ("--json", "--socket", str(five.socket))
+    assert ids(run("events", "--until", "150s", *argv)) == [1, 2, 3]
+    assert ids(run("events", "--since", "270s", "--until", "90s", *argv)) == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("--since", "1h", "--until", "2h"), "--since is later than --until: give an earlier"),
+        (("--until", "2d"), "--since (1d by default) is later than --until: give an earlier"),
+        (("--follow", "--until", "1h"), "nothing to follow: leave --follow out"),
+        (("--until", "1969-12-31"), "--until is before 1970: give a time such as"),
+        (("--until", "9000-01-01"), "until: give a time after 1970, such as"),
+    ],
+    ids=["swapped", "default", "past", "early", "late"],
+)
+def test_times_between_which_nothing_can_be_are_refused(
+    run: Run, five: Served, argv: tuple[str, ...], says: str
+) -> None:
+    done = run("events", *argv, "--socket", str(five.socket))
+    assert (done.status, done.out) == (2, "")
+    assert says in done.err
+
+
+def test_following_ends_at_the_time_that_was_given(run: Run, five: Served) -> None:
+    until = datetime.fromtimestamp(time.time() + 0.5, UTC).isoformat()
+    done = run("events", "--follow", "--until", until, "--json", "--socket", str(five.socket))
+    assert (done.status, ids(done), done.err) == (0, [1, 2, 3, 4, 5], "")
+
+
+def test_what_is_left_out_is_said(run: Run, five: Served) -> None:
+    argv = ("events", "--json", "--socket", str(five.socket))
+    done = run(*argv, "-n", "4")
+    assert (done.status, ids(done)) == (0, [2, 3, 4, 5])
+    assert done.err == (
+        "lvsguard: older ones are left out: give a --limit above 4, or a later --since\n"
+    )
+    done = run(*argv, "-n", "5")
+    assert (ids(done), done.err) == ([1, 2, 3, 4, 5], "")
+    served = five.desk
+    served.history_kept[:] = [entry(n, time.time() - 1, Stopping(keep=True)) for n in range(10_001)]
+    done = run(*argv, "-n", "10000")
+    assert len(ids(done)) == 10_000
+    assert "older ones may be left out: give an --until before 20" in done.err
+
+
+def test_a_daemon_that_stops_is_said_by_whoever_follows(five: Served) -> None:
+    command = [sys.executable, "-m", "lvsguard", "events", "--follow", "--json", "-n", "2"]
+    pipes = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, "--socket", str(five.socket)], stdout=pipes, stderr=pipes, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert [json.loads(process.stdout.readline())["id"] for _ in range(2)] == [4, 5]
+        five.end()
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (3, "")
+    assert err.splitlines()[0] == "lvsguard: older ones may be left out: give a --limit above 2"
+    assert err.splitlines()[1].startswith("lvsguard: the daemon has stopped, nothing is followed")
 
 
 def test_strangers_cannot_write_to_the_terminal() -> None:

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from lvsguard.admin.realservers import RealserversReply
-from lvsguard.admin.waiting import Emptying, Returning
-from lvsguard.cli.exits import CommandError, Exit
+from lvsguard.admin.waiting import Emptying, Place, Returning
+from lvsguard.cli.exits import CommandError, Exit, Terminated
 from lvsguard.cli.progress import Bar, Lines
 from lvsguard.cli.waiting import Outcome, Waited, wait
 from lvsguard.core.override import Admin
@@ -94,10 +94,25 @@ def test_a_restart_of_the_daemon_is_waited_out(golden: Golden) -> None:
 
 def test_a_daemon_that_stays_away_is_said_so_at_the_deadline() -> None:
     stage = Stage(seconds(lambda second: SILENT))
-    with pytest.raises(CommandError) as caught:
-        stage.wait(Emptying(), 10.0)
-    assert caught.value.exit_status is Exit.UNREACHABLE
+    waited = stage.wait(Emptying(), 10.0)
+    assert (waited.outcome, waited.status) == (Outcome.UNREACHABLE, Exit.UNREACHABLE)
+    assert waited.lines == ["no lvsguard listens on /run/x.sock: start it"]
     assert stage.now == 110.0
+
+
+def test_sigterm_ends_it_as_ctrl_c_does_with_a_status_of_its_own() -> None:
+    for signal, status in ((KeyboardInterrupt(), 130), (Terminated(), 143)):
+        waited = Stage(iter([dwindling(0), signal])).wait(Emptying())
+        assert (waited.outcome, waited.status) == (Outcome.INTERRUPTED, status)
+
+
+def test_one_that_is_gone_at_the_first_look_is_lost_and_not_empty() -> None:
+    place = Place("web", "10.0.0.43", 80)
+    for judge in (Emptying(expected=frozenset({place})), Returning(frozenset({place}))):
+        waited = Stage(seconds(dwindling)).wait(judge)
+        assert waited.outcome is Outcome.LOST
+        assert waited.progress is not None
+        assert waited.progress.dropped == {place}
 
 
 def test_what_the_daemon_refuses_meanwhile_ends_it() -> None:

@@ -11,8 +11,11 @@ from rich.console import Console
 
 from lvsguard.cli.watch_draw import draw
 from lvsguard.cli.watch_screen import Screen
+from lvsguard.core.fitness import Reason, Why
+from lvsguard.core.peer import VipPart
+from lvsguard.core.snapshot import PeerStatus
 from tests.support.golden import Golden
-from tests.support.published import NOON, OTHER, Picture, realserver, service
+from tests.support.published import NOON, OTHER, UNFIT, Picture, realserver, service
 from tests.unit.cli.watching import crowded, eventful, look, watched
 
 
@@ -116,6 +119,47 @@ async def test_another_director_that_is_not_heard_is_said() -> None:
     silent = replace(OTHER, heard=False, problem="no route to host", vips=())
     text = shown(await watched(Picture(others=(silent,))), 120, 24)
     assert "NOT HEARD for 1h00m: no route to host" in text
+
+
+LEADS = (VipPart("web", "master", True),)
+AWRY = Reason(Why.CLOCK, "its clock is 75 s ahead: set both"), Reason(Why.SYNC, "no sync: mend it")
+THREE = tuple(VipPart(name, "backup", True) for name in ("web", "internal", "mail"))
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        (replace(OTHER, unfit=AWRY, vips=THREE), "unfit"),
+        (replace(OTHER, same_config=False, config="fedcba987654", vips=THREE), "config"),
+        (UNFIT, "sick"),
+    ],
+    ids=["unfit", "config", "sick"],
+)
+async def test_the_verdict_on_another_director_comes_first(
+    other: PeerStatus, name: str, golden: Golden
+) -> None:
+    text = shown(await watched(Picture(others=(other,))), 80, 24)
+    golden.check(f"cli/watch-peer-{name}-80x24.txt", text)
+
+
+@pytest.mark.parametrize(
+    ("other", "says", "style"),
+    [
+        (OTHER, "fit, backup of web, heard for 1h00m", "green"),
+        (replace(OTHER, unfit=AWRY), "NOT FIT: clock, sync, backup of web,", "bold red"),
+        (replace(OTHER, same_overrides=False), "fit, OTHER OVERRIDES, backup of web,", "yellow"),
+        (replace(OTHER, vips=LEADS), "well, master of web,", "green"),
+        (replace(OTHER, vips=LEADS, unfit=AWRY), "NOT WELL: clock, sync, master of", "bold red"),
+        (replace(OTHER, vips=()), "well, no VIP, heard for 1h00m", "green"),
+    ],
+    ids=["fit", "unfit", "overrides", "leads", "ill", "bare"],
+)
+async def test_what_is_said_of_another_director(other: PeerStatus, says: str, style: str) -> None:
+    text = draw(await watched(Picture(others=(other,))), 80, 24, NOON)
+    start = text.plain.index("PEER director2  ") + len("PEER director2  ")
+    assert text.plain[start:].startswith(says)
+    styles = {str(one.style) for one in text.spans if one.start == start}
+    assert styles == {style}
 
 
 async def test_a_restart_is_said_and_begins_the_rates_anew() -> None:

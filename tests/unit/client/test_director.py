@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -11,12 +13,14 @@ import pytest
 
 from lvsguard import __version__
 from lvsguard.admin.client import Client
+from lvsguard.admin.resources import RESOURCES, Described
 from lvsguard.client import BadAddress, Director, Outcome, Refused, Unreachable
 from lvsguard.core.event import Stopping
-from lvsguard.core.override import OverrideKind, Target, Weight
+from lvsguard.core.model import Counters
+from lvsguard.core.override import Override, OverrideKind, Target, Weight
 from lvsguard.core.snapshot import Role, VipStatus
 from tests.support.other_user import as_nobody
-from tests.support.published import NOON, VIP, Desk
+from tests.support.published import NOON, UNFIT, VIP, Desk, realserver, service
 
 pytestmark = pytest.mark.usefixtures("server")
 RS1 = ip_address("10.0.0.42")
@@ -93,6 +97,115 @@ async def test_reload_and_plan(desk: Desk, socket_path: Path) -> None:
         with pytest.raises(Refused) as caught:
             await director.reload()
     assert caught.value.failure.problems == list(desk.problems)
+
+
+METHODS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "version": {"version": frozenset()},
+    "status": {"status": frozenset()},
+    "realservers": {"realservers": frozenset()},
+    "health": {"health": frozenset()},
+    "events": {"events": frozenset()},
+    "why": {"why": frozenset()},
+    "overrides": {"overrides": frozenset()},
+    "setOverride": {
+        "drain": frozenset({"kind", "weight"}),
+        "disable": frozenset({"kind", "weight"}),
+        "weight": frozenset({"kind"}),
+    },
+    "clearOverride": {"undrain": frozenset({"kind"}), "enable": frozenset({"kind"})},
+    "reload": {"reload": frozenset()},
+    "plan": {"plan": frozenset()},
+    "failover": {"failover": frozenset()},
+}
+"""The methods of each resource, and the fields that a method has in its name or not at all."""
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda one: one.name)
+def test_each_resource_has_a_method_and_each_field_an_argument(resource: Described) -> None:
+    fields = {
+        name for kind in (resource.body, resource.query) if kind for name in kind.__struct_fields__
+    }
+    for name, without in METHODS[resource.name].items():
+        arguments = set(inspect.signature(getattr(Director, name)).parameters) - {"self"}
+        assert arguments == fields - without, name
+
+
+async def test_why_and_realservers_tell_of_one(socket_path: Path) -> None:
+    async with Director(socket_path) as director:
+        reply = await director.why("rs2", service="web")
+        (service,) = (await director.realservers("rs2", service="web")).services
+        (all_of_it,) = (await director.realservers(service="web")).services
+    assert [(one.kind, one.serves) for one in reply.answers] == [("realserver", False)]
+    assert [one.address for one in service.realservers] == ["10.0.0.43"]
+    assert len(all_of_it.realservers) == 2
+
+
+async def test_a_ticket_goes_with_an_override(desk: Desk, socket_path: Path) -> None:
+    async with Director(socket_path) as director:
+        await director.drain("10.0.0.42", ticket="OPS-1234")
+    (override,) = desk.picture.overrides()
+    assert override.ticket == "OPS-1234"
+
+
+async def test_events_are_chosen_as_the_resource_has_it(desk: Desk, socket_path: Path) -> None:
+    desk.happen(Stopping(keep=True), NOON - 60)
+    await desk.set_override(Override(Target(RS1), OverrideKind.DRAIN, "alice", NOON))
+    desk.happen(Stopping(keep=True), NOON + 60)
+
+    async def told(**wanted: object) -> list[int]:
+        asked = director.events(since=0, follow=False, **wanted)  # type: ignore[arg-type]
+        return [event.id async for event in asked]
+
+    async with Director(socket_path) as director:
+        assert await told(until=NOON) == [1, 2]
+        assert await told(kind="override-set") == [2]
+        assert await told(kind=("override-set", "stopping"), until=NOON - 1) == [1]
+        assert await told(target="10.0.0.42") == [2]
+        assert await told(id="3f29c01ab7") == []
+        with pytest.raises(Refused, match="ten hex digits"):
+            await told(id="x")
+
+
+async def test_a_failover_to_one_that_is_not_fit_is_forced(desk: Desk, socket_path: Path) -> None:
+    desk.picture.groups = (
+        VipStatus("web", (VIP,), frozenset({VIP}), Role.MASTER, NOON, vrid=51, priority=100),
+    )
+    desk.picture.others = (UNFIT,)
+    async with Director(socket_path) as director:
+        with pytest.raises(Refused, match="nobody is fit"):
+            await director.failover()
+        (found,) = await director.failover(force=True)
+    assert found.vip == "web"
+
+
+async def test_a_drain_is_waited_for_until_it_is_empty_and_back(
+    desk: Desk, socket_path: Path
+) -> None:
+    desk.picture.shown = (service(realserver(), realserver("10.0.0.43", name="rs2")),)
+    async with Director(socket_path) as director:
+        change = await director.drain("10.0.0.42")
+        assert (await director.wait_empty(change, 5)).over
+        change = await director.undrain("10.0.0.42")
+        assert (await director.wait_back(change, 5)).over
+
+
+async def test_one_that_is_not_empty_in_time_is_told_and_one_that_is_gone_is_lost(
+    desk: Desk, socket_path: Path
+) -> None:
+    busy = realserver(counters=Counters(active=3))
+    desk.picture.shown = (service(busy, realserver("10.0.0.43", name="rs2")),)
+    async with Director(socket_path) as director:
+        change = await director.drain("10.0.0.42")
+        progress = await director.wait_empty(change, 0.1)
+        assert [one.connections for one in progress.left] == [3]
+        desk.picture.shown = (service(realserver("10.0.0.43", name="rs2")),)
+        progress = await director.wait_empty(change, 5)
+        assert progress.lost == ("10.0.0.42:80 in web: it is not in the configuration any more",)
+        assert not progress.over
+        socket_path.rename(socket_path.with_suffix(".gone"))
+        with pytest.raises(Unreachable):
+            await director.wait_empty(change, 0.1)
+        socket_path.with_suffix(".gone").rename(socket_path)
 
 
 async def test_who_is_not_open_says_how_to_be(socket_path: Path) -> None:

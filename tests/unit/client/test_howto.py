@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from lvsguard.core.event import Stopping
+from lvsguard.core.health import Verdict
 from lvsguard.core.override import Override, OverrideKind, Target
 from tests.support.documents import CHECKOUT, blocks
-from tests.support.published import NOON, RS1, Desk
+from tests.support.published import NOON, RS1, Desk, realserver, service
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.slow]
 PROGRAMS = [
@@ -41,6 +42,9 @@ async def run(program: str, socket_path: Path) -> str:
 
 
 async def test_it_drains_and_undrains(desk: Desk, socket_path: Path) -> None:
+    desk.picture.shown = (
+        service(realserver(), realserver("10.0.0.43", name="rs2", verdict=Verdict.DOWN, weight=0)),
+    )
     printed = await run(PROGRAMS[0], socket_path)
     assert printed.splitlines() == [
         "web 10.0.0.42 up 1",
@@ -50,16 +54,22 @@ async def test_it_drains_and_undrains(desk: Desk, socket_path: Path) -> None:
     assert [line.kind for line in desk.history_kept] == ["override-set", "override-cleared"]
 
 
+async def test_it_tells_why(socket_path: Path) -> None:
+    printed = (await run(PROGRAMS[1], socket_path)).splitlines()
+    assert printed[0] == "rs2 10.0.0.43:80 down"
+    assert len(printed) > 1
+
+
 async def test_it_follows_events(desk: Desk, socket_path: Path) -> None:
     desk.happen(Stopping(keep=True), NOON)
     target = Target(RS1)
     await desk.set_override(Override(target, OverrideKind.DRAIN, "alice", NOON))
     await desk.clear_override(target, OverrideKind.DRAIN, "alice")
-    printed = (await run(PROGRAMS[1], socket_path)).splitlines()
-    assert [line.split()[1] for line in printed] == ["stopping", "override-set", "override-cleared"]
+    printed = (await run(PROGRAMS[2], socket_path)).splitlines()
+    assert [line.split()[1] for line in printed] == ["override-set", "override-cleared"]
 
 
 async def test_it_tells_refusals(desk: Desk, socket_path: Path) -> None:
-    printed = await run(PROGRAMS[2], socket_path)
+    printed = await run(PROGRAMS[3], socket_path)
     assert printed.startswith("unknown-target - no realserver is '10.9.9.9': give an address")
     assert "there is: 10.0.0.42:80 in web, rs2 10.0.0.43:80 in web" in printed
