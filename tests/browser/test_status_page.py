@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from lvsguard.core.config import CheckKind, CheckSpec, HttpSpec
 from lvsguard.core.health import Timing, Verdict
-from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
+from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VirtualService
 from lvsguard.core.override import Override, OverrideKind, Target
 from tests.support import chromium
 from tests.support.chromium import browser, logged, size, until
@@ -34,7 +35,7 @@ from tests.support.page_stage import (
     playing,
     shop,
 )
-from tests.support.published import OTHER
+from tests.support.published import OTHER, UNFIT
 from tests.support.rig import REFUSED, Rig, config, realserver, service
 
 pytestmark = [
@@ -95,6 +96,38 @@ def test_it_shows_who_has_the_vip_who_serves_and_both_directors(
     assert "up" in row(driver, "10.0.0.42").text
     assert "all is well" in driver.title
     assert complaints(driver) == []
+
+
+def test_a_director_that_is_not_fit_is_orange_and_says_why(driver: Chrome, tmp_path: Path) -> None:
+    """As ``lvsguard status`` does; and nobody then reads that all is well."""
+    with playing(Stage(shop(tmp_path), peers=(OTHER,))) as stage:
+        servers = (*SHOP_SERVERS, *API_SERVERS, *MAIL_SERVERS)
+        stage.do(lambda: stage.rig.up(*servers))
+        opened(driver, stage)
+        until(lambda: "all is well" in text(driver, "overall"), "all is well")
+        stage.peers = (replace(OTHER, unfit=UNFIT.unfit),)
+        until(lambda: "director2 not fit" in text(driver, "overall"), "it is told")
+        shown = driver.find_element(By.ID, "directors")
+        (pill,) = shown.find_elements(By.CSS_SELECTOR, "tr:nth-child(2) .pill.drain")
+        assert pill.text.endswith("not fit")
+        for reason in UNFIT.unfit:
+            assert str(reason) in shown.text
+        assert "same config" not in shown.text
+        stage.peers = (replace(OTHER, same_config=False, config_differs=("admin.socket",)),)
+        until(lambda: "another config, of no matter here: admin.socket" in shown.text, "the key")
+        assert "not fit" not in shown.text
+        stage.meeting = False
+        until(lambda: "etcd, where directors meet, cannot be asked" in shown.text, "etcd is gone")
+        stage.meeting = True
+        until(lambda: "They meet at etcd, which answers." in shown.text, "it is back")
+
+
+def test_services_of_others_are_listed(driver: Chrome, stage: Stage) -> None:
+    opened(driver, stage)
+    assert not driver.find_element(By.ID, "foreign").is_displayed()
+    stage.do(lambda: stage.rig.ipvs.table.update({FOREIGN: VirtualService("wlc")}))
+    stage.do(stage.rig.controller.look)
+    until(lambda: "udp 10.0.0.9:53 wlc, 0 realservers" in text(driver, "foreign"), "it is listed")
 
 
 def test_a_state_appears_within_a_second_of_the_kernel(driver: Chrome, stage: Stage) -> None:
@@ -214,6 +247,7 @@ def test_it_asks_nobody_but_the_director(driver: Chrome, stage: Stage) -> None:
     assert all(url.startswith(stage.url) for url in asked)
 
 
+FOREIGN = ServiceKey.at(Protocol.UDP, ip_address("10.0.0.9"), 53)
 EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>'
 
 

@@ -251,7 +251,10 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "checks-stalled": Failure(_prober_gone, "0 of 1 probers", ("troubles", "events")),
     "standby-unfit": Failure(
-        _nothing, "its kernel is not as wanted", ("pair",), peer=partial(other, moment="17:30")
+        _nothing,
+        "its IPVS table is not what it should be",
+        ("pair",),
+        peer=partial(other, moment="17:30"),
     ),
     "not-standing-by": Failure(
         _stands_back,
@@ -283,7 +286,7 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "config-differs": Failure(
         _nothing,
-        "another config",
+        "its config differs in",
         ("pair",),
         director(digest=DIGESTS[0]),
         partial(other, moment="04:15"),
