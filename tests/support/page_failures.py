@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from lvsguard.core.config import Config
+from lvsguard.core.dropped import Reason
 from lvsguard.core.event import (
     Event,
     ProberDied,
@@ -34,7 +35,7 @@ from lvsguard.core.vrrp_event import (
 )
 from lvsguard.daemon.elections import daring
 from lvsguard.probes.tls import certificate
-from lvsguard.vrrp.reception import Reason, Rejected
+from lvsguard.vrrp.reception import Rejected
 from lvsguard.vrrp.transitions import Trigger
 from tests.support.day_peer import DIGESTS, SILENT
 from tests.support.day_script import DIRECTORS
