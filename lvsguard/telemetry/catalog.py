@@ -461,9 +461,12 @@ metric_relabel_configs:
 
 There are no rates: `rate()` of the kernel's 64-bit totals is exact over any window, the kernel's
 own estimate is smoothed over a few seconds that nobody chose; [the recording
-rules](../howto/monitor-with-prometheus.md) have them ready. There are no exemplars: they lead to
-traces, and a director has none; what became of one verdict, from the probe to the kernel, is in
-`lvsguard events`, found by its time.
+rules](../howto/monitor-with-prometheus.md) have them ready.
+
+There are no exemplars, though each verdict has an id. An exemplar is there to be followed into a
+trace backend, and the ids lead to none; and a histogram of thousands of verdicts would need one for
+each bucket, each scrape. An id is in the log's lines and in `LVSGUARD_TRACE=`; what became of its
+verdict, from the probe to the kernel, `lvsguard events --id 3f29c01ab7` tells on the director.
 
 ## All of them
 
