@@ -192,13 +192,30 @@ def test_it_is_worked_by_keys(driver: Chrome, stage: Stage) -> None:
     assert not driver.find_elements(By.CSS_SELECTOR, "details")[0].is_displayed()
     driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     until(lambda: text(driver, "found") == "", "no filter")
-    page.send_keys("t")
+    driver.switch_to.active_element.send_keys("t")
     until(lambda: "1 realserver of 9" in text(driver, "found"), "what needs a look")
+    assert driver.switch_to.active_element.get_attribute("id") == "only"
+    driver.switch_to.active_element.send_keys("t")
+    until(lambda: text(driver, "found") == "", "all of it")
     page.send_keys(Keys.ESCAPE)
     summary = driver.find_element(By.CSS_SELECTOR, "summary")
     summary.send_keys(Keys.ENTER)
     until(lambda: not row(driver, "10.0.0.42").is_displayed(), "the service is closed")
     summary.send_keys(Keys.ENTER)
+
+
+def test_a_letter_is_a_shortcut_among_the_services_alone(driver: Chrome, stage: Stage) -> None:
+    """WCAG 2.1.4: who dictates, or whose screen reader has the letter, hits it unawares."""
+    opened(driver, stage)
+    only = driver.find_element(By.ID, "only")
+    events = driver.find_element(By.ID, "events")
+    for place in (driver.find_element(By.TAG_NAME, "body"), events):
+        place.send_keys("t")
+        assert not only.is_selected()
+    driver.find_element(By.CSS_SELECTOR, "summary").send_keys("t")
+    assert only.is_selected()
+    only.send_keys(Keys.ESCAPE)
+    assert not only.is_selected()
 
 
 def test_who_listens_to_it_hears_tables(driver: Chrome, stage: Stage) -> None:

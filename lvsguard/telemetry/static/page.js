@@ -690,12 +690,14 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !typing) {
     event.preventDefault();
     $("filter").focus();
-  } else if (event.key === "t" && !typing) {
+  } else if (event.key === "t" && !typing && $("services").contains(event.target)) {
+    // Not page-wide: who dictates, or whose screen reader has the letter, would hit it unawares.
     $("only").click();
+    $("only").focus(); // where the focus was may be hidden now
   } else if (event.key === "Escape") {
     $("filter").value = filter = "";
     if (only) $("only").click();
-    $("filter").blur();
+    if (typing) $("services").focus({ preventScroll: true });
     dirty.services = true;
     schedule();
   }
