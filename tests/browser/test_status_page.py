@@ -22,7 +22,7 @@ from lvsguard.core.health import Timing, Verdict
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VirtualService
 from lvsguard.core.override import Override, OverrideKind, Target
 from tests.support import chromium
-from tests.support.chromium import browser, logged, size, until
+from tests.support.chromium import browser, logged, prefers, size, until
 from tests.support.page_stage import (
     API,
     API_SERVERS,
@@ -235,6 +235,60 @@ def test_who_listens_to_it_hears_tables(driver: Chrome, stage: Stage) -> None:
         assert "Realservers of shop" in names
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     size(driver, 1280, 900)
+
+
+CONTRAST = """
+  const numbers = (colour) => {
+    const found = colour.match(/[\\d.]+/g).map(Number);
+    return found.length === 4 ? found : [...found, 1];
+  };
+  const over = (top, below) => [0, 1, 2].map((at) => top[at] * top[3] + below[at] * (1 - top[3]));
+  const behind = (node) => node === null ? [255, 255, 255]
+    : over(numbers(getComputedStyle(node).backgroundColor), behind(node.parentElement));
+  const light = (rgb) => rgb.map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || !node.checkVisibility()) continue;
+    if (node.closest("noscript, .unseen")) continue;
+    const ground = behind(node);
+    const ink = over(numbers(getComputedStyle(node).color), ground);
+    const [less, more] = [light(ground), light(ink)].sort((a, b) => a - b);
+    found.push([node.className, texts.currentNode.data.trim(), (more + 0.05) / (less + 0.05)]);
+  }
+  return [getComputedStyle(document.body).backgroundColor, found];
+"""
+"""The ground, and class, text and contrast (WCAG 2.2, "contrast ratio") of all text seen."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read_in_both_colour_schemes(
+    driver: Chrome, tmp_path: Path, scheme: str
+) -> None:
+    """WCAG 1.4.3: 4.5 to 1."""
+    peers = (replace(OTHER, unfit=UNFIT.unfit), replace(OTHER, name="director3", heard=False))
+    with playing(Stage(shop(tmp_path), peers=peers)) as stage:
+        stage.do(lambda: stage.rig.up(*SHOP_SERVERS, *API_SERVERS))
+        stage.do(lambda: stage.rig.verdict(SHOP_SERVERS[1], Verdict.DOWN, REFUSED))
+        held = Override(
+            Target(ip_address("10.0.0.44")), OverrideKind.DRAIN, "alice", time.time(), "update"
+        )
+        stage.do(lambda: stage.rig.controller.override(held))
+        prefers(driver, scheme)
+        try:
+            opened(driver, stage)
+            until(lambda: "update" in text(driver, "overrides"), "the drain")
+            ground, found = driver.execute_script(CONTRAST)
+        finally:
+            prefers(driver, "light")
+    assert (ground == "rgb(15, 18, 24)") == (scheme == "dark"), ground
+    classes = {one for names, _, _ in found for one in names.split()}
+    assert {"up", "down", "drain", "backup", "master", "unknown"} <= classes
+    assert {"quiet", "under", "bad", "warn"} <= classes
+    assert [one for one in found if one[2] < 4.5] == []
 
 
 def test_a_director_that_is_gone_is_told_and_found_again(driver: Chrome, tmp_path: Path) -> None:
