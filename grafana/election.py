@@ -188,7 +188,7 @@ def _adverts() -> tuple[frame.Part, ...]:
             "What came in that was no advert at all?",
             Query(
                 "sum by (instance, reason)"
-                " (increase(lvsguard_vrrp_packets_discarded_total{@i}[$__rate_interval]))",
+                " (increase(lvsguard_vrrp_packets_discarded_total{@i}[$__rate_interval])) > 0",
                 "{{instance}}: {{reason}}",
             ),
             bars=True,

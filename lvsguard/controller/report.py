@@ -27,7 +27,7 @@ from lvsguard.core.event import (
     Repaired,
     StepRefused,
 )
-from lvsguard.core.model import ServiceKey
+from lvsguard.core.model import RealserverKey, ServiceKey
 from lvsguard.core.step import (
     AddAddress,
     AddRealserver,
@@ -163,7 +163,8 @@ class Reporter:
             if not failure.stale and self._refused.get(command) != failure.message:
                 cause = _cause(failure.step, causes)
                 trace = "" if cause is None else cause.trace
-                self._tell(StepRefused(command, failure.message, trace))
+                about = self._about(failure.step)
+                self._tell(StepRefused(command, failure.message, trace, *about))
             if not failure.stale:
                 refused[command] = failure.message
         if whole:
@@ -172,16 +173,17 @@ class Reporter:
             self._refused |= refused
 
     def _applied(self, step: Step, causes: Causes, now: float) -> Applied:
-        if isinstance(step, AddAddress | RemoveAddress):
-            return Applied(str(step))
-        service = self._name_of(step.service)
-        if not isinstance(step, AddRealserver | EditRealserver | DeleteRealserver):
-            return Applied(str(step), service=service)
-        cause = cause_of(step.realserver, causes)
+        cause = _cause(step, causes)
         trace = "" if cause is None else cause.trace
         at = None if cause is None else cause.at
         latency = None if at is None else round(max(now - at, 0.0), 6)
-        return Applied(str(step), trace, latency, service, str(step.realserver))
+        return Applied(str(step), trace, latency, *self._about(step))
+
+    def _about(self, step: Step) -> tuple[str, str]:
+        """Name of the service and the realserver that a step is about; empty: none."""
+        if isinstance(step, AddAddress | RemoveAddress):
+            return "", ""
+        return self._name_of(step.service), str(_realserver(step) or "")
 
     def _tell(self, event: Event, about: str = "") -> None:
         """Tell an event of a kind that may come in thousands."""
@@ -209,7 +211,8 @@ class Reporter:
         for drift in drifts:
             if drift.service in mended:
                 steps = tuple(mended[drift.service])
-                repaired = Repaired(drift.what, drift.subject, drift.differed, steps)
+                about = self._name_of(drift.service), str(drift.realserver or "")
+                repaired = Repaired(drift.what, drift.subject, drift.differed, steps, *about)
                 self._tell(repaired, drift.what)
         return rest
 
@@ -231,6 +234,11 @@ def reloaded(config: Config, steps: int, actor: str, before: Sequence[str]) -> R
 
 
 def _cause(step: Step, causes: Causes) -> Cause | None:
+    one = _realserver(step)
+    return None if one is None else cause_of(one, causes)
+
+
+def _realserver(step: Step) -> RealserverKey | None:
     if isinstance(step, AddRealserver | EditRealserver | DeleteRealserver):
-        return cause_of(step.realserver, causes)
+        return step.realserver
     return None

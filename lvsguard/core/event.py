@@ -167,10 +167,13 @@ class Repaired(Event):
     kind: ClassVar[str] = "drift"
     level: ClassVar[Level] = Level.WARNING
     what: str
-    """``service``, ``realserver`` or ``address``."""
+    """``service``, ``realserver``, ``table``, ``address`` or ``setting``."""
     subject: str
     differed: str
     steps: tuple[Step, ...]
+    service: str = ""
+    """Name of the service that was changed; empty: it is about no service, or about all."""
+    realserver: str = ""
 
     def __str__(self) -> str:
         return f"drift repaired on {self.subject}: {self.differed}"
@@ -204,6 +207,9 @@ class StepRefused(Event):
     message: str
     trace: str = ""
     """Id of the verdict or override that it follows from; empty: none that is known."""
+    service: str = ""
+    """Name of the service that it would change; empty: none."""
+    realserver: str = ""
 
     def __str__(self) -> str:
         return f"the kernel refused '{self.command}': {self.message}"

@@ -71,9 +71,14 @@ kind, or of one realserver, or of one verdict:
 
 ```
 journalctl -u lvsguard LVSGUARD_KIND=health
-journalctl -u lvsguard LVSGUARD_REALSERVER=10.0.0.42:80
+journalctl -u lvsguard LVSGUARD_REALSERVER=10.0.0.42:80 LVSGUARD_REALSERVER=10.0.0.42
 journalctl -u lvsguard LVSGUARD_TRACE=3f29c01ab7
 ```
+
+The second asks for both, since `LVSGUARD_REALSERVER=` is the bare address where only the host is
+known: of `mac-changed`, `conflict`, `conflict-drain`, and of overrides of a whole host. Neither a
+service nor a realserver has `drift` of the whole table, of an address or of a setting, and what
+sums up many events (`health-many`, `applied-many`, `more`), though it may name an example.
 
 `lvsguard run --log-format json` writes lines of JSON for Loki and the like: `time`, `level`,
 `message`, `event` (the kind), `message_id`, and the fields of the event.

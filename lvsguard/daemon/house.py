@@ -309,7 +309,7 @@ class House:
                 group.create_task(keeping.announce_ready(), name="ready"),
             ]
             if self._config.telemetry_listen is not None:
-                telemetry = self._telemetry(*self._config.telemetry_listen)
+                telemetry = self.telemetry(*self._config.telemetry_listen)
                 tasks.append(group.create_task(telemetry, name="telemetry"))
             if self._admin is not None:
                 tasks.append(group.create_task(self._admin.serve_remote(), name="admin-remote"))
@@ -331,7 +331,7 @@ class House:
         if self._config.on_stop is OnStop.REMOVE:
             await self._controller.release()
 
-    async def _telemetry(self, host: str, port: int) -> None:
+    async def telemetry(self, host: str, port: int) -> None:
         """Metrics, health and the status page, which begins with what the journal remembers; who
         asks for health at the start does not wait for that."""
         page = StatusPage(self._board) if self._config.status_page else None

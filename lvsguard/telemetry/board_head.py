@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lvsguard.core.override import Override
-from lvsguard.core.snapshot import PeerStatus, View, VipStatus
+from lvsguard.core.snapshot import ForeignStatus, PeerStatus, View, VipStatus
 from lvsguard.telemetry.board_rows import public
 
 OVERRIDES_MAX = 500
 """Overrides that are listed; of more the page tells the count."""
+FOREIGN_MAX = 100
+"""Services of others that are listed; of more, too."""
 
 
 def head(view: View) -> dict[str, object]:
     """The document. Times are seconds since the epoch, as the page counts with them."""
     overrides = view.overrides()
     sync = view.sync()
+    foreign = view.foreign()
     return {
         "director": view.director,
         "version": view.version,
@@ -24,10 +27,12 @@ def head(view: View) -> dict[str, object]:
         "troubles": list(map(public, _troubles(view))),
         "vips": [_vip(one) for one in view.vips()],
         "peers": [_peer(one) for one in view.peers()],
+        "etcd": view.cluster(),
         "sync": None if sync is None else list(sync.daemons),
         "overrides": [_override(one) for one in overrides[:OVERRIDES_MAX]],
         "overrides_count": len(overrides),
-        "foreign": len(view.foreign()),
+        "foreign": [_foreign(one) for one in foreign[:FOREIGN_MAX]],
+        "foreign_count": len(foreign),
     }
 
 
@@ -67,6 +72,8 @@ def _vip(vip: VipStatus) -> dict[str, object]:
 
 
 def _peer(peer: PeerStatus) -> dict[str, object]:
+    # Not how far its clock is off: that moves with every word, and the page with it. Where it
+    # matters, it is among what makes the director unfit.
     return {
         "name": peer.name,
         "address": peer.address,
@@ -78,9 +85,18 @@ def _peer(peer: PeerStatus) -> dict[str, object]:
         "same_health": not peer.differs if peer.heard else None,
         "same_overrides": peer.same_overrides,
         "differs": list(peer.differs),
+        "config_differs": list(peer.config_differs),
+        "unfit": [{"why": one.why, "text": public(one.text)} for one in peer.unfit],
         "vips": [{"name": v.name, "role": v.role, "ready": v.ready} for v in peer.vips],
         "problem": peer.problem,
-        "refused": peer.refused,
+    }
+
+
+def _foreign(one: ForeignStatus) -> dict[str, object]:
+    return {
+        "service": str(one.key),
+        "scheduler": one.scheduler,
+        "realservers": len(one.realservers),
     }
 
 

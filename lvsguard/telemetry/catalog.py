@@ -147,8 +147,8 @@ PROBE_RESULTS = _counter(
 )
 PROBE_FAILURES = _counter(
     "probe_failures",
-    "Probes that failed, by failure class: refused, host-dead, timeout, wrong, vip-path, local (the"
-    " director could not ask). From its first failure on.",
+    "Probes that failed, by failure class: refused, host-dead, timeout, wrong, vip-path (only of a"
+    " check via the VIP), local (the director could not ask).",
     "service",
     "kind",
     "failure",
@@ -442,14 +442,15 @@ What is configured bounds them; nothing that comes from the network becomes a la
 check's result codes, at most 32 of a check. With R realservers (one that is in two services counts
 twice), C checks of a realserver, S services and V VIP groups it is about
 
-    12 R + 3 C R + S (14 + 15 K) + 20 V + 190
+    12 R + 3 C R + S (14 + 20 K) + 40 V + 200
 
-where K is the number of kinds of checks that a service has, usually 1: some 270 for two realservers
-of one service, 18,000 for 1,000 in 100 services, 660,000 for 37,000 in 3,700. A realserver has two
-more while it is drained, and one or two each for an agent, a check via the VIP, a certificate,
-forwarding nat, and each further result code. One that leaves the configuration takes its series
-along. What an exposition of that size costs is in [the benchmarks](../benchmarks.md). A Prometheus
-that need not know each realserver drops them when it scrapes:
+where K is the number of kinds of checks that a service has, usually 1: some 300 for two realservers
+of one service, 19,000 for 1,000 in 100 services, 680,000 for 37,000 in 3,700. Whatever is counted
+by a reason or a class has all of them from the start, at 0, so that `increase()` sees the first. A
+realserver has two more while it is drained, and one or two each for an agent, a check via the VIP,
+a certificate, forwarding nat, and each further result code. One that leaves the configuration takes
+its series along. What an exposition of that size costs is in [the benchmarks](../benchmarks.md). A
+Prometheus that need not know each realserver drops them when it scrapes:
 
 ```yaml
 metric_relabel_configs:
@@ -460,9 +461,12 @@ metric_relabel_configs:
 
 There are no rates: `rate()` of the kernel's 64-bit totals is exact over any window, the kernel's
 own estimate is smoothed over a few seconds that nobody chose; [the recording
-rules](../howto/monitor-with-prometheus.md) have them ready. There are no exemplars: they lead to
-traces, and a director has none; what became of one verdict, from the probe to the kernel, is in
-`lvsguard events`, found by its time.
+rules](../howto/monitor-with-prometheus.md) have them ready.
+
+There are no exemplars, though each verdict has an id. An exemplar is there to be followed into a
+trace backend, and the ids lead to none; and a histogram of thousands of verdicts would need one for
+each bucket, each scrape. An id is in the log's lines and in `LVSGUARD_TRACE=`; what became of its
+verdict, from the probe to the kernel, `lvsguard events --id 3f29c01ab7` tells on the director.
 
 ## All of them
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
 from lvsguard.core.config import Check, CheckKind, Config
+from lvsguard.core.health import FailureClass
 from lvsguard.core.model import endpoint
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.serving import Slices
@@ -77,6 +78,10 @@ class Checks:
             kept.patience = patience[key]
         self._durations = {k: v for k, v in self._durations.items() if k in durations}
         self._failures = {k: v for k, v in self._failures.items() if k[:2] in durations}
+        for check, names in services.items():
+            for failure in _possible(check):
+                for name in names:
+                    self._failures.setdefault((name, check.spec.kind, str(failure)), 0)
         self._adders.clear()
 
     def add(self, tallies: Iterable[Tally]) -> None:
@@ -153,6 +158,14 @@ class Checks:
         known = len(self._results) if early else len(self._patience)
         overdue.add("", known - heard)
         return checks, overdue
+
+
+def _possible(check: Check) -> Iterator[FailureClass]:
+    """Classes that its probes may fail with. They count from 0: of a series that begins at 7,
+    ``increase()`` says that it grew by nothing."""
+    for failure in FailureClass:
+        if failure is not FailureClass.VIP_PATH or check.spec.path is not None:
+            yield failure
 
 
 def _patience(check: Check) -> float:

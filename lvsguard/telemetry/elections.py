@@ -11,6 +11,7 @@ from itertools import accumulate
 from math import inf
 
 from lvsguard.core.config import Config
+from lvsguard.core.dropped import Discard, Reason
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.snapshot import Role, View
 from lvsguard.core.vrrp_event import RoleChanged
@@ -37,6 +38,16 @@ _VIPS = (
     (catalog.VRRP_CONFLICTS, "conflicts"),
     (catalog.ARP_CONFLICTS, "claims"),
 )
+_COUNTERS = (
+    catalog.VRRP_SENT,
+    catalog.VRRP_RECEIVED,
+    catalog.VRRP_CONFLICTS,
+    catalog.ARP_CONFLICTS,
+    catalog.VRRP_REJECTED,
+    catalog.VRRP_DISCARDED,
+    catalog.VRRP_ANNOUNCEMENTS,
+)
+"""In the order in which they are told."""
 
 
 class Elections:
@@ -53,13 +64,16 @@ class Elections:
         self._roles: dict[str, str] = {}
 
     def configure(self, config: Config) -> None:
-        """Have a count for each role of each VIP group; forget what is not configured any more."""
+        """Have a count for each role of each VIP group, and for each reason to drop what comes in;
+        forget what is not configured any more."""
         vips = [vip.name for vip in config.vips if vip.vrrp is not None]
         before = self._transitions
         self._transitions = {(v, role): before.get((v, role), 0) for v in vips for role in Role}
         self._roles = {vip: role for vip, role in self._roles.items() if vip in vips}
         kept = {"", *vips}
         self._sums = {series: n for series, n in self._sums.items() if series.vip in kept}
+        for series in _dropping(vips):
+            self._sums.setdefault(series, 0)
 
     def changed(self, event: RoleChanged) -> None:
         """Count a change of role: once, though both families of a VIP group tell it."""
@@ -101,16 +115,25 @@ class Elections:
         yield from _lateness(self._sums, form)
 
     def _counters(self, form: Form) -> Iterator[bytes]:
-        families: dict[Metric, Family] = {}
+        families = {metric: Family(metric) for metric in _COUNTERS}
         for series, count in self._sums.items():
             if series.metric is catalog.VRRP_LATENESS:
                 continue
-            family = families.setdefault(series.metric, Family(series.metric))
             named = {"vip": series.vip, "reason": series.reason}
             known = {name: value for name, value in named.items() if value}
-            family.add(labels(**known) if known else "", count)
+            families[series.metric].add(labels(**known) if known else "", count)
         for family in families.values():
             yield from family.pieces(form)
+
+
+def _dropping(vips: Iterable[str]) -> Iterator[_Series]:
+    """What counts from 0 before anything is dropped: of a series that begins at 7, ``increase()``
+    says that it grew by nothing."""
+    for vip in vips:
+        for reason in Reason:
+            yield _Series(catalog.VRRP_REJECTED, vip, str(reason))
+    for why in Discard:
+        yield _Series(catalog.VRRP_DISCARDED, reason=str(why))
 
 
 def _counted(counts: ElectionCounts) -> Iterable[tuple[_Series, float]]:

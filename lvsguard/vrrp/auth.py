@@ -18,9 +18,10 @@ from struct import Struct
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from lvsguard.core.dropped import Reason
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import HmacAuth, HmacMode
-from lvsguard.vrrp.reception import Reason, Rejected
+from lvsguard.vrrp.reception import Rejected
 
 TRAILER: Final = 28
 """Octets of the trailer."""

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
 from lvsguard.core.bpf import Instruction
+from lvsguard.core.dropped import Discard
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, TTL
 
@@ -32,25 +32,6 @@ TRUSTED_MAX: Final = 128
 """Known voices that a filter holds at most."""
 PROGRAM_MAX: Final = 4096
 """BPF_MAXINSNS."""
-
-
-class Discard(StrEnum):
-    """Why a packet was thrown away before anybody tried to decode it."""
-
-    SHORT = "short"
-    """Too short for a VRRP message, or its own lengths contradict each other."""
-    VERSION = "version"
-    """Neither an advertisement of version 2 nor of 3."""
-    TTL = "ttl"
-    """Multicast that a router forwarded (RFC 9568 section 5.1.1.3)."""
-    VRID = "vrid"
-    """Of a virtual router that is not configured here."""
-    OWN = "own"
-    """From this director's own address: a loop in the network, or its address is taken."""
-    PRESSURE = "pressure"
-    """No known voice, in a flood."""
-    OVERFLOW = "overflow"
-    """The socket's buffer was full."""
 
 
 class Voice(NamedTuple):

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from lvsguard.core.dropped import Reason
 from lvsguard.vrrp.advert import Advert, Version
 from lvsguard.vrrp.auth import TRAILER
-from lvsguard.vrrp.reception import Heard, Reason, Rejected
+from lvsguard.vrrp.reception import Heard, Rejected
 
 ADVERTISEMENT: Final = 1
 """The only type of message."""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from lvsguard.core.dropped import Discard
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.interface_watch import InterfaceState
 from lvsguard.kernel.port import KernelError
@@ -22,7 +23,6 @@ from lvsguard.vrrp.filter import (
     PRESSED_SAMPLE,
     SAMPLE,
     TRUSTED_MAX,
-    Discard,
     Rule,
     Voice,
     judge,

@@ -14,6 +14,7 @@ import hmac
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+from lvsguard.core.dropped import Reason
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp import auth
 from lvsguard.vrrp.advert import ADDRESSES_MAX, TTL, Advert, Checksum, HmacMode, Version, Wire
@@ -32,7 +33,7 @@ from lvsguard.vrrp.layout import (
     take_apart,
     ticks,
 )
-from lvsguard.vrrp.reception import Datagram, Heard, Note, Reason, Received, Rejected
+from lvsguard.vrrp.reception import Datagram, Heard, Note, Received, Rejected
 from lvsguard.vrrp.speaker import introduced
 
 _INTERVALS: Final = {

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from lvsguard.core.config import CheckKind, CheckSpec, HttpSpec
 from lvsguard.core.health import Timing, Verdict
-from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
+from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VirtualService
 from lvsguard.core.override import Override, OverrideKind, Target
 from tests.support import chromium
-from tests.support.chromium import browser, logged, size, until
+from tests.support.chromium import browser, logged, prefers, size, until
 from tests.support.page_stage import (
     API,
     API_SERVERS,
@@ -34,7 +35,7 @@ from tests.support.page_stage import (
     playing,
     shop,
 )
-from tests.support.published import OTHER
+from tests.support.published import OTHER, UNFIT
 from tests.support.rig import REFUSED, Rig, config, realserver, service
 
 pytestmark = [
@@ -95,6 +96,38 @@ def test_it_shows_who_has_the_vip_who_serves_and_both_directors(
     assert "up" in row(driver, "10.0.0.42").text
     assert "all is well" in driver.title
     assert complaints(driver) == []
+
+
+def test_a_director_that_is_not_fit_is_orange_and_says_why(driver: Chrome, tmp_path: Path) -> None:
+    """As ``lvsguard status`` does; and nobody then reads that all is well."""
+    with playing(Stage(shop(tmp_path), peers=(OTHER,))) as stage:
+        servers = (*SHOP_SERVERS, *API_SERVERS, *MAIL_SERVERS)
+        stage.do(lambda: stage.rig.up(*servers))
+        opened(driver, stage)
+        until(lambda: "all is well" in text(driver, "overall"), "all is well")
+        stage.peers = (replace(OTHER, unfit=UNFIT.unfit),)
+        until(lambda: "director2 not fit" in text(driver, "overall"), "it is told")
+        shown = driver.find_element(By.ID, "directors")
+        (pill,) = shown.find_elements(By.CSS_SELECTOR, "tr:nth-child(2) .pill.drain")
+        assert pill.text.endswith("not fit")
+        for reason in UNFIT.unfit:
+            assert str(reason) in shown.text
+        assert "same config" not in shown.text
+        stage.peers = (replace(OTHER, same_config=False, config_differs=("admin.socket",)),)
+        until(lambda: "another config, of no matter here: admin.socket" in shown.text, "the key")
+        assert "not fit" not in shown.text
+        stage.meeting = False
+        until(lambda: "etcd, where directors meet, cannot be asked" in shown.text, "etcd is gone")
+        stage.meeting = True
+        until(lambda: "They meet at etcd, which answers." in shown.text, "it is back")
+
+
+def test_services_of_others_are_listed(driver: Chrome, stage: Stage) -> None:
+    opened(driver, stage)
+    assert not driver.find_element(By.ID, "foreign").is_displayed()
+    stage.do(lambda: stage.rig.ipvs.table.update({FOREIGN: VirtualService("wlc")}))
+    stage.do(stage.rig.controller.look)
+    until(lambda: "udp 10.0.0.9:53 wlc, 0 realservers" in text(driver, "foreign"), "it is listed")
 
 
 def test_a_state_appears_within_a_second_of_the_kernel(driver: Chrome, stage: Stage) -> None:
@@ -159,13 +192,30 @@ def test_it_is_worked_by_keys(driver: Chrome, stage: Stage) -> None:
     assert not driver.find_elements(By.CSS_SELECTOR, "details")[0].is_displayed()
     driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     until(lambda: text(driver, "found") == "", "no filter")
-    page.send_keys("t")
+    driver.switch_to.active_element.send_keys("t")
     until(lambda: "1 realserver of 9" in text(driver, "found"), "what needs a look")
+    assert driver.switch_to.active_element.get_attribute("id") == "only"
+    driver.switch_to.active_element.send_keys("t")
+    until(lambda: text(driver, "found") == "", "all of it")
     page.send_keys(Keys.ESCAPE)
     summary = driver.find_element(By.CSS_SELECTOR, "summary")
     summary.send_keys(Keys.ENTER)
     until(lambda: not row(driver, "10.0.0.42").is_displayed(), "the service is closed")
     summary.send_keys(Keys.ENTER)
+
+
+def test_a_letter_is_a_shortcut_among_the_services_alone(driver: Chrome, stage: Stage) -> None:
+    """WCAG 2.1.4: who dictates, or whose screen reader has the letter, hits it unawares."""
+    opened(driver, stage)
+    only = driver.find_element(By.ID, "only")
+    events = driver.find_element(By.ID, "events")
+    for place in (driver.find_element(By.TAG_NAME, "body"), events):
+        place.send_keys("t")
+        assert not only.is_selected()
+    driver.find_element(By.CSS_SELECTOR, "summary").send_keys("t")
+    assert only.is_selected()
+    only.send_keys(Keys.ESCAPE)
+    assert not only.is_selected()
 
 
 def test_who_listens_to_it_hears_tables(driver: Chrome, stage: Stage) -> None:
@@ -185,6 +235,60 @@ def test_who_listens_to_it_hears_tables(driver: Chrome, stage: Stage) -> None:
         assert "Realservers of shop" in names
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     size(driver, 1280, 900)
+
+
+CONTRAST = """
+  const numbers = (colour) => {
+    const found = colour.match(/[\\d.]+/g).map(Number);
+    return found.length === 4 ? found : [...found, 1];
+  };
+  const over = (top, below) => [0, 1, 2].map((at) => top[at] * top[3] + below[at] * (1 - top[3]));
+  const behind = (node) => node === null ? [255, 255, 255]
+    : over(numbers(getComputedStyle(node).backgroundColor), behind(node.parentElement));
+  const light = (rgb) => rgb.map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() || !node.checkVisibility()) continue;
+    if (node.closest("noscript, .unseen")) continue;
+    const ground = behind(node);
+    const ink = over(numbers(getComputedStyle(node).color), ground);
+    const [less, more] = [light(ground), light(ink)].sort((a, b) => a - b);
+    found.push([node.className, texts.currentNode.data.trim(), (more + 0.05) / (less + 0.05)]);
+  }
+  return [getComputedStyle(document.body).backgroundColor, found];
+"""
+"""The ground, and class, text and contrast (WCAG 2.2, "contrast ratio") of all text seen."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read_in_both_colour_schemes(
+    driver: Chrome, tmp_path: Path, scheme: str
+) -> None:
+    """WCAG 1.4.3: 4.5 to 1."""
+    peers = (replace(OTHER, unfit=UNFIT.unfit), replace(OTHER, name="director3", heard=False))
+    with playing(Stage(shop(tmp_path), peers=peers)) as stage:
+        stage.do(lambda: stage.rig.up(*SHOP_SERVERS, *API_SERVERS))
+        stage.do(lambda: stage.rig.verdict(SHOP_SERVERS[1], Verdict.DOWN, REFUSED))
+        held = Override(
+            Target(ip_address("10.0.0.44")), OverrideKind.DRAIN, "alice", time.time(), "update"
+        )
+        stage.do(lambda: stage.rig.controller.override(held))
+        prefers(driver, scheme)
+        try:
+            opened(driver, stage)
+            until(lambda: "update" in text(driver, "overrides"), "the drain")
+            ground, found = driver.execute_script(CONTRAST)
+        finally:
+            prefers(driver, "light")
+    assert (ground == "rgb(15, 18, 24)") == (scheme == "dark"), ground
+    classes = {one for names, _, _ in found for one in names.split()}
+    assert {"up", "down", "drain", "backup", "master", "unknown"} <= classes
+    assert {"quiet", "under", "bad", "warn"} <= classes
+    assert [one for one in found if one[2] < 4.5] == []
 
 
 def test_a_director_that_is_gone_is_told_and_found_again(driver: Chrome, tmp_path: Path) -> None:
@@ -214,6 +318,7 @@ def test_it_asks_nobody_but_the_director(driver: Chrome, stage: Stage) -> None:
     assert all(url.startswith(stage.url) for url in asked)
 
 
+FOREIGN = ServiceKey.at(Protocol.UDP, ip_address("10.0.0.9"), 53)
 EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>'
 
 

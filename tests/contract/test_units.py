@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lvsguard.core.event_kinds import message_id
 from tests.support.kernel import missing_for_kernel_tests
 
 CHECKOUT = Path(__file__).parents[2]
@@ -134,6 +135,12 @@ systemctl kill lvsguard; echo "status $?"
 for i in $(seq 100); do pgrep -f lvsguard.vrrp.process >/dev/null || break; sleep 0.1; done
 echo "killed: $(pgrep -fc lvsguard.vrrp.process)"
 cp /opt/lvsguard-test/config.toml /etc/lvsguard/config.toml
+step journal-asked
+timeout 20 journalctl --sync
+echo "kind:"; journalctl --no-pager -q -o cat LVSGUARD_KIND=started
+echo "id:"; journalctl --no-pager -q -o cat MESSAGE_ID=@STARTED@
+echo "realserver:"
+journalctl --no-pager -q -o cat LVSGUARD_KIND=health LVSGUARD_REALSERVER=10.0.0.42:80
 step journal
 journalctl --no-pager -u lvsguard -u lvsguard-realserver
 """
@@ -222,7 +229,8 @@ def install() -> None:
     program.chmod(0o755)
     folder = Path("/opt/lvsguard-test")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("steps", STEPS), ("start", START), ("config.toml", CONFIG)):
+    steps = STEPS.replace("@STARTED@", message_id("started"))
+    for name, text in (("steps", steps), ("start", START), ("config.toml", CONFIG)):
         (folder / name).write_text(text)
     Path("/etc/lvsguard").mkdir(exist_ok=True)
     shutil.copy(folder / "config.toml", "/etc/lvsguard/config.toml")
@@ -334,3 +342,13 @@ def test_a_vrrp_process_left_behind_goes_at_systemctl_kill(shown: dict[str, str]
     assert step.startswith("failed\n"), shown.get("journal")
     assert "10.0.0.9/24" in step, "its VIP stays: a config with mistakes is no reason to go"
     assert "left: 1\nstatus 0\nkilled: 0\n" in step
+
+
+def test_the_journal_can_be_asked_for_a_kind_an_id_and_a_realserver(shown: dict[str, str]) -> None:
+    step = shown["journal-asked"]
+    kind, _, rest = step.partition("kind:\n")[2].partition("id:\n")
+    by_id, _, realserver = rest.partition("realserver:\n")
+    assert "started " in kind, shown.get("journal")
+    assert all(line.startswith("started ") for line in kind.splitlines())
+    assert by_id == kind
+    assert "realserver 10.0.0.42:80 is up" in realserver

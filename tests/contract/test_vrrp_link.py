@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lvsguard.core.dropped import Discard
 from lvsguard.kernel.port import KernelError
-from lvsguard.vrrp.filter import Discard
 from tests.bench.vrrp_flood import flood
 from tests.contract.vrrp_ends import ADVERT, End, end, group
 from tests.support.processes import wait_until

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -41,7 +42,7 @@ class _Counted:
     received: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
     conflicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
     claims: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
-    rejected: dict[str, int] = field(default_factory=lambda: {"auth-data": 0})
+    rejected: Counter[str] = field(default_factory=Counter)
     lateness: dict[float, int] = field(default_factory=lambda: dict.fromkeys(BOUNDS, 0))
     late_s: float = 0.0
     announced: int = 0

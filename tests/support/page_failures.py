@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from lvsguard.core.config import Config
+from lvsguard.core.dropped import Reason
 from lvsguard.core.event import (
     Event,
     ProberDied,
@@ -34,7 +35,7 @@ from lvsguard.core.vrrp_event import (
 )
 from lvsguard.daemon.elections import daring
 from lvsguard.probes.tls import certificate
-from lvsguard.vrrp.reception import Reason, Rejected
+from lvsguard.vrrp.reception import Rejected
 from lvsguard.vrrp.transitions import Trigger
 from tests.support.day_peer import DIGESTS, SILENT
 from tests.support.day_script import DIRECTORS
@@ -251,7 +252,10 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "checks-stalled": Failure(_prober_gone, "0 of 1 probers", ("troubles", "events")),
     "standby-unfit": Failure(
-        _nothing, "its kernel is not as wanted", ("pair",), peer=partial(other, moment="17:30")
+        _nothing,
+        "its IPVS table is not what it should be",
+        ("pair",),
+        peer=partial(other, moment="17:30"),
     ),
     "not-standing-by": Failure(
         _stands_back,
@@ -283,7 +287,7 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "config-differs": Failure(
         _nothing,
-        "another config",
+        "its config differs in",
         ("pair",),
         director(digest=DIGESTS[0]),
         partial(other, moment="04:15"),

@@ -64,6 +64,8 @@ class Stage:
     """Probers, of the one that is wanted."""
     troubles: tuple[str, ...] = ()
     """What others than the controller know to be wrong."""
+    meeting: bool | None = None
+    """Whether etcd, where the directors meet, answers; None: they do not meet there."""
     port: int = 0
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     passed: dict[tuple[ServiceKey, RealserverKey | None], int] = field(default_factory=dict)
@@ -91,6 +93,7 @@ class Stage:
             elections=self._elections,
             conflicts=self.conflicts.of,
             peers=lambda: self.peers,
+            cluster=lambda: self.meeting,
         )
         self.board = Board(self.view)
         self.board.configure(self.rig.config)

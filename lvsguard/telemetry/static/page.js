@@ -149,6 +149,10 @@ const said = {
       const was = before.vips.find((one) => one.name === vip.name);
       if (was && was.role !== vip.role) say(`VIP ${vip.name}: this director is ${vip.role}, was ${was.role}`);
     }
+    for (const peer of data.peers) {
+      const was = before.peers.find((one) => one.name === peer.name);
+      if (was && peerState(was)[1] !== peerState(peer)[1]) say(`Director ${peer.name}: ${peerState(peer)[1]}, was ${peerState(was)[1]}`);
+    }
     for (const trouble of data.troubles) {
       if (!before.troubles.includes(trouble)) say(`Trouble: ${trouble}`);
     }
@@ -250,6 +254,7 @@ function drawHead() {
   drawVips(head);
   drawDirectors(head);
   drawOverrides(head);
+  drawForeign(head);
 }
 
 function drawVips(head) {
@@ -297,24 +302,59 @@ function drawDirectors(head) {
     roles(head.vips), ageCell(head.started),
   ));
   for (const peer of head.peers) {
-    const notes = [];
-    if (peer.problem) notes.push(["under bad", peer.problem]);
-    if (peer.heard) {
-      if (peer.same_config === false) notes.push(["under warn", "another config"]);
-      if (peer.same_overrides === false) notes.push(["under warn", "other overrides"]);
-      if (peer.programmed === false) notes.push(["under bad", "its kernel is not as wanted"]);
-      if (peer.refused) notes.push(["under warn", peer.refused]);
-      for (const text of peer.differs.slice(0, 5)) notes.push(["under warn", text]);
-      if (!notes.length) notes.push(["under", "same config, health and overrides"]);
-    }
+    const notes = peerNotes(peer);
     body.append(line(
       el("th", "", peer.name || peer.address, el("span", "under mono", peer.name ? peer.address : "")),
-      el("td", "", pill(el("span"), peer.heard ? "up" : "down", peer.heard ? "heard" : "silent"), ...notes.map(([names, text]) => el("span", names, text))),
+      el("td", "", pill(el("span"), ...peerState(peer)), notes.length ? "" : el("span", "under", peer.heard ? "same config, health and overrides" : "")),
       roles(peer.vips), ageCell(peer.since),
     ));
+    if (!notes.length) continue;
+    // Sentences, which a column of the table is too narrow for.
+    const why = el("td", "remarks", ...notes.map(([names, text]) => el("span", names, text)));
+    why.colSpan = 4;
+    body.append(line(why));
   }
-  const none = head.peers.length ? "" : el("p", "quiet", "No channel to another director: [peer] in the config makes one.");
-  $("directors").replaceChildren(table("stack", [["Director", ""], ["State", ""], ["VIPs", ""], ["For", "num"]], body), ...(none ? [none] : []));
+  const below = [];
+  if (head.etcd === false) below.push(el("p", "warn", "etcd, where directors meet, cannot be asked: what is known of the others is what was told last."));
+  if (head.etcd === true) below.push(el("p", "quiet", "They meet at etcd, which answers."));
+  if (!head.peers.length) below.push(el("p", "quiet", head.etcd === null ? "No channel to another director: [peer] in the config makes one." : "No other director is known."));
+  $("directors").replaceChildren(table("stack", [["Director", ""], ["State", ""], ["VIPs", ""], ["For", "num"]], body), ...below);
+}
+
+// A master that is not well takes nothing over: it is not asked whether it is fit for that.
+function peerState(peer) {
+  if (!peer.heard) return ["down", "silent"];
+  if (!peer.unfit.length) return ["up", "heard"];
+  const leads = peer.vips.length > 0 && peer.vips.every((vip) => vip.role === "master");
+  return ["drain", leads ? "not well" : "not fit"];
+}
+
+// The lines of lvsguard status: why it is not fit, then what differs and is no reason for that.
+function peerNotes(peer) {
+  const notes = peer.problem ? [["under bad", peer.problem]] : [];
+  if (!peer.heard) return notes;
+  const told = new Set(peer.unfit.map((one) => one.why));
+  for (const one of peer.unfit) notes.push(["under warn", one.text]);
+  if (peer.same_config === false && !told.has("config")) {
+    const keys = firstOf(peer.config_differs).join("; ") || "the order of its keys";
+    notes.push(["under warn", `another config, of no matter here: ${keys}`]);
+  }
+  if (!told.has("checks")) for (const text of firstOf(peer.differs)) notes.push(["under warn", text]);
+  return notes;
+}
+
+function firstOf(lines) {
+  const more = lines.length - 5;
+  return more > 0 ? [...lines.slice(0, 5), `and ${number(more)} more`] : lines;
+}
+
+function drawForeign(head) {
+  $("foreign").hidden = head.foreign_count === 0;
+  const more = head.foreign_count - head.foreign.length;
+  $("foreign-list").replaceChildren(
+    ...head.foreign.map((one) => el("li", "", el("span", "mono", one.service), ` ${one.scheduler}, ${plural(one.realservers, "realserver")}`)),
+    ...(more > 0 ? [el("li", "quiet", `and ${number(more)} more`)] : []),
+  );
 }
 
 function drawOverrides(head) {
@@ -379,9 +419,11 @@ function drawTiles() {
     put(tile.lastChild, text);
   });
   const troubled = top_ && top_.troubles.length > 0;
+  const other = top_?.peers.find((peer) => !peer.heard || peer.unfit.length > 0);
   const [state, text] = troubled ? ["down", "trouble"]
     : unfit ? ["down", "quorum lost"]
     : count.down ? ["drain", `${number(count.down)} down`]
+    : other ? ["drain", `${other.name || other.address} ${peerState(other)[1]}`]
     : ["up", "all is well"];
   pill($("overall"), state, text);
   document.title = `${MARK[state]} ${text} – ${top_ ? top_.director : "lvsguard"}`;
@@ -577,10 +619,8 @@ function schedule() {
   requestAnimationFrame(() => {
     scheduled = false;
     if (dirty.head && top_) drawHead();
-    if (dirty.services) {
-      drawServices();
-      drawTiles();
-    }
+    if (dirty.services) drawServices();
+    if (dirty.services || dirty.head) drawTiles();
     if (dirty.samples) drawSparks();
     if (dirty.events) drawEvents();
     for (const part of Object.keys(dirty)) dirty[part] = false;
@@ -650,12 +690,14 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !typing) {
     event.preventDefault();
     $("filter").focus();
-  } else if (event.key === "t" && !typing) {
+  } else if (event.key === "t" && !typing && $("services").contains(event.target)) {
+    // Not page-wide: who dictates, or whose screen reader has the letter, would hit it unawares.
     $("only").click();
+    $("only").focus(); // where the focus was may be hidden now
   } else if (event.key === "Escape") {
     $("filter").value = filter = "";
     if (only) $("only").click();
-    $("filter").blur();
+    if (typing) $("services").focus({ preventScroll: true });
     dirty.services = true;
     schedule();
   }

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from lvsguard.core.checksum import internet_checksum
+from lvsguard.core.dropped import Reason
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import (
     GROUP_V4,
@@ -24,7 +25,7 @@ from lvsguard.vrrp.advert import (
 )
 from lvsguard.vrrp.auth import ReplayWindow, next_sequence
 from lvsguard.vrrp.packet import decode, encode, open_ipv4, problem
-from lvsguard.vrrp.reception import Datagram, Note, Reason, Received, Rejected
+from lvsguard.vrrp.reception import Datagram, Note, Received, Rejected
 from lvsguard.vrrp.speaker import introduce
 from tests.support.vrrp_messages import ADVERT, ADVERT2, ADVERT6, KEY, kept
 

@@ -155,6 +155,7 @@ def test_every_key_arrives() -> None:
         expire_quiescent_template = false
         [telemetry]
         listen = false
+        status_page = false
         [admin]
         socket = "/tmp/a.sock"
         group = "ops"
@@ -207,6 +208,7 @@ def test_every_key_arrives() -> None:
             300,
         ),
         telemetry_listen=None,
+        status_page=False,
         admin_socket=Path("/tmp/a.sock"),
         admin_group="ops",
         state_directory=Path("/srv/state"),

@@ -173,23 +173,25 @@ def thousand_services() -> str:
 def test_a_thousand_services_are_read_or_refused_in_a_few_times_what_parsing_takes() -> None:
     """So that it holds on any machine: the parts are 1 : 2.5 : 3, parsing 0.15 s on a usual one."""
     text = thousand_services()
-    start = time.process_time()
-    tomllib.loads(text)
-    parsed = time.process_time() - start
 
-    def timed(text: str) -> tuple[float, Config | ConfigError]:
-        start = time.process_time()
-        try:
-            result: Config | ConfigError = loads(text)
-        except ConfigError as error:
-            result = error
-        return time.process_time() - start, result
+    def timed(read: Callable[[str], object], text: str) -> tuple[float, object]:
+        """The quickest of three: others on the machine make each of them slower, never quicker."""
+        seconds, result = [], None
+        for _ in range(3):
+            start = time.process_time()
+            try:
+                result = read(text)
+            except ConfigError as error:
+                result = error
+            seconds.append(time.process_time() - start)
+        return min(seconds), result
 
-    seconds, config = timed(text)
+    parsed, _ = timed(tomllib.loads, text)
+    seconds, config = timed(loads, text)
     assert isinstance(config, Config)
     assert sum(len(service.realservers) for service in config.services) == 10_000
     assert seconds < 6 * parsed
-    seconds, error = timed(text.replace("weight = 1", "weight = -1"))
+    seconds, error = timed(loads, text.replace("weight = 1", "weight = -1"))
     assert isinstance(error, ConfigError)
     assert str(error.problems[0]) == "config.toml: 10000 problems; these are the first 1000"
     assert len(error.problems) == PROBLEMS + 1

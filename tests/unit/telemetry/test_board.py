@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +17,7 @@ from lvsguard.core.event import Level
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import Counters, Protocol, ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target
-from lvsguard.core.snapshot import Role
+from lvsguard.core.snapshot import ForeignStatus, Role
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.serving import SLICE_SECONDS
 from lvsguard.telemetry.board import (
@@ -29,10 +29,20 @@ from lvsguard.telemetry.board import (
     Follower,
     Full,
 )
+from lvsguard.telemetry.board_head import FOREIGN_MAX, head
 from lvsguard.telemetry.board_rows import Rate, public
 from tests.support import rig
 from tests.support.loop_turns import turns
-from tests.support.published import NOON, OTHER, WELL, Picture, realserver, seed_services, service
+from tests.support.published import (
+    NOON,
+    OTHER,
+    UNFIT,
+    WELL,
+    Picture,
+    realserver,
+    seed_services,
+    service,
+)
 
 Told = list[tuple[str, Any]]
 
@@ -106,6 +116,26 @@ async def test_who_comes_is_told_all_of_it_in_an_order_that_can_be_shown() -> No
     assert (down["name"], down["reason"]) == ("rs2", "L4CON connection refused")
     assert named(told, "live") == [[0, 12, 30, None, 1.2], [1, 0, 7, None, 1.2]]
     assert [one["text"] for one in named(told, "events")] == ["started 0.1.0"]
+
+
+def test_why_another_director_is_not_fit_is_told_and_whether_etcd_answers() -> None:
+    shown = head(Picture(others=(OTHER, UNFIT), by_etcd=False))
+    fit, unfit = cast("list[dict[str, Any]]", shown["peers"])
+    assert fit["unfit"] == []
+    assert [one["text"] for one in unfit["unfit"]] == [str(reason) for reason in UNFIT.unfit]
+    assert [one["why"] for one in unfit["unfit"]] == [reason.why for reason in UNFIT.unfit]
+    assert unfit["config_differs"] == list(UNFIT.config_differs)
+    assert shown["etcd"] is False
+    assert head(Picture())["etcd"] is None
+
+
+def test_foreign_services_are_told_the_first_by_name_and_how_many_there_are() -> None:
+    key = ServiceKey.at(Protocol.UDP, ip_address("10.0.0.9"), 53)
+    stranger = ForeignStatus(key, "wlc", {seed_services()[0].realservers[0].key: 1})
+    shown = head(Picture(strangers=(stranger,) * (FOREIGN_MAX + 1)))
+    foreign = cast("list[dict[str, Any]]", shown["foreign"])
+    assert foreign[0] == {"service": "udp 10.0.0.9:53", "scheduler": "wlc", "realservers": 1}
+    assert (len(foreign), shown["foreign_count"]) == (FOREIGN_MAX, FOREIGN_MAX + 1)
 
 
 async def test_then_only_what_changed_is_told() -> None:

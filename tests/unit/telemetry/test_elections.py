@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvsguard.core.config import Config, VipConfig
+from lvsguard.core.dropped import Discard, Reason
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.snapshot import Role
 from lvsguard.core.vrrp import VrrpConfig
@@ -166,6 +167,24 @@ def test_reasons_have_a_series_each() -> None:
     assert found[rejected.format("ttl")] == 2
     assert found[rejected.format("checksum")] == 1
     assert found["lvsguard_vrrp_packets_discarded_total[('reason', 'short')]"] == 3
+
+
+def test_every_reason_is_there_from_the_start_at_0() -> None:
+    """Else ``increase()`` does not see the first burst: what begins at 7 grew by nothing."""
+    elections = Elections()
+    elections.configure(config("web", "mail"))
+    elections.take(replace(ELECTION, alive=False, pid=0, counts=None))
+    found = told(elections)
+    rejected = "lvsguard_vrrp_adverts_rejected_total[('reason', '{}'), ('vip', '{}')]"
+    assert [found[rejected.format(why, vip)] for vip in ("web", "mail") for why in Reason] == (
+        [0] * 2 * len(Reason)
+    )
+    discarded = "lvsguard_vrrp_packets_discarded_total[('reason', '{}')]"
+    assert [found[discarded.format(why)] for why in Discard] == [0] * len(Discard)
+    elections.take(ELECTION)
+    assert told(elections)[rejected.format("ttl", "web")] == 2
+    elections.configure(config("web"))
+    assert told(elections)[rejected.format("ttl", "web")] == 2, "a reload keeps the counts"
 
 
 class TestTransitions:

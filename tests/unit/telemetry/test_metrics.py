@@ -26,6 +26,7 @@ from lvsguard.core.config import (
     RealserverConfig,
     ServiceConfig,
     VipConfig,
+    VipPath,
 )
 from lvsguard.core.event import (
     Event,
@@ -38,7 +39,7 @@ from lvsguard.core.event import (
     StateTrouble,
     StepRefused,
 )
-from lvsguard.core.health import Verdict
+from lvsguard.core.health import FailureClass, Verdict
 from lvsguard.core.model import Forwarding, Protocol, RealserverKey, ServiceKey
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
 from lvsguard.core.snapshot import AgentStatus, View
@@ -275,7 +276,9 @@ async def test_there_are_as_many_series_as_the_reference_says() -> None:
         for number, at in enumerate(range(0, 50, 10))
     )
     metrics = Metrics(Config("director1", "eth0", (ELECTING,), services, "0123456789ab"))
-    metrics.tally([tally(check, {"L4OK": 2, "L4CON": 1}) for check in checks])
+    failures = {str(failure): 1 for failure in FailureClass if failure != FailureClass.VIP_PATH}
+    results = tally(PLAIN, {"L4OK": 2, "L4CON": 1})
+    metrics.tally([replace(results, check=check, failures=failures) for check in checks])
     metrics.elections(ELECTION)
     shown = [
         service(*(realserver(str(m.key.address)) for m in one.realservers), name=one.name)
@@ -283,9 +286,9 @@ async def test_there_are_as_many_series_as_the_reference_says() -> None:
     ]
     text = await exposition(metrics, replace(FULL, shown=shown))
     found = sum(not line.startswith("#") for line in text.splitlines())
-    stated = 12 * 50 + 3 * 50 + 5 * (14 + 15) + 20 + 190
-    assert "12 R + 3 C R + S (14 + 15 K) + 20 V + 190" in catalog.reference()
-    assert abs(found - stated) < 40
+    stated = 12 * 50 + 3 * 50 + 5 * (14 + 20) + 40 + 200
+    assert "12 R + 3 C R + S (14 + 20 K) + 40 V + 200" in catalog.reference()
+    assert abs(found - stated) < 20
 
 
 def test_the_reference_page_is_current() -> None:
@@ -424,6 +427,27 @@ class TestTallies:
         assert {k: v for k, v in found.items() if expiry in k} == {
             f"{expiry}{labels}": NOON + 86400
         }
+
+    async def test_every_class_that_a_kind_can_have_is_there_from_the_start_at_0(self) -> None:
+        """Else ``increase()`` does not see the first burst."""
+        path = VipPath(VIP.address, 80)
+        on_vip = replace(HEALTH, spec=replace(HEALTH.spec, path=path))
+        metrics = Metrics(config(on_vip, PLAIN, services=("web", "tls")))
+        name = "lvsguard_probe_failures_total"
+        found = samples(await exposition(metrics, Picture()))
+        rest = set(FailureClass) - {FailureClass.VIP_PATH}
+        assert {key: value for key, value in found.items() if key.startswith(name)} == {
+            f"{name}[('failure', '{failure}'), ('kind', '{kind}'), ('service', '{service}')]": 0
+            for service in ("web", "tls")
+            for kind, failures in ((CheckKind.HTTP, FailureClass), (CheckKind.TCP, rest))
+            for failure in failures
+        }
+        metrics.tally([tally(on_vip)])
+        metrics.configure(config(on_vip))
+        found = samples(await exposition(metrics, Picture()))
+        labels = "[('failure', 'timeout'), ('kind', 'http'), ('service', 'web')]"
+        assert found[name + labels] == 1, "a reload keeps the counts"
+        assert not [key for key in found if key.startswith(name) and "'tcp'" in key]
 
     async def test_a_check_that_says_nothing_is_overdue(self) -> None:
         now = NOON

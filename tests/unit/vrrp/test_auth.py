@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from lvsguard.core.dropped import Reason
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, HmacAuth, HmacMode, Version, Wire
 from lvsguard.vrrp.auth import (
     SENDERS_MAX,
@@ -16,7 +17,7 @@ from lvsguard.vrrp.auth import (
     problem,
 )
 from lvsguard.vrrp.packet import decode, encode
-from lvsguard.vrrp.reception import Datagram, Note, Reason, Received, Rejected
+from lvsguard.vrrp.reception import Datagram, Note, Received, Rejected
 from tests.support.vrrp_messages import ADVERT, ADVERT2, ADVERT6, KEY, PEER, SOURCE, SOURCE6, heard
 
 NOW = 1_790_000_000.25

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 from lvsguard.core.bpf import DROP_ALL
+from lvsguard.core.dropped import Discard
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6
 from lvsguard.vrrp.filter import (
     PRESSED_SAMPLE,
     PROGRAM_MAX,
     SAMPLE,
     TRUSTED_MAX,
-    Discard,
     Rule,
     Voice,
     judge,

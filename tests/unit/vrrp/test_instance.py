@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from lvsguard.core.dropped import Reason
 from lvsguard.core.model import IPAddress
 from lvsguard.core.vrrp import HmacAuth
 from lvsguard.vrrp import packet
@@ -14,7 +15,7 @@ from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, TTL, Advert, Version, Wire
 from lvsguard.vrrp.auth import next_sequence
 from lvsguard.vrrp.instance import NOWHERE, Instance, families, member, standing_on
 from lvsguard.vrrp.link import Datagram, Link
-from lvsguard.vrrp.reception import Reason, Received, Rejected
+from lvsguard.vrrp.reception import Received, Rejected
 from lvsguard.vrrp.speaker import introduce
 from tests.unit.vrrp.group_message import INTERFACE, SECOND, VIP, VIP6, VRRP, put
 

@@ -8,11 +8,12 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
+from lvsguard.core.dropped import Reason
 from lvsguard.vrrp import link
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, Advert, Checksum, HmacAuth, Version, Wire
 from lvsguard.vrrp.checksum import checksum_of
 from lvsguard.vrrp.packet import decode, encode, open_ipv4, problem, vrid_of
-from lvsguard.vrrp.reception import Datagram, Note, Reason, Received, Rejected
+from lvsguard.vrrp.reception import Datagram, Note, Received, Rejected
 from tests.support.vrrp_messages import ADVERT, ADVERT2, ADVERT6, KEY, PEER, SOURCE, SOURCE6, heard
 
 V2 = Wire(Version.V2)

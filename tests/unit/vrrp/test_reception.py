@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lvsguard.vrrp.reception import Reason, Rejected
+from lvsguard.core.dropped import Reason
+from lvsguard.vrrp.reception import Rejected
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -6,10 +6,11 @@ from ipaddress import ip_address
 
 import pytest
 
+from lvsguard.core.dropped import Reason
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp import packet
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, Advert, Wire
-from lvsguard.vrrp.reception import Datagram, Note, Reason, Received, Rejected
+from lvsguard.vrrp.reception import Datagram, Note, Received, Rejected
 from lvsguard.vrrp.speaker import ADDED, introduce, introduced
 
 VIP, OTHER_VIP = ip_address("10.0.0.8"), ip_address("10.0.0.9")
