@@ -165,12 +165,11 @@ def _trouble_with_one(
 
 
 def _nobody_left(prometheus: Prometheus, one: Director) -> None:
-    """Everything is drained: no quorum, so neither director wants to lead."""
+    """Everything is drained: no quorum, so neither director wants to lead; one does all the same."""
     for realserver in ("10.0.0.42", "10.0.0.43"):
         one.run("drain", realserver, "--service", "web")
     prometheus.wait_for("LvsguardQuorumLost", service="web")
     prometheus.wait_for("LvsguardNotStandingBy", vip="web")
-    prometheus.wait_for("LvsguardNoMaster", vip="web")
     prometheus.wait_for("LvsguardDrainForgotten", realserver="10.0.0.43:80")
     for realserver in ("10.0.0.42", "10.0.0.43"):
         one.run("undrain", realserver, "--service", "web")
@@ -221,6 +220,7 @@ def test_each_other_failure_has_its_alert_and_the_alert_its_end(network: Network
     _forged(prometheus, network.rs1)
     _estranged(prometheus, two, network.rs1)
     _stalled(prometheus, one)
+    _nobody_leads(prometheus, one, two, setup)
     _full(prometheus, two)
     _crippled(prometheus, two, setup)
     rested = prometheus.wait_for_rest(60)
@@ -298,6 +298,21 @@ def _full(prometheus: Prometheus, two: Director) -> None:
     finally:
         two.kill()
         run(["umount", str(state)])
+
+
+def _nobody_leads(prometheus: Prometheus, one: Director, two: Director, setup: Setup) -> None:
+    """Both directors start anew, and wait before they take part."""
+    for director in (two, one):
+        director.stop()
+        director.configure(replace(setup, vrrp=f'{QUICK}start_delay = "20s"\n'))
+    for director in (one, two):
+        director.start()
+    prometheus.wait_for("LvsguardNoMaster", vip="web")
+    wait_for_role(one, "master", 40)
+    wait_for_role(two, "backup")
+    for director in (one, two):
+        director.configure(setup)
+        director.run("reload")
 
 
 def _crippled(prometheus: Prometheus, two: Director, setup: Setup) -> None:

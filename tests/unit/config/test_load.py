@@ -5,6 +5,7 @@ import re
 import socket
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -176,7 +177,8 @@ def test_a_thousand_services_are_read_or_refused_in_a_few_times_what_parsing_tak
 
     def timed(read: Callable[[str], object], text: str) -> tuple[float, object]:
         """The quickest of three: others on the machine make each of them slower, never quicker."""
-        seconds, result = [], None
+        seconds: list[float] = []
+        result: object = None
         for _ in range(3):
             start = time.process_time()
             try:
