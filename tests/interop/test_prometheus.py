@@ -165,7 +165,7 @@ def _trouble_with_one(
 
 
 def _nobody_left(prometheus: Prometheus, one: Director) -> None:
-    """Everything is drained: no quorum, so neither director wants to lead; one does all the same."""
+    """Everything is drained: no quorum, so neither director wants to lead, and one does."""
     for realserver in ("10.0.0.42", "10.0.0.43"):
         one.run("drain", realserver, "--service", "web")
     prometheus.wait_for("LvsguardQuorumLost", service="web")
