@@ -327,7 +327,7 @@ def _crippled(prometheus: Prometheus, two: Director, setup: Setup) -> None:
         two.launch(under=("setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"))
         for alert in ("KernelNotAsWanted", "ConnectionsNotInStep", "WithoutRealTime"):
             prometheus.wait_for(f"Lvsguard{alert}", instance=INSTANCES[1])
-        two.kill()
+        vrrp_director.crash(two)  # with its VRRP process, that has no real-time priority
     two.configure(setup)
     two.start()
     wait_until(prometheus.scraped, 10, "both are scraped again", every_s=0.25)
