@@ -144,6 +144,9 @@ def start_prometheus(host: Host, *targets: str) -> Prometheus:
         "prometheus",
         f"--config.file={config}",
         "--storage.tsdb.path=/run/prometheus",
+        # A guest's clock may step back; the mark that a series has ended is lost then, and by the
+        # default the series would be there for five minutes.
+        "--query.lookback-delta=10s",
         f"--web.listen-address=127.0.0.1:{PORT}",
         "--log.level=warn",
     )
