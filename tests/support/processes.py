@@ -32,7 +32,7 @@ def wait_until(
         if time.monotonic() - start > limit_s:
             limit_s = within_s * slowness() if limit_s == within_s else limit_s
             if time.monotonic() - start > limit_s:
-                raise AssertionError(f"not within {limit_s:g} s: {what}")
+                raise AssertionError(f"not within {within_s:g} s: {what}")
         time.sleep(every_s)
     return time.monotonic() - start
 
