@@ -61,6 +61,11 @@ MODES = (
 NAMES = [mode.name for mode in MODES]
 
 
+AGAIN = 5.5
+"""Seconds after which we have announced a second time: between FRR's only announcement over IPv6
+and its first advert that would keep the client with us."""
+
+
 def skew(priority: int) -> float:
     return (256 - priority) / 256
 
@@ -182,6 +187,7 @@ def test_the_two_take_turns(two: Two) -> None:
     two.wait_for(NAMES, None, down(150) + SLACK)
     assert two.causes(since) == {"master silent"}
 
+    time.sleep(AGAIN)
     two.run_frr(200)  # they come back to life
     two.wait_for([], NAMES, down(200) + SLACK)
 
