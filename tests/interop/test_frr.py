@@ -178,6 +178,7 @@ def test_the_two_take_turns(two: Two) -> None:
         lab.ask_for(two.network.client, mode.address)
     two.wait_for(NAMES, [], 1)
 
+    time.sleep(AGAIN)
     two.run_frr(200)  # they preempt
     two.wait_for([], NAMES, down(200) + SLACK)
     assert two.roles() == {"backup"}
