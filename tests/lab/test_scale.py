@@ -35,8 +35,7 @@ WINDOW_S = 15.0
 START_S = 15.0
 """Until all are in the table, and until each of them was probed and has its weight."""
 STRETCH = 4.0
-"""By so much at most a slow guest stretches what is in seconds: 3.4 to 4 was seen on a host that
-lent its CPUs to others, where it took 29 s."""
+"""By so much at most a slow guest stretches what is in seconds."""
 LATE_S = 0.05
 LATE_MOST = 0
 """Of some sixty turns of the loop."""

@@ -1,7 +1,7 @@
 """How slow the machine is just now: what a bound in seconds may be stretched by.
 
-A guest shares its host. The same one was seen to take 16 us for a system call on one day and 48 on
-another. That is not the program's doing.
+A guest shares its host. One that is kept on a CPU (tests/lab/uml.py) takes 13 us for a system call,
+one that was not took up to 50. Neither is the program's doing.
 """
 
 from __future__ import annotations
