@@ -28,8 +28,9 @@ class Objections:
 
     def __init__(self) -> None:
         self._raised: dict[str, float] = {}
-        self._routers: dict[str, tuple[float, float]] = {}
-        """When another router of the instance began to claim, and when it did last."""
+        self._routers: dict[str, tuple[float, float, float]] = {}
+        """When another router of the instance began to claim, when it did last, and when it did
+        last without being asked."""
 
     def due(self, mine: Instance, claim: Claim, now: float) -> bool:
         """Whether to announce now, since this was claimed. What others heard, too, is answered at
@@ -48,8 +49,9 @@ class Objections:
         router = VirtualMac("", mine.interface, vrid, mine.family)
         if claim.mac != mac_text(router.mac):
             return now
-        begun, heard = self._routers.get(mine.name, (now, now))
-        if now - heard >= SILENT_AFTER:
+        begun, heard, told = self._routers.get(mine.name, (now, now, -inf))
+        # One that only answered, as FRR does while it starts, takes over when it says so itself.
+        if now - heard >= SILENT_AFTER or (not claim.asked and now - told >= SILENT_AFTER):
             begun = now
-        self._routers[mine.name] = (begun, now)
+        self._routers[mine.name] = (begun, now, told if claim.asked else now)
         return begun + PATIENCE * mine.settings.interval

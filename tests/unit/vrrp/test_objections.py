@@ -51,6 +51,18 @@ def test_a_router_that_was_silent_is_waited_for_again() -> None:
     assert objections.due(FOUR, ROUTER, 10.0 + SILENT_AFTER + WAIT)
 
 
+def test_a_router_that_only_answered_is_waited_for_once_it_says_so_itself() -> None:
+    """FRR answers while it starts, and announces a master-down interval later."""
+    objections = Objections()
+    answer = Claim(ROUTER.address, ROUTER.mac, asked=True)
+    assert not objections.due(FOUR, answer, 10.0)
+    said = 10.0 + SILENT_AFTER - 0.1
+    assert said > 10.0 + WAIT
+    assert not objections.due(FOUR, ROUTER, said)
+    assert not objections.due(FOUR, answer, said + WAIT - 0.01)
+    assert objections.due(FOUR, ROUTER, said + WAIT)
+
+
 def test_the_mac_address_of_another_virtual_router_is_a_stranger() -> None:
     other = Claim(VIP.address, f"00:00:5e:00:01:{GROUP.vrid + 1:02x}")
     assert Objections().due(FOUR, other, 10.0)
