@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -121,6 +122,7 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
+    random.seed(1)  # phases are chosen by chance: one in two hundred falls into a moment looked at
     bench = Bench()
     yield bench
     bench.prober.close()
