@@ -172,6 +172,33 @@ def _adverts() -> tuple[frame.Part, ...]:
             runbook="advert-late",
         ),
         course(
+            "Late by half an interval and more",
+            "Does a change of director draw near that nothing but lateness would cause?",
+            Query(
+                "sum by (instance)"
+                " (increase(lvsguard_vrrp_adverts_late_total{@v}[$__rate_interval]))",
+                "{{instance}}",
+            ),
+            steps=((1, ORANGE),),
+            bars=True,
+            runbook="advert-late",
+        ),
+        course(
+            "Given up as planned",
+            "Did a master give up by itself (priority 0), and did the others hear it?",
+            Query(
+                "sum by (instance) (increase("
+                "lvsguard_vrrp_priority_zero_adverts_sent_total{@v}[$__rate_interval]))",
+                "said by {{instance}}",
+            ),
+            Query(
+                "sum by (instance) (increase("
+                "lvsguard_vrrp_priority_zero_adverts_received_total{@v}[$__rate_interval]))",
+                "heard by {{instance}}",
+            ),
+            bars=True,
+        ),
+        course(
             "Adverts that were dropped",
             "Which adverts of others were not believed, and why?",
             Query(

@@ -129,6 +129,19 @@ def _probes() -> tuple[frame.Part, ...]:
             unit="cps",
             stacked=True,
             runbook="realserver-down",
+            width=8,
+        ),
+        course(
+            "How long its probes take",
+            "Has it become slow, and does one director find it slower than the others? The mean.",
+            Query(
+                f"sum by (instance, check) (rate(lvsguard_probe_seconds_total{{{PROBED}}}"
+                "[$__rate_interval])) / sum by (instance, check)"
+                f" (rate(lvsguard_probe_results_total{{{PROBED}}}[$__rate_interval]))",
+                "{{instance}}: {{check}}",
+            ),
+            unit="s",
+            width=8,
         ),
         course(
             "Share of probes that fail",
@@ -145,6 +158,7 @@ def _probes() -> tuple[frame.Part, ...]:
             steps=((0.01, YELLOW), (0.5, RED)),
             maximum=1,
             runbook="realserver-flapping",
+            width=8,
         ),
         rows(
             "When it was probed last",

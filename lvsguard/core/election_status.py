@@ -33,6 +33,12 @@ class ElectionCounts:
     """Seconds."""
     real_time: bool
     """Whether the process runs with real-time priority."""
+    resigned: Mapping[str, int]
+    """Adverts of priority 0 sent, by which a master gives up at once."""
+    resignations: Mapping[str, int]
+    """Those that were received."""
+    late: Mapping[str, int]
+    """Adverts that left late by more than half their interval, or not at all for that."""
 
 
 @dataclass(frozen=True, slots=True)

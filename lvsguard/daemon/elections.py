@@ -213,4 +213,7 @@ def _counts(told: Counts) -> ElectionCounts:
         lateness=dict(zip((*LATENESS, inf), told.lateness, strict=True)),
         lateness_sum=told.lateness_sum,
         real_time=told.real_time,
+        resigned=told.resigned,
+        resignations=told.resignations,
+        late=told.late,
     )

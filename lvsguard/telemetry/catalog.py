@@ -145,6 +145,13 @@ PROBE_RESULTS = _counter(
     "check",
     "code",
 )
+PROBE_SECONDS = _counter(
+    "probe_seconds",
+    "How long its probes took, in sum, failed ones included; by the growth of "
+    "lvsguard_probe_results_total it is the mean.",
+    "realserver",
+    "check",
+)
 PROBE_FAILURES = _counter(
     "probe_failures",
     "Probes that failed, by failure class: refused, host-dead, timeout, wrong, vip-path (only of a"
@@ -198,6 +205,20 @@ VRRP_SENT = _counter(
     "vrrp_adverts_sent", "Adverts sent; one for each path and each unicast peer.", "vip"
 )
 VRRP_RECEIVED = _counter("vrrp_adverts_received", "Adverts of others that were believed.", "vip")
+VRRP_ZERO_SENT = _counter(
+    "vrrp_priority_zero_adverts_sent",
+    "Adverts of priority 0 sent, by which a master gives up at once.",
+    "vip",
+)
+VRRP_ZERO_RECEIVED = _counter(
+    "vrrp_priority_zero_adverts_received", "Adverts of priority 0 that were believed.", "vip"
+)
+VRRP_LATE = _counter(
+    "vrrp_adverts_late",
+    "Adverts that left late by more than half their interval, or not at all for that. By two "
+    "intervals, and another director takes over.",
+    "vip",
+)
 VRRP_REJECTED = _counter(
     "vrrp_adverts_rejected",
     "Adverts of others that were dropped, by reason; lvsguard events tells what to do about it.",
@@ -442,10 +463,10 @@ What is configured bounds them; nothing that comes from the network becomes a la
 check's result codes, at most 32 of a check. With R realservers (one that is in two services counts
 twice), C checks of a realserver, S services and V VIP groups it is about
 
-    12 R + 3 C R + S (14 + 20 K) + 40 V + 200
+    12 R + 4 C R + S (14 + 20 K) + 45 V + 200
 
 where K is the number of kinds of checks that a service has, usually 1: some 300 for two realservers
-of one service, 19,000 for 1,000 in 100 services, 680,000 for 37,000 in 3,700. Whatever is counted
+of one service, 20,000 for 1,000 in 100 services, 720,000 for 37,000 in 3,700. Whatever is counted
 by a reason or a class has all of them from the start, at 0, so that `increase()` sees the first. A
 realserver has two more while it is drained, and one or two each for an agent, a check via the VIP,
 a certificate, forwarding nat, and each further result code. One that leaves the configuration takes

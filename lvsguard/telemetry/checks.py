@@ -25,13 +25,14 @@ CODES_MAX = 32
 class _Results:
     """Counts of one check."""
 
-    __slots__ = ("codes", "expires", "head", "labelled", "last", "patience")
+    __slots__ = ("codes", "expires", "head", "labelled", "last", "patience", "seconds")
 
     def __init__(self, realserver: str, check: str) -> None:
         self.labelled = labels(realserver=realserver, check=check)
         self.head = f"{self.labelled[:-1]},code="
         self.codes: dict[str, int] = {}
         self.last = 0.0
+        self.seconds = 0.0
         self.expires = 0.0
         self.patience = 0.0
         """Seconds without a probe after which it is overdue."""
@@ -41,6 +42,7 @@ class _Results:
             known = code if code in self.codes or len(self.codes) < CODES_MAX else "other"
             self.codes[known] = self.codes.get(known, 0) + count
         self.last = max(self.last, tally.last)
+        self.seconds += tally.seconds
         self.expires = tally.expires or self.expires
 
 
@@ -119,17 +121,20 @@ class Checks:
     async def pieces(self, slices: Slices, form: Form) -> AsyncGenerator[bytes, None]:
         """The families' text."""
         results, last = Family(catalog.PROBE_RESULTS), Family(catalog.LAST_CHECK)
+        seconds = Family(catalog.PROBE_SECONDS)
         expiry, heard, now = Family(catalog.CERTIFICATE_EXPIRY), 0, self._clock()
         for one in tuple(self._results.values()):
             heard += now - one.last <= one.patience
             for code, count in one.codes.items():
                 results.lines.append(f'{results.name}{one.head}"{escape(code)}"}} {count}\n')
             last.lines.append(f"{last.name}{one.labelled} {one.last:.3f}\n")
+            seconds.lines.append(f"{seconds.name}{one.labelled} {one.seconds:.6f}\n")
             if one.expires:
                 expiry.lines.append(f"{expiry.name}{one.labelled} {one.expires:.0f}\n")
             if len(results.lines) >= PIECE_LINES:
                 results.pack()
                 last.pack()
+                seconds.pack()
             if slices.due():
                 await slices.rest()
         durations = Family(catalog.PROBE_DURATION)
@@ -143,7 +148,15 @@ class Checks:
         for (service, kind, failure), count in tuple(self._failures.items()):
             labelled = labels(service=service, kind=str(kind), failure=failure)
             failures.add(labelled, count)
-        for family in (*self._counted(heard, now), failures, results, last, expiry, durations):
+        for family in (
+            *self._counted(heard, now),
+            failures,
+            results,
+            seconds,
+            last,
+            expiry,
+            durations,
+        ):
             for piece in family.pieces(form):
                 slices.end()
                 yield piece

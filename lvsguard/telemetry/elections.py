@@ -35,12 +35,18 @@ class _Series:
 _VIPS = (
     (catalog.VRRP_SENT, "sent"),
     (catalog.VRRP_RECEIVED, "received"),
+    (catalog.VRRP_ZERO_SENT, "resigned"),
+    (catalog.VRRP_ZERO_RECEIVED, "resignations"),
+    (catalog.VRRP_LATE, "late"),
     (catalog.VRRP_CONFLICTS, "conflicts"),
     (catalog.ARP_CONFLICTS, "claims"),
 )
 _COUNTERS = (
     catalog.VRRP_SENT,
     catalog.VRRP_RECEIVED,
+    catalog.VRRP_ZERO_SENT,
+    catalog.VRRP_ZERO_RECEIVED,
+    catalog.VRRP_LATE,
     catalog.VRRP_CONFLICTS,
     catalog.ARP_CONFLICTS,
     catalog.VRRP_REJECTED,
@@ -72,7 +78,7 @@ class Elections:
         self._roles = {vip: role for vip, role in self._roles.items() if vip in vips}
         kept = {"", *vips}
         self._sums = {series: n for series, n in self._sums.items() if series.vip in kept}
-        for series in _dropping(vips):
+        for series in _from_0(vips):
             self._sums.setdefault(series, 0)
 
     def changed(self, event: RoleChanged) -> None:
@@ -126,10 +132,12 @@ class Elections:
             yield from family.pieces(form)
 
 
-def _dropping(vips: Iterable[str]) -> Iterator[_Series]:
-    """What counts from 0 before anything is dropped: of a series that begins at 7, ``increase()``
+def _from_0(vips: Iterable[str]) -> Iterator[_Series]:
+    """What counts from 0 before anything happens: of a series that begins at 7, ``increase()``
     says that it grew by nothing."""
     for vip in vips:
+        for metric, _ in _VIPS:
+            yield _Series(metric, vip)
         for reason in Reason:
             yield _Series(catalog.VRRP_REJECTED, vip, str(reason))
     for why in Discard:

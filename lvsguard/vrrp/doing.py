@@ -19,6 +19,7 @@ from lvsguard.vrrp.action import (
     Occasion,
     RemoveAddresses,
     Send,
+    Stalled,
     Stopped,
 )
 from lvsguard.vrrp.action import RoleChanged as RoleAction
@@ -34,7 +35,10 @@ from lvsguard.vrrp.paths import Paths
 from lvsguard.vrrp.roster import Roster
 from lvsguard.vrrp.tables import Tables
 from lvsguard.vrrp.telling import Telling
+from lvsguard.vrrp.transitions import Trigger
 
+LATE: Final = 0.5
+"""Of the interval: an advert is late by so much. By two intervals, and another takes over."""
 RETRY_S: Final = 1.0
 """Until addresses that could not be added are tried again."""
 _CAUSE: Final = {Occasion.TAKEOVER: Cause.MASTER, Occasion.CONTESTED: Cause.CONTESTED}
@@ -63,6 +67,8 @@ class Doing:
         self.lateness = Lateness()
         self.late: dict[str, float] = {}
         """When an advert was due that is being sent, by instance."""
+        self._stalled = 0.0
+        """For how long the process did not run the last time that an election saw it, s."""
         self._paths = paths
         self._keeper = keeper
         self._tables = tables
@@ -113,9 +119,13 @@ class Doing:
         links = [self._paths.links[path] for path in mine.paths]
         self._telling.trouble(mine.vip, mine.say(advert, speaker, links, time.time()), now)
         self._book.spoke(mine.place, advert, now)
+        self._was_late(mine, now)
+
+    def _was_late(self, mine: Instance, now: float) -> None:
         due = self.late.pop(mine.name, None)
         if due is not None:
             self.lateness.note(now - due)
+            mine.late += now - due > LATE * mine.settings.interval
 
     async def _add(self, party: Party, mine: Instance, caller: Caller) -> None:
         troubles = await self._keeper.add(mine)
@@ -136,7 +146,12 @@ class Doing:
     def _tell(self, party: Party, mine: Instance, action: Action, now: float) -> None:
         match action:
             case RoleAction(before, after, cause):
+                if cause is Trigger.WAS_LATE:  # it gave up rather than say that one
+                    mine.late += 1
+                    self.lateness.note(self._stalled)
                 self._tables.changed(mine, before, after, cause, now)
+            case Stalled(seconds):
+                self._stalled = seconds
             case Handover(stage):
                 self._tables.handover(mine, stage, now)
             case Conflict():

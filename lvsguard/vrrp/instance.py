@@ -90,6 +90,7 @@ class Instance:
         a = put.announcing
         self.rhythm = Rhythm(a.repeat, a.delay, a.repeat, a.refresh)
         self.sent = self.received = self.conflicts = self.claims = 0
+        self.resigned = self.resignations = self.late = 0
         self.rejected: Counter[str] = Counter()
 
     @property
@@ -101,6 +102,8 @@ class Instance:
         """Go on counting, and guarding against replays, where an instance of another config was."""
         self.sent, self.received = before.sent, before.received
         self.conflicts, self.claims = before.conflicts, before.claims
+        self.resigned, self.resignations = before.resigned, before.resignations
+        self.late = before.late
         self.rejected = before.rejected
         self._replays, self._sequence = dict(before._replays), before._sequence
 
@@ -134,6 +137,7 @@ class Instance:
                 packets = (self._packet(form, source, destination, sequence) for form in forms)
                 trouble = _send_one(link, packets, source, destination)
                 self.sent += not trouble
+                self.resigned += not trouble and advert.priority == 0
                 troubles += [trouble] if trouble else []
         return troubles
 
@@ -169,6 +173,7 @@ class Instance:
             after = replay.after(datagram.source, found.sequence)
             self._replays[datagram.interface] = after
         self.received += 1
+        self.resignations += found.advert.priority == 0
         return found
 
 

@@ -191,6 +191,12 @@ class Counts(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Seconds."""
     real_time: bool
     """Whether the process runs with real-time priority."""
+    resigned: dict[str, int] = {}
+    """Adverts of priority 0 sent, by which a master gives up at once."""
+    resignations: dict[str, int] = {}
+    """Those that were received."""
+    late: dict[str, int] = {}
+    """Adverts that left late by more than half their interval, or not at all for that."""
 
 
 class Gone(msgspec.Struct, frozen=True, tag=True):

@@ -9,7 +9,15 @@ from lvsguard.vrrp import message
 from lvsguard.vrrp.message import Counts, State
 from lvsguard.vrrp.station import Station
 
-_COUNTED: Final = ("sent", "received", "conflicts", "claims")
+_COUNTED: Final = (
+    "sent",
+    "received",
+    "resigned",
+    "resignations",
+    "conflicts",
+    "claims",
+    "late",
+)
 
 
 class Pictures:
@@ -59,14 +67,11 @@ class Pictures:
                 reasons[reason] = reasons.get(reason, 0) + count
         column = {what: {vip: counts[what] for vip, counts in by_vip.items()} for what in _COUNTED}
         return Counts(
-            sent=column["sent"],
-            received=column["received"],
             rejected=rejected,
             discarded=dict(station.paths.discarded()),
             announced=station.doing.announcing.sent,
-            conflicts=column["conflicts"],
-            claims=column["claims"],
             lateness=tuple(station.doing.lateness.counts),
             lateness_sum=station.doing.lateness.sum,
             real_time=self._real_time,
+            **column,
         )

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
@@ -741,6 +742,9 @@ def test_a_master_that_was_stopped_steps_back_before_it_speaks_again(
     assert change.fields["cause"] == str(Trigger.WAS_LATE)
     (stalled,) = left.told("stalled")
     assert stalled.fields["seconds"] > 3 * FAST
+    counts = left.fresh_counts()
+    assert counts.late == {"web": 1}, "the one that it did not say"
+    assert sum(counts.lateness[bisect_left(LATENESS, 3 * FAST) :]) == 1
     assert right.role() == "master"
     assert held(hosts.right) == {VIP}
 
@@ -753,11 +757,12 @@ def test_a_master_that_was_stopped_for_a_moment_goes_on(
     right.serve(vip_group(vrrp=settings(100, 1.0)))
     right.until_role("backup")
     left.signal(signal.SIGSTOP)
-    right.listen(1.5)
+    right.listen(1.8)
     left.signal(signal.SIGCONT)
     left.listen(2.5)
     right.listen(0.1)
     assert (left.role(), right.role()) == ("master", "backup")
+    assert left.fresh_counts().late == {"web": 1}
     assert [one.fields["after"] for one in right.told("role")].count("master") == 0
     assert held(hosts.left) == {VIP}
 

@@ -143,7 +143,7 @@ def _trouble_with_one(
     two.run("reload")
     speaker = vrrp_director.child(one)
     os.kill(speaker, signal.SIGSTOP)
-    time.sleep(1.3)  # an advert was due, and the other one waits for 3.6 s
+    time.sleep(1.8)  # an advert was due 0.8 s ago or longer, and the other one waits for 3.6 s
     os.kill(speaker, signal.SIGCONT)
     for _ in range(3):
         one.host.run("ipvsadm", *f"-e -t {VIP}:80 -r 10.0.0.43:80 -g -w 9".split())

@@ -19,6 +19,7 @@ from tests.support.day_config import address
 from tests.support.day_script import MIDNIGHT, VIPS
 
 BOUNDS = (*LATENESS, inf)
+INTERVAL_S = 1.0
 
 
 class Changes:
@@ -45,6 +46,9 @@ class _Counted:
     rejected: Counter[str] = field(default_factory=Counter)
     lateness: dict[float, int] = field(default_factory=lambda: dict.fromkeys(BOUNDS, 0))
     late_s: float = 0.0
+    late: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
+    resigned: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
+    resignations: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VIPS, 0))
     announced: int = 0
     noise: int = 0
 
@@ -80,9 +84,11 @@ class Elections:
             if self._changes.turned(("role", vip), role, Role.INIT):
                 self._tell(RoleChanged(vip, "init", role, "as the day goes", ""))
                 self._handed(vip, role, t)
+                counted.resigned[vip] += bool(t and role is Role.BACKUP)
+                counted.resignations[vip] += bool(t and role is Role.MASTER)
             if role is Role.MASTER:
                 counted.sent[vip] += self._step
-                self._late(self._step, bool(late))
+                self._late(vip, self._step, bool(late))
             elif masters:
                 counted.received[vip] += self._step
             claim = script.one(script.CLAIMED, t, vip) if role is Role.MASTER else None
@@ -135,11 +141,12 @@ class Elections:
                 TableReceived(vip, entries, 0.35, script.DIRECTORS[script.other(self._name)])
             )
 
-    def _late(self, count: int, overloaded: bool) -> None:
+    def _late(self, vip: str, count: int, overloaded: bool) -> None:
         for _ in range(count):
             late = self._chance.lognormvariate(-6.6, 0.5)
             if overloaded and self._chance.random() < 0.3:
-                late += self._chance.uniform(0.05, 0.4)
+                late += self._chance.uniform(0.05, 0.7)
+            self._counted.late[vip] += late > INTERVAL_S / 2
             self._counted.late_s += late
             self._counted.lateness[next(bound for bound in BOUNDS if late <= bound)] += 1
 
@@ -156,6 +163,9 @@ class Elections:
             lateness=dict(c.lateness),
             lateness_sum=c.late_s,
             real_time=script.one(script.ORDINARY, t, self._name) is None,
+            resigned=dict(c.resigned),
+            resignations=dict(c.resignations),
+            late=dict(c.late),
         )
         ready = dict.fromkeys(VIPS, fit)
         return ElectionStatus(True, float(MIDNIGHT + t), 4711 + self._began, ready, counts)

@@ -92,6 +92,9 @@ ELECTION = ElectionStatus(
         lateness={0.001: 17, 0.002: 2, inf: 1},
         lateness_sum=1.5,
         real_time=True,
+        resigned={"web": 1},
+        resignations={"web": 2},
+        late={"web": 1},
     ),
 )
 IN_STEP = SyncStatus(

@@ -181,6 +181,9 @@ def test_every_reason_is_there_from_the_start_at_0() -> None:
     )
     discarded = "lvsguard_vrrp_packets_discarded_total[('reason', '{}')]"
     assert [found[discarded.format(why)] for why in Discard] == [0] * len(Discard)
+    for name in ("sent", "late", "priority_zero_adverts_sent", "priority_zero_adverts_received"):
+        metric = f"lvsguard_vrrp_{name if '_' in name else f'adverts_{name}'}_total"
+        assert [found[f"{metric}[('vip', '{vip}')]"] for vip in ("web", "mail")] == [0, 0]
     elections.take(ELECTION)
     assert told(elections)[rejected.format("ttl", "web")] == 2
     elections.configure(config("web"))

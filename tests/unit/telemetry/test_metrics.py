@@ -286,8 +286,8 @@ async def test_there_are_as_many_series_as_the_reference_says() -> None:
     ]
     text = await exposition(metrics, replace(FULL, shown=shown))
     found = sum(not line.startswith("#") for line in text.splitlines())
-    stated = 12 * 50 + 3 * 50 + 5 * (14 + 20) + 40 + 200
-    assert "12 R + 3 C R + S (14 + 20 K) + 40 V + 200" in catalog.reference()
+    stated = 12 * 50 + 4 * 50 + 5 * (14 + 20) + 45 + 200
+    assert "12 R + 4 C R + S (14 + 20 K) + 45 V + 200" in catalog.reference()
     assert abs(found - stated) < 20
 
 
@@ -414,6 +414,8 @@ class TestTallies:
             assert found[f"lvsguard_probe_duration_seconds_sum{series}"] == 19.0
         first = "[('kind', 'http'), ('le', '0.001'), ('service', 'web')]"
         assert found[f"lvsguard_probe_duration_seconds_bucket{first}"] == 4
+        spent = "[('check', 'http /health'), ('realserver', '10.0.0.42:80')]"
+        assert found[f"lvsguard_probe_seconds_total{spent}"] == 19.0
         last = "[('check', 'tcp'), ('realserver', '10.0.0.42:80')]"
         assert found[f"lvsguard_last_check_timestamp_seconds{last}"] == NOON
 

@@ -26,10 +26,12 @@ KEYS = HmacAuth({1: b"x" * 32}, 1)
 WALL = 1_700_000_000.0
 
 
-def said(mine: Instance, source: IPAddress = PEER, sequence: int | None = None) -> Datagram:
+def said(
+    mine: Instance, source: IPAddress = PEER, sequence: int | None = None, priority: int = 150
+) -> Datagram:
     """An advert of another director for the VIP of an instance."""
     settings = mine.settings
-    advert = Advert(settings.vrid, 150, 1.0, settings.addresses, settings.version)
+    advert = Advert(settings.vrid, priority, 1.0, settings.addresses, settings.version)
     wire = Wire(version=settings.version, auth=mine.auth)
     octets = packet.encode(advert, wire, source, mine.destination, sequence)
     return Datagram(INTERFACE, source, mine.destination, TTL, octets)
@@ -134,6 +136,13 @@ def test_an_advert_for_it_is_believed_and_counted(version: Version) -> None:
     assert (mine.received, mine.rejected) == (1, {})
 
 
+def test_one_that_gives_up_is_counted() -> None:
+    mine = Instance(put(VIP), 4)
+    for priority in (0, 150):
+        assert isinstance(mine.hear(said(mine, priority=priority), WALL), Received)
+    assert (mine.received, mine.resignations) == (2, 1)
+
+
 def test_what_is_not_believed_is_counted_by_its_reason() -> None:
     mine = Instance(put(VIP), 4)
     good = said(mine)
@@ -177,9 +186,11 @@ def test_under_a_new_config_it_goes_on_counting_and_guarding_against_replays() -
     before.hear(advert, WALL)
     before.hear(replace(advert, ttl=64), WALL)
     before.sent, before.conflicts, before.claims = 7, 2, 3
+    before.resigned, before.resignations, before.late = 4, 5, 6
     after = Instance(put(VIP, SECOND, vrrp=replace(VRRP, auth=KEYS)), 4)
     after.inherit(before)
     assert (after.sent, after.received, after.conflicts, after.claims) == (7, 1, 2, 3)
+    assert (after.resigned, after.resignations, after.late) == (4, 5, 6)
     assert after.rejected == {Reason.TTL: 1}
     again = after.hear(advert, WALL)
     assert isinstance(again, Rejected)
