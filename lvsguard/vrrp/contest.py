@@ -55,3 +55,12 @@ class Contest:
             self.announces = now + ANNOUNCE_EVERY
             return [Announce(Occasion.CONTESTED)]
         return []
+
+
+@dataclass(slots=True)
+class Tie:
+    """Another master of the same priority, whose address is greater: since when, and until when it
+    was heard."""
+
+    began: float
+    heard: float

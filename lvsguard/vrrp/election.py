@@ -34,13 +34,13 @@ from lvsguard.vrrp.action import (
     Stopped,
 )
 from lvsguard.vrrp.advert import OWNER, RESIGN, Advert
-from lvsguard.vrrp.contest import Contest
+from lvsguard.vrrp.contest import Contest, Tie
 from lvsguard.vrrp.listening import Listening
 from lvsguard.vrrp.preemption import Preemption
 from lvsguard.vrrp.rating import Rating
 from lvsguard.vrrp.settings import Settings
 from lvsguard.vrrp.speaking import Speaking
-from lvsguard.vrrp.timing import longest_master_down
+from lvsguard.vrrp.timing import DOWN_ADVERTS, longest_master_down
 from lvsguard.vrrp.transitions import HOLDING, ROLES, TABLE, Effect, State, Trigger
 
 _LEAVING: Final = frozenset({State.YIELDING, State.STOPPING})
@@ -69,6 +69,7 @@ class Election:
         self._keep = False
         self._ear = Listening(settings.version, settings.interval)
         self._contest: Contest | None = None
+        self._tie: Tie | None = None
         self._deadline = inf
         """End of the start delay, or of the wait for a successor."""
         self._unclaimed = False
@@ -260,9 +261,10 @@ class Election:
 
     # From the network.
 
-    def receive(self, advert: Advert, source: IPAddress, now: float) -> None:
+    def receive(self, advert: Advert, source: IPAddress, now: float, *, led: bool = False) -> None:
         """Hear an advert that the codec believed. ``source``: who says it, whichever path it came
-        by; the own address if it is an own advert that came back."""
+        by; the own address if it is an own advert that came back. ``led``: another member of its
+        group leads, and decides who does when priorities are the same."""
         if source == self.local or advert.vrid != self.settings.vrid or advert.interval <= 0:
             return
         if self._state is State.MASTER and self._voice.was_late(now):
@@ -271,7 +273,7 @@ class Election:
             self._wake(now)
             self._hear_as_backup(advert, source, now)
         elif self._state is State.MASTER:
-            self._hear_as_master(advert, source, now)
+            self._hear_as_master(advert, source, now, led=led)
         elif self._state in _LEAVING and advert.priority != RESIGN:
             self._actions.append(Handover(Stage.HEARD, Trigger.SUCCESSOR_HEARD, source))
             self._move(Trigger.SUCCESSOR_HEARD, now)
@@ -297,10 +299,11 @@ class Election:
         if self._state is State.BACKUP and self._may_preempt(now):
             self._ear.preempt_soon(self.priority, now)
 
-    def _hear_as_master(self, advert: Advert, source: IPAddress, now: float) -> None:
+    def _hear_as_master(self, advert: Advert, source: IPAddress, now: float, *, led: bool) -> None:
+        tie = advert.priority == self.priority and source.packed > self.local.packed
         if advert.priority > self.priority:
             self._move(Trigger.HIGHER_PRIORITY, now)
-        elif advert.priority == self.priority and source.packed > self.local.packed:
+        elif tie and not (led and self._undecided(advert, now)):
             self._move(Trigger.GREATER_ADDRESS, now)
         else:
             if advert.priority != RESIGN:
@@ -308,6 +311,15 @@ class Election:
             self._answer(now)
             return
         self._ear.follow(advert, source, self.priority, now)
+
+    def _undecided(self, advert: Advert, now: float) -> bool:
+        """Whether the member that decides ties may still do so. If it has not by the time in which
+        three adverts had come, it does not hear the other director."""
+        interval = max(advert.interval, self.settings.interval)
+        if self._tie is None or now - self._tie.heard > DOWN_ADVERTS * interval:
+            self._tie = Tie(now, now)
+        self._tie.heard = now
+        return now - self._tie.began < DOWN_ADVERTS * interval
 
     def _contested(self, advert: Advert, source: IPAddress, now: float) -> None:
         interval = max(advert.interval, self.settings.interval)
@@ -395,7 +407,7 @@ class Election:
         """Make a transition of the table: its effects in order, then what it is told by."""
         before, transition = self._state, TABLE[self._state, trigger]
         self._state, self._since = transition.after, now
-        self._contest, self._unclaimed = None, False
+        self._contest, self._tie, self._unclaimed = None, None, False
         self._deadline = self._deadline if transition.after in _LEAVING else inf
         if Effect.WAIT in transition.effects:
             self._actions.append(Handover(Stage.BEGUN, trigger))

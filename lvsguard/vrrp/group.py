@@ -5,6 +5,11 @@ over when every member has found its master silent (or of lower priority): one c
 no reason, as long as another member still hears. It leaves when any member has to: the others hand
 over as planned, with their addresses kept until the successor is heard. A link that is lost is
 lost for all.
+
+Of two directors with the same priority the greater address leads, and which is greater may differ
+from member to member: the addresses of two families have nothing to do with each other. Were each
+to decide for all, both directors would give way to each other, again and again. So one member
+decides, the same on both directors.
 """
 
 from __future__ import annotations
@@ -29,6 +34,16 @@ class SyncGroup:
             for name, settings in members.items()
         }
         self._links = dict.fromkeys(members, True)
+        self._decider = self._first()
+
+    def _first(self) -> Election | None:
+        """Of what both directors have in their configs: VRID, family and addresses."""
+
+        def key(one: Election) -> tuple[int, int, list[bytes]]:
+            addresses = one.settings.addresses
+            return one.settings.vrid, addresses[0].version, sorted(a.packed for a in addresses)
+
+        return min(self.members.values(), key=key, default=None)
 
     def timer(self) -> float | None:
         """When to call ``expire``, monotonic seconds; None: not before something else happens."""
@@ -46,6 +61,7 @@ class SyncGroup:
         parted._links = {name: self._links[name] for name in names}
         self.members = {name: one for name, one in self.members.items() if name not in names}
         self._links = {name: up for name, up in self._links.items() if name not in names}
+        self._decider, parted._decider = self._first(), parted._first()
         return parted
 
     def start(
@@ -100,7 +116,9 @@ class SyncGroup:
 
     def receive(self, name: str, advert: Advert, source: IPAddress, now: float) -> None:
         """Hear an advert for one member."""
-        self.members[name].receive(advert, source, now)
+        member, decider = self.members[name], self._decider
+        led = decider is not None and decider is not member and decider.state is State.MASTER
+        member.receive(advert, source, now, led=led)
         self._align(now)
 
     def expire(self, now: float) -> None:

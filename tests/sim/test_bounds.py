@@ -70,9 +70,9 @@ def test_a_seed_says_everything_that_happens() -> None:
 class Stubborn(Election):
     """A master that gives way to nobody."""
 
-    def receive(self, advert: Advert, source: IPAddress, now: float) -> None:
+    def receive(self, advert: Advert, source: IPAddress, now: float, *, led: bool = False) -> None:
         if self.state is not State.MASTER:
-            super().receive(advert, source, now)
+            super().receive(advert, source, now, led=led)
 
 
 class Timid(Election):
