@@ -258,6 +258,11 @@ class Election:
         if self._unclaimed:
             self._actions.append(Handover(Stage.NOBODY, Trigger.NOBODY_CAME))
             self._move(Trigger.NOBODY_CAME if resume else Trigger.GROUP_LEFT, now)
+            if not resume:
+                # Nobody spoke for as long as a backup waits: should the group's other master die,
+                # there is nothing more to wait for here.
+                self._ear.deadline = now
+                self._ear.expire(now)
 
     # From the network.
 

@@ -28,10 +28,15 @@ from lvsguard.vrrp.transitions import State
 class SyncGroup:
     """Instances by name; every input goes to all of them, adverts and links to the one named."""
 
-    def __init__(self, members: Mapping[str, Settings], *, ready: bool = False) -> None:
+    def __init__(
+        self,
+        members: Mapping[str, Settings],
+        *,
+        ready: bool = False,
+        kind: type[Election] = Election,
+    ) -> None:
         self.members: Mapping[str, Election] = {
-            name: Election(settings, ready=ready, grouped=True)
-            for name, settings in members.items()
+            name: kind(settings, ready=ready, grouped=True) for name, settings in members.items()
         }
         self._links = dict.fromkeys(members, True)
         self._decider = self._first()
@@ -138,7 +143,7 @@ class SyncGroup:
                 one.leave(now)
         elif State.YIELDING in states:
             self._conclude(now)
-        elif all(one.wants for one in members):
+        if all(one.wants for one in members):
             for one in members:
                 one.take(now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Sequence
 from random import Random
 from struct import Struct
 from typing import Final
@@ -11,7 +12,6 @@ from typing import Final
 from lvsguard.vrrp.advert import Advert
 from lvsguard.vrrp.logbook import Logbook, blank
 
-PLACE: Final = "eth0/4/51"
 FATES: Final = ("kept", "stale", "torn", "lost")
 _NUMBER: Final = Struct("<d")
 
@@ -19,33 +19,34 @@ _NUMBER: Final = Struct("<d")
 class Book:
     """Memory that outlives a director's processes, and the logbook of the one that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, members: Sequence[str]) -> None:
         self._memory = blank()
         self._close = weakref.finalize(self, os.close, self._memory)
         self._logbook = Logbook(self._memory)
-        self._before = 0.0
+        self._places = {name: f"eth0/{name}/51" for name in members}
+        self._before = dict.fromkeys(members, 0.0)
         """What it said an advert ago."""
 
-    def spoke(self, advert: Advert, now: float) -> None:
+    def spoke(self, name: str, advert: Advert, now: float) -> None:
         """An advert has been sent."""
-        self._before = self._logbook.until(PLACE)
-        self._logbook.spoke(PLACE, advert, now)
+        self._before[name] = self._logbook.until(self._places[name])
+        self._logbook.spoke(self._places[name], advert, now)
 
-    def left(self) -> None:
+    def left(self, name: str) -> None:
         """Somebody else is master, or may be."""
-        self._logbook.left(PLACE)
+        self._logbook.left(self._places[name])
 
-    def stand_aside(self, aside: bool) -> None:
+    def stand_aside(self, name: str, aside: bool) -> None:
         """A failover was asked for, or resumed from."""
-        self._logbook.stand_aside(PLACE, aside)
+        self._logbook.stand_aside(self._places[name], aside)
 
     def aside(self) -> bool:
         """Whether a process that starts now leaves its successor alone."""
-        return self._logbook.aside(PLACE)
+        return any(map(self._logbook.aside, self._places.values()))
 
     def goes_on(self, now: float) -> bool:
         """Whether a process that starts now goes on where the one before it was."""
-        return now < self._logbook.until(PLACE)
+        return all(now < self._logbook.until(place) for place in self._places.values())
 
     def hand_down(self, fate: str, random: Random) -> None:
         """The process has died; the next one opens what is left of its logbook.
@@ -53,11 +54,12 @@ class Book:
         stale: without the last advert. torn: the lower bytes of its time are anything. lost: a new
         one, for the controller has died as well.
         """
-        until = self._logbook.until(PLACE)
-        if fate == "stale" and until:
-            self._logbook.note(PLACE, self._before)
-        elif fate == "torn" and until:
-            self._logbook.note(PLACE, torn(until, random))
+        for name, place in self._places.items():
+            until = self._logbook.until(place)
+            if fate == "stale" and until:
+                self._logbook.note(place, self._before[name])
+            elif fate == "torn" and until:
+                self._logbook.note(place, torn(until, random))
         self._logbook.close()
         if fate == "lost":
             self._close()

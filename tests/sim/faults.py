@@ -65,7 +65,7 @@ class Faults:
     # Of a director.
 
     def _boot(self, host: Host) -> None:
-        if host.election is None and not host.frozen:
+        if host.group is None and not host.frozen:
             hold = self._random.choice((0.0, 0.0, 5.0))
             ready_in = None if host.ready else self._random.choice((0.0, 0.1, 2.0))
             self._told(host, "starts")
@@ -75,9 +75,7 @@ class Faults:
             self._world.look()
 
     def _transferred(self, host: Host) -> None:
-        if host.election is not None and host.awake:
-            host.election.hold_preempt(False, host.clock())
-            host.settle()
+        host.hold_preempt(False)
 
     def _crash(self) -> None:
         host = self._awake()
@@ -89,7 +87,7 @@ class Faults:
 
     def _process(self) -> None:
         """A process is killed, also one that hangs; often in the middle of what it does."""
-        hosts = [host for host in self._world.hosts if host.election and not host.frozen]
+        hosts = [host for host in self._world.hosts if host.group and not host.frozen]
         if hosts:
             host = self._random.choice(hosts)
             fate = self._random.choice((*FATES, *["kept"] * 4))
@@ -116,7 +114,7 @@ class Faults:
         if host is not None:
             host.stall()
             self._told(host, "stalls")
-            self._world.after(self._while(), self._wake, host, host.election, 0.0)
+            self._world.after(self._while(), self._wake, host, host.group, 0.0)
             self._world.look()
 
     def _freeze(self) -> None:
@@ -126,34 +124,33 @@ class Faults:
             stood_still = self._random.choice((0.0, seconds))
             host.freeze()
             self._told(host, f"freezes, clock {'stops' if stood_still else 'goes on'}")
-            self._world.after(seconds, self._wake, host, host.election, stood_still)
+            self._world.after(seconds, self._wake, host, host.group, stood_still)
             self._world.look()
 
     def _wake(self, host: Host, slept: object, stood_still: float) -> None:
-        if host.election is slept:
+        if host.group is slept:
             self._told(host, "goes on")
             host.go_on(clock_stood_still=stood_still)
             self._world.look()
 
     def _stop(self) -> None:
         host = self._awake()
-        if host is not None and host.election is not None:
+        if host is not None:
             self._told(host, "is stopped")
-            host.election.stop(host.clock())
-            host.settle()
+            host.stop()
             self._world.after(self._while() + 1.0, self._boot, host)
             self._world.look()
 
     def _failover(self) -> None:
         host = self._awake()
-        if host is not None and host.election is not None:
+        if host is not None:
             self._told(host, "fails over")
             host.fail_over()
             self._world.after(self._while(), self._resume, host)
             self._world.look()
 
     def _resume(self, host: Host) -> None:
-        if host.election is not None and host.awake:
+        if host.awake:
             host.resume()
 
     def _unready(self) -> None:
@@ -183,7 +180,7 @@ class Faults:
 
     def _priority(self) -> None:
         host = self._awake()
-        if host is not None and host.election is not None:
+        if host is not None:
             priority = self._random.randint(1, 254)
             self._told(host, f"has priority {priority}")
             host.set_priority(priority)

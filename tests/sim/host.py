@@ -1,4 +1,4 @@
-"""A director: the real election, a process that may stall or die, a host that may freeze or crash.
+"""A director: real elections, a process that may stall or die, a host that may freeze or crash.
 
 A process that dies leaves its addresses behind, which the kernel goes on to serve, and its logbook.
 The one that is started in its place does what the station does (``Station._start``).
@@ -6,13 +6,12 @@ The one that is started in its place does what the station does (``Station._star
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from heapq import heappush
 from math import inf
 from typing import TYPE_CHECKING
 
-from lvsguard.vrrp import packet
 from lvsguard.vrrp.action import (
     Action,
     AddAddresses,
@@ -22,13 +21,14 @@ from lvsguard.vrrp.action import (
     Send,
     Stopped,
 )
-from lvsguard.vrrp.advert import GROUP_V4, TTL, Advert, Wire
-from lvsguard.vrrp.election import Election
-from lvsguard.vrrp.reception import Datagram, Received
+from lvsguard.vrrp.advert import Advert
+from lvsguard.vrrp.group import SyncGroup
+from lvsguard.vrrp.reception import Datagram
 from lvsguard.vrrp.settings import Settings
-from lvsguard.vrrp.transitions import HOLDING, State
+from lvsguard.vrrp.transitions import State
 from tests.sim.book import Book
 from tests.sim.scenario import LATENESS
+from tests.sim.seat import Seat
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -41,35 +41,32 @@ def _nothing() -> None: ...
 
 
 class Host:
-    """One director. Times are real ones; only the election sees the host's own clock."""
+    """One director. Times are real ones; only its elections see the host's own clock."""
 
-    def __init__(self, world: World, index: int, settings: Settings, drift: float) -> None:
+    def __init__(self, world: World, index: int, members: Iterable[Settings], drift: float) -> None:
+        """``members``: of its group, one for each family."""
         self.world = world
         self.index = index
-        self.settings = settings
+        self.seats = [Seat(self, number, one) for number, one in enumerate(members)]
         self._rate = 1 + drift
         self._offset = world.random.uniform(0, 1e6)
-        self.election: Election | None = None
-        self.holds = False
+        self.group: SyncGroup | None = None
         self.stalled = False
         """Its process does not run; packets wait in its socket."""
         self.frozen = False
         """It does not run at all; packets are lost."""
         self.ready = False
         self.linked = True
-        self.priority = settings.priority
+        self._settings = self.seats[0].settings
+        self.priority = self._settings.priority
         """As its controller says."""
-        self.book = Book()
+        self.book = Book([seat.name for seat in self.seats])
         self._steps: float = inf
         """So many more are done by its process before it dies."""
         self._death: Callable[[], None] = _nothing
-        self._queue: list[tuple[Datagram, int]] = []
-        self._wire = Wire(version=settings.version)
-        self._octets: dict[Advert, Datagram] = {}
-        self._heard: dict[tuple[bytes, int], Advert | None] = {}
-        self._expected = Advert(
-            settings.vrid, 100, settings.interval, settings.addresses, settings.version
-        )
+        self._spoke = False
+        """Since it began to do what it does."""
+        self._queue: list[tuple[int, Datagram, int]] = []
         self._wake_at = inf
         self._wake_number = 0
 
@@ -77,40 +74,18 @@ class Host:
 
     @property
     def awake(self) -> bool:
-        """Whether its election runs now."""
-        return self.election is not None and not self.stalled and not self.frozen
+        """Whether its elections run now."""
+        return self.group is not None and not self.stalled and not self.frozen
 
     @property
-    def leads(self) -> bool:
-        """Whether it has the addresses and runs."""
-        return self.holds and self.awake
-
-    @property
-    def speaks(self) -> bool:
-        """Whether it has them as a master, and not only still."""
-        return self.leads and self.state in HOLDING
-
-    @property
-    def serves(self) -> bool:
-        """Whether its kernel forwards."""
-        return self.holds and not self.frozen
-
-    @property
-    def waits(self) -> bool:
-        """Whether it neither is master nor would become it."""
-        one = self.election
-        return one is not None and one.state is State.BACKUP and not one.contends
-
-    @property
-    def eligible(self) -> bool:
-        """Whether it would have to take over from a silent master."""
-        one = self.election
-        return one is not None and self.awake and one.state is State.BACKUP and one.contends
+    def holds(self) -> bool:
+        """Whether it has any addresses."""
+        return any(seat.holds for seat in self.seats)
 
     @property
     def state(self) -> State:
-        """Of its election; a process that is not there is INIT."""
-        return State.INIT if self.election is None else self.election.state
+        """Of its first election; a process that is not there is INIT."""
+        return self.seats[0].state
 
     def clock(self) -> float:
         """Its monotonic clock now."""
@@ -122,11 +97,14 @@ class Host:
         """Start its process, which may hold its preemption back. It is ready after some seconds,
         or, None, as its controller said last."""
         now = self.clock()
-        one = self.election = self.world.kind(self.settings, ready=self.ready, link=self.linked)
-        one.set_priority(self.priority, now)
+        settings = {seat.name: seat.settings for seat in self.seats}
+        group = self.group = SyncGroup(settings, ready=self.ready, kind=self.world.kind)
+        for name in settings:
+            group.link(name, self.linked, now)
+            group.set_priority(name, self.priority, now)
         if hold:
-            one.hold_preempt(True, now, now + hold)
-        one.start(
+            group.hold_preempt(True, now, now + hold)
+        group.start(
             now,
             resumed=self.holds,
             going_on=self.book.goes_on(now),
@@ -139,8 +117,10 @@ class Host:
     def crash(self) -> None:
         """The host is gone, with its addresses."""
         self._end()
-        self.holds = self.frozen = self.ready = False
-        self.priority = self.settings.priority
+        for seat in self.seats:
+            seat.holds = False
+        self.frozen = self.ready = False
+        self.priority = self._settings.priority
         self.book.hand_down("lost", self.world.random)
 
     def die(
@@ -157,7 +137,7 @@ class Host:
         then()
 
     def _end(self) -> None:
-        self.election = None
+        self.group = None
         self.stalled = False
         self._steps = inf
         self._queue.clear()
@@ -184,150 +164,171 @@ class Host:
     def set_priority(self, priority: int) -> None:
         """Its controller gives it another one."""
         self.priority = priority
-        self._tell(lambda one: one.set_priority(priority, self.clock()))
+        if self.group is not None and self.awake:
+            for seat in self.seats:
+                self.group.set_priority(seat.name, priority, self.clock())
+            self.settle()
+
+    def stop(self) -> None:
+        """Its process is asked to leave as planned."""
+        if self.group is not None:
+            self.group.stop(self.clock())
+            self.settle()
+
+    def hold_preempt(self, hold: bool) -> None:
+        """It is to leave a lower priority alone, or no longer."""
+        if self.group is not None and self.awake:
+            self.group.hold_preempt(hold, self.clock())
+            self.settle()
 
     def fail_over(self) -> bool:
         """It is asked to give up mastership; whether it had it."""
-        one = self.election
-        given = one is not None and one.failover(self.clock())
+        given = self.group is not None and self.group.failover(self.clock())
         self._note_aside()
         return given
 
     def resume(self) -> None:
         """It may preempt again."""
-        if self.election is not None:
-            self.election.resume(self.clock())
+        if self.group is not None:
+            self.group.resume(self.clock())
             self._note_aside()
 
     def _note_aside(self) -> None:
         self.settle()
-        if self.election is not None:
-            self.book.stand_aside(self.election.aside)
+        if self.group is not None:
+            for name, one in self.group.members.items():
+                self.book.stand_aside(name, one.aside)
 
     def set_ready(self, ready: bool) -> None:
         """Its controller says so, also to a process that stalls: it is told when it runs."""
         self.ready = ready
-        self._tell(lambda one: one.set_ready(ready, self.clock()))
+        if self.group is not None and self.awake:
+            self.group.set_ready(ready, self.clock())
+            self.settle()
 
     def set_link(self, up: bool) -> None:
         """Its interface loses or regains the link."""
         self.linked = up
-        self._tell(lambda one: one.link(up, self.clock()))
-
-    def _tell(self, message: Callable[[Election], None]) -> None:
-        if self.election is not None and self.awake:
-            message(self.election)
+        if self.group is not None and self.awake:
+            self._tell_links(self.group)
             self.settle()
+
+    def _tell_links(self, group: SyncGroup) -> None:
+        for seat in self.seats:
+            group.link(seat.name, self.linked, self.clock())
 
     # Its process.
 
-    def arrive(self, datagram: Datagram, sender: int) -> None:
-        """A packet has come."""
-        if self.election is None or self.frozen or not self.linked:
+    def arrive(self, number: int, datagram: Datagram, sender: int) -> None:
+        """A packet for one of its seats has come."""
+        if self.group is None or self.frozen or not self.linked:
             return
         if self.stalled:
             if len(self._queue) < QUEUE:
-                self._queue.append((datagram, sender))
+                self._queue.append((number, datagram, sender))
             return
-        self._hear(datagram, sender)
+        self._hear(number, datagram, sender)
         self.settle()
 
-    def _hear(self, datagram: Datagram, sender: int) -> None:
-        key = (datagram.payload, sender)
-        heard = self._heard
-        if key not in heard:
-            # The codec is pure: octets that were decoded once need not be again.
-            got = packet.decode(datagram, self._wire, self._expected)
-            heard[key] = got.advert if isinstance(got, Received) else None
-        advert = heard[key]
+    def _hear(self, number: int, datagram: Datagram, sender: int) -> None:
+        seat = self.seats[number]
+        advert = seat.believe(datagram, sender)
         if advert is None:
             self.world.count("rejected")
-        elif self.election is not None:
-            self.election.receive(advert, datagram.source, self.clock())
+        elif self.group is not None:
+            self.group.receive(seat.name, advert, datagram.source, self.clock())
 
     def wake(self, number: int) -> None:
         """A timer of its process has fired."""
         if number == self._wake_number:
             self._wake_at = inf
-            if self.election is not None and not self.stalled and not self.frozen:
+            if self.awake:
                 self._run()
 
     def _run(self) -> None:
         """One turn of the process: read the socket empty, then the timer."""
-        one = self.election
-        if one is None:
+        group = self.group
+        if group is None:
             return
         if self._queue:
-            for datagram, sender in self._queue:
-                self._hear(datagram, sender)
+            for waiting in self._queue:
+                self._hear(*waiting)
             self._queue.clear()
         # What its controller and its kernel told it meanwhile.
-        if one.contends != (self.ready or self.settings.unready_drop is not None):
-            one.set_ready(self.ready, self.clock())
+        one = group.members[self.seats[0].name]
+        if one.contends != (self.ready or self._settings.unready_drop is not None):
+            group.set_ready(self.ready, self.clock())
         if self.linked is (one.state is State.FAULT):
-            one.link(self.linked, self.clock())
-        due, now = one.timer(), self.clock()
+            self._tell_links(group)
+        due, now = group.timer(), self.clock()
         # By the rounding between the clocks it may seem not yet due.
         if due is not None and due <= now + 1e-7:
-            one.expire(max(due, now))
-            again = one.timer()
+            group.expire(max(due, now))
+            again = group.timer()
             if again is not None and again <= due:
                 self.world.watch.violate(f"director {self.index}'s timer stays at {again}")
         self.settle()
 
     def settle(self) -> None:
-        """Do what the election asks for, and set the timer."""
-        one = self.election
-        if one is None:
+        """Do what the elections ask for, and set the timer."""
+        group = self.group
+        if group is None:
             return
-        actions = one.actions()
-        for action in actions:
-            self._do(action)
-            if self.election is None:
+        self._spoke = False
+        actions = group.actions()
+        for name, action in actions:
+            self._do(self._seat(name), action)
+            if self.group is None:
                 break
-        changed = len(actions) > 1 or (actions and not isinstance(actions[0], Send))
-        if self.holds and self.election is not None and self.election.lets_go:
-            self._do(RemoveAddresses())
-            changed = True
+        changed = any(not isinstance(action, Send) for _, action in actions)
+        for seat in self.seats:
+            if seat.holds and self.group is not None and group.members[seat.name].lets_go:
+                self._do(seat, RemoveAddresses())
+                changed = True
         if changed:
             self.world.look()
-        if self.election is not None:
-            self._set_timer(self.election)
+        if self.group is not None:
+            self._set_timer(self.group)
 
-    def _do(self, action: Action) -> None:
+    def _seat(self, name: str) -> Seat:
+        return next(seat for seat in self.seats if seat.name == name)
+
+    def _do(self, seat: Seat, action: Action) -> None:
         if isinstance(action, Send):
             if self._lives():
-                self._send(action.advert)
-                if self._steps < 1:
-                    self.world.look()  # it dies having spoken: others begin to wait anew
+                self._send(seat, action.advert)
             if self._lives():
-                self.book.spoke(action.advert, self.clock())
+                self.book.spoke(seat.name, action.advert, self.clock())
         elif isinstance(action, AddAddresses):
-            self.holds = self.holds or self._lives()
+            seat.holds = seat.holds or self._lives()
         elif isinstance(action, RemoveAddresses):
             if self._lives():
-                self.book.left()
+                self.book.left(seat.name)
             if self._lives():
-                self.holds = False
+                seat.holds = False
         elif isinstance(action, RoleChanged):
-            self.world.tell(self, f"{action.before} -> {action.after}: {action.cause}")
+            self.world.tell(
+                self, f"IPv{seat.name}: {action.before} -> {action.after}: {action.cause}"
+            )
         elif isinstance(action, Conflict):
             self.world.count("conflicts")
-        elif isinstance(action, Stopped):
+        elif isinstance(action, Stopped) and all(one.state is State.INIT for one in self.seats):
             self._end()
             self.ready = False
 
     def _lives(self) -> bool:
         """Whether its process comes to the next step."""
-        if self.election is not None:
+        if self.group is not None:
             self._steps -= 1
             if self._steps < 0:
+                if self._spoke:
+                    self.world.watch.interrupted()
                 self._death()
                 self.world.look()
-        return self.election is not None
+        return self.group is not None
 
-    def _set_timer(self, one: Election) -> None:
-        due = one.timer()
+    def _set_timer(self, group: SyncGroup) -> None:
+        due = group.timer()
         if due is None:
             return
         at = (due - self._offset) / self._rate
@@ -339,11 +340,7 @@ class Host:
             at = max(at, world.now) + late
             heappush(world.events, (at, world.next(), self.wake, (self._wake_number,)))
 
-    def _send(self, advert: Advert) -> None:
-        datagram = self._octets.get(advert)
-        if datagram is None:
-            octets = packet.encode(advert, self._wire, self.settings.local, GROUP_V4)
-            datagram = Datagram(octets, self.settings.local, GROUP_V4, TTL)
-            self._octets[advert] = datagram
+    def _send(self, seat: Seat, advert: Advert) -> None:
+        self._spoke = True
         if self.linked:
-            self.world.send(datagram, self.index)
+            self.world.send(seat.octets(advert), self.index, seat.number)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from ipaddress import IPv4Address
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
 from lvsguard.vrrp.advert import Version
@@ -11,6 +11,7 @@ from lvsguard.vrrp.settings import Settings
 from lvsguard.vrrp.timing import longest_master_down
 
 VIP = IPv4Address("10.0.0.8")
+VIP6 = IPv6Address("fd00::8")
 LOSSES = 2
 """Adverts lost in a row from which on a link counts as cut until one gets through."""
 LATENESS = 0.005
@@ -64,6 +65,16 @@ class Scenario:
     network: Network
     fault_every: float
     """Mean seconds between faults; 0: none."""
+    sixes: tuple[IPv6Address, ...] = ()
+    """Where directors have an IPv6 address too, and so each a group of two: theirs."""
+
+    @property
+    def groups(self) -> tuple[tuple[Settings, ...], ...]:
+        """Of each director the members of its group."""
+        if not self.sixes:
+            return tuple((one,) for one in self.directors)
+        both = zip(self.directors, self.sixes, strict=True)
+        return tuple((one, replace(one, addresses=(VIP6,), local=six)) for one, six in both)
 
     @property
     def bounds(self) -> Bounds:
@@ -95,7 +106,11 @@ def draw(seed: int, *, interval: float = 0.1, version: Version = Version.V3) -> 
         corruption=random.choice((0.0, 0.001)),
     )
     drifts = tuple(random.uniform(-0.01, 0.01) for _ in range(number))
-    return Scenario(seed, directors, drifts, network, fault_every=10.0)
+    last = list(range(number))
+    random.shuffle(last)  # whose address is greater has nothing to do with the IPv4 ones
+    two = random.random() < 0.5 and version is Version.V3
+    sixes = tuple(IPv6Address("fe80::40") + one for one in last) if two else ()
+    return Scenario(seed, directors, drifts, network, fault_every=10.0, sixes=sixes)
 
 
 def _director(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv6Address
 
 import pytest
 
 from lvsguard.core.model import IPAddress
 from lvsguard.vrrp.advert import Advert, Version
 from lvsguard.vrrp.election import Election
+from lvsguard.vrrp.settings import Settings
 from lvsguard.vrrp.transitions import State
 from tests.sim.play import Tally, play
-from tests.sim.scenario import draw
+from tests.sim.scenario import VIP, Network, draw
+from tests.sim.world import World
 
 
 @pytest.mark.slow
@@ -75,6 +78,13 @@ class Stubborn(Election):
             super().receive(advert, source, now, led=led)
 
 
+class ForItself(Election):
+    """One that gives way to an equal whatever the rest of its group does."""
+
+    def receive(self, advert: Advert, source: IPAddress, now: float, *, led: bool = False) -> None:
+        super().receive(advert, source, now)
+
+
 class Timid(Election):
     """A backup that never takes over once it has followed somebody."""
 
@@ -120,3 +130,38 @@ def test_a_process_started_anew_with_a_fault_is_found_out(kind: type[Election]) 
 @pytest.mark.parametrize("kind", [Stubborn, Timid, Mute])
 def test_an_election_with_a_fault_is_found_out(kind: type[Election]) -> None:
     assert any(play(draw(seed), 0.05, kind=kind).violations for seed in range(4))
+
+
+def unserved_after_crashes(seed: int, kind: type[Election]) -> float:
+    """The longest time, of the bound, for which an address was on nobody: equals, three or more, of
+    which a greater IPv4 address goes with a smaller IPv6 one."""
+    drawn = draw(4 * seed + 1 + seed % 3)
+    directors = tuple(Settings(51, (VIP,), one.local, 100, 0.1) for one in drawn.directors)
+    sixes = tuple(IPv6Address("fe80::ff") - index for index in range(len(directors)))
+    good = Network(delay=0.0001, jitter=0.0003, loss=0.0, duplication=0.0, corruption=0.0)
+    same = tuple(0.0 for _ in directors)  # the worst: clocks that agree
+    scenario = replace(drawn, directors=directors, sixes=sixes, network=good, drifts=same)
+    world = World(scenario, kind=kind)
+    for host in world.hosts:
+        host.boot(ready_in=0.0, hold=0.0)
+    world.run(10.0)
+    longest = 0.0
+    for _ in range(20):
+        leader = next(host for host in world.hosts if host.state is State.MASTER)
+        before = world.watch.unserved
+        leader.crash()
+        world.look()
+        world.run(5.0)
+        longest = max(longest, world.watch.unserved - before)
+        leader.boot(ready_in=0.0, hold=0.0)
+        world.run(2.0)
+    return longest / world.scenario.bounds.none
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_equals_one_takes_over_whatever_their_addresses(seed: int) -> None:
+    assert unserved_after_crashes(seed, Election) <= 1
+
+
+def test_equals_that_decide_member_by_member_are_found_out() -> None:
+    assert any(unserved_after_crashes(seed, ForItself) > 1 for seed in range(4))

@@ -27,6 +27,8 @@ SILENT = (State.YIELDING, State.STOPPING, State.BACKUP)
 """Holds the addresses until it hears a master: it offers them, or its process was started anew."""
 Situation = tuple[State, int, State, int]
 """States and priorities of two holders."""
+Place = tuple[int, int]
+"""A director, and which of its seats."""
 
 
 class Watch:
@@ -35,8 +37,8 @@ class Watch:
     def __init__(self, world: World) -> None:
         self._world = world
         self._bounds = world.scenario.bounds
-        self._none_since: dict[int, float] = {}
-        self._two_since: dict[tuple[int, int], tuple[float, Situation]] = {}
+        self._none_since: dict[Place, float] = {}
+        self._two_since: dict[tuple[Place, Place], tuple[float, Situation]] = {}
         self._parts: list[frozenset[int]] = [frozenset(range(len(world.hosts)))]
         self._served_since = 0.0
         self.violations: list[str] = []
@@ -46,12 +48,20 @@ class Watch:
         """Seconds in all without anybody who served, after the first master."""
         self._led = False
         self._gap_since: float | None = None
+        self._families = range(len(world.hosts[0].seats))
 
     def look(self) -> None:
         """See what is the case now and since when; judge what has ended."""
         self._look_for_none()
         self._look_for_two()
         self._look_for_gaps()
+
+    def interrupted(self) -> None:
+        """A process dies having spoken, maybe for one member of its group only: others begin to
+        wait anew, with all members, for a group takes over when none of them hears a master."""
+        self.look()
+        self._end_none(set(self._none_since))
+        self.look()
 
     def network_changed(self) -> None:
         """Cuts have come or gone: both clocks start again with the parts that there are now."""
@@ -64,23 +74,25 @@ class Watch:
 
     def _look_for_none(self) -> None:
         hosts, now = self._world.hosts, self._world.now
-        left = set()
-        for part in self._parts:
-            if not any(hosts[index].speaks for index in part):
-                left |= {index for index in part if hosts[index].eligible}
+        left = set[Place]()
+        for family in self._families:
+            for part in self._parts:
+                seats = [hosts[index].seats[family] for index in part]
+                if not any(seat.speaks for seat in seats):
+                    left |= {(seat.host.index, family) for seat in seats if seat.eligible}
         self._end_none(set(self._none_since) - left)
-        for index in left:
-            since = self._none_since.setdefault(index, now)
+        for place in left:
+            since = self._none_since.setdefault(place, now)
             if now - since > self._bounds.none:
-                self.violate(f"nobody leads for {now - since:.4f} s, director {index} could")
-                self._none_since[index] = now
+                self.violate(f"nobody leads for {now - since:.4f} s, director {place} could")
+                self._none_since[place] = now
 
-    def _end_none(self, indices: set[int]) -> None:
-        for index in indices:
-            seconds = self._world.now - self._none_since.pop(index)
+    def _end_none(self, places: set[Place]) -> None:
+        for place in places:
+            seconds = self._world.now - self._none_since.pop(place)
             self.none_longest = max(self.none_longest, seconds / self._bounds.none)
             if seconds > self._bounds.none:
-                self.violate(f"nobody led for {seconds:.4f} s, director {index} could")
+                self.violate(f"nobody led for {seconds:.4f} s, director {place} could")
 
     def _connected(self) -> list[frozenset[int]]:
         cuts = self._world.cuts
@@ -98,25 +110,28 @@ class Watch:
     # Two.
 
     def _look_for_two(self) -> None:
-        cuts, now = self._world.cuts, self._world.now
-        leading = [host for host in self._world.hosts if host.leads]
-        pairs: dict[tuple[int, int], Situation] = {}
-        for one, other in combinations(leading, 2):
-            pair = (one.index, other.index)
-            if one.waits and other.waits:
-                continue
-            if one.linked and other.linked and not cuts[pair] and not cuts[pair[::-1]]:
-                pairs[pair] = (one.state, _priority(one), other.state, _priority(other))
+        now = self._world.now
+        pairs: dict[tuple[Place, Place], Situation] = {}
+        for family in self._families:
+            seats = [host.seats[family] for host in self._world.hosts]
+            for one, other in combinations([seat for seat in seats if seat.leads], 2):
+                if not (one.waits and other.waits) and self._hear(one.host, other.host):
+                    places = (one.host.index, family), (other.host.index, family)
+                    pairs[places] = (one.state, one.priority, other.state, other.priority)
         ended = {pair for pair, (_, was) in self._two_since.items() if pairs.get(pair) != was}
         self._end_two(ended)
         for pair, situation in pairs.items():
             self._two_since.setdefault(pair, (now, situation))
 
-    def _end_two(self, pairs: set[tuple[int, int]]) -> None:
+    def _hear(self, one: Host, other: Host) -> bool:
+        cuts, pair = self._world.cuts, (one.index, other.index)
+        return one.linked and other.linked and not cuts[pair] and not cuts[pair[::-1]]
+
+    def _end_two(self, pairs: set[tuple[Place, Place]]) -> None:
         for pair in pairs:
             since, situation = self._two_since.pop(pair)
-            burst = self._world.burst
-            since = max(since, burst.get(pair, 0.0), burst.get(pair[::-1], 0.0))
+            burst, link = self._world.burst, (pair[0][0], pair[1][0])
+            since = max(since, burst.get(link, 0.0), burst.get(link[::-1], 0.0))
             seconds = self._world.now - since
             leave = situation[0] in SILENT and situation[2] in SILENT
             bound = self._bounds.leaving if leave else self._bounds.two
@@ -128,7 +143,8 @@ class Watch:
 
     def _look_for_gaps(self) -> None:
         now = self._world.now
-        serves = any(host.serves for host in self._world.hosts)
+        hosts = self._world.hosts
+        serves = all(any(host.seats[n].serves for host in hosts) for n in self._families)
         self._led = self._led or serves
         if serves and self._gap_since is not None:
             self.unserved += now - self._gap_since
@@ -147,7 +163,3 @@ class Watch:
         world = self._world
         self.violations.append(f"seed {world.scenario.seed} at {world.now:.4f} s: {what}")
         world.tell(None, f"VIOLATION {what}")
-
-
-def _priority(host: Host) -> int:
-    return host.election.priority if host.election else 0

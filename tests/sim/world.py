@@ -35,16 +35,16 @@ class World:
         """Links that carry nothing, from one to another, by how many faults cut them."""
         self.storm = 0.0
         """Loss that comes on top, for a while."""
-        self.missed: dict[tuple[int, int], int] = {}
-        """Packets in a row that a link has lost."""
+        self.missed: dict[tuple[int, int, int], int] = {}
+        """Packets in a row that a link has lost, of each seat."""
         self.burst: dict[tuple[int, int], float] = {}
         """When a link last had lost more in a row than it may."""
         self._number = 0
         self._trace = trace
         self.hosts = [
-            Host(self, index, settings, drift)
-            for index, (settings, drift) in enumerate(
-                zip(scenario.directors, scenario.drifts, strict=True)
+            Host(self, index, members, drift)
+            for index, (members, drift) in enumerate(
+                zip(scenario.groups, scenario.drifts, strict=True)
             )
         ]
         self.watch = Watch(self)
@@ -71,8 +71,8 @@ class World:
 
     # Network.
 
-    def send(self, datagram: Datagram, sender: int) -> None:
-        """Multicast a packet from a director to all others."""
+    def send(self, datagram: Datagram, sender: int, seat: int) -> None:
+        """Multicast a packet from a director to that seat of all others."""
         network, random, events = self.scenario.network, self.random.random, self.events
         loss, missed, now = network.loss + self.storm, self.missed, self.now
         self.counts["adverts"] += 1
@@ -81,32 +81,31 @@ class World:
                 continue
             link = (sender, index)
             if (self.cuts and self.cuts[link]) or random() < loss:
-                self._miss(link)
+                self._miss(link, seat)
                 continue
             if random() < network.corruption:
-                self._miss(link)
-                self._deliver(self._spoil(datagram), sender, host)
+                self._miss(link, seat)
+                self._deliver(host, seat, self._spoil(datagram), sender)
                 continue
-            if missed.get(link):
+            if missed.get((*link, seat)):
                 # What may still be under way is no better than lost.
-                if missed[link] > LOSSES:
+                if missed[*link, seat] > LOSSES:
                     self.burst[link] = now + network.delay + network.jitter
-                missed[link] = 0
+                missed[*link, seat] = 0
             at = now + network.delay + network.jitter * random()
-            heappush(events, (at, self.next(), host.arrive, (datagram, sender)))
+            heappush(events, (at, self.next(), host.arrive, (seat, datagram, sender)))
             if network.duplication and random() < network.duplication:
-                self._deliver(datagram, sender, host)
+                self._deliver(host, seat, datagram, sender)
 
-    def _miss(self, link: tuple[int, int]) -> None:
-        self.missed[link] = missed = self.missed.get(link, 0) + 1
+    def _miss(self, link: tuple[int, int], seat: int) -> None:
+        self.missed[*link, seat] = missed = self.missed.get((*link, seat), 0) + 1
         if missed > LOSSES:
             self.burst[link] = self.now
 
-    def _deliver(self, datagram: Datagram, sender: int, host: Host) -> None:
+    def _deliver(self, host: Host, seat: int, datagram: Datagram, sender: int) -> None:
         network = self.scenario.network
-        self.after(
-            network.delay + network.jitter * self.random.random(), host.arrive, datagram, sender
-        )
+        at = network.delay + network.jitter * self.random.random()
+        self.after(at, host.arrive, seat, datagram, sender)
 
     def _spoil(self, datagram: Datagram) -> Datagram:
         octets = bytearray(datagram.payload)

@@ -114,6 +114,54 @@ def test_what_nobody_claims_after_one_has_left_is_released() -> None:
     assert pair.states() == {State.BACKUP}
 
 
+def test_after_that_it_waits_no_longer_than_the_member_that_followed() -> None:
+    """The other director has died between the adverts of its two members, say."""
+    pair = leading()
+    pair.hear(INSIDE, 200)
+    down_s = 3 + (256 - 100) / 256
+    pair.run(down_s + 0.5)
+    assert pair.states() == {State.MASTER}
+
+
+GREATER = {INSIDE: LOCALS[INSIDE] + 1, OUTSIDE: LOCALS[OUTSIDE] + 1}
+
+
+def hear_equal(pair: Pair, name: str, source: IPAddress) -> None:
+    advert = Advert(VRIDS[name], 100, 1.0, (vip(name),))
+    pair.group.receive(name, advert, source, pair.now)
+    pair.asked = pair.group.actions()
+
+
+def test_of_equals_the_member_that_decides_does_so_for_all() -> None:
+    pair = leading()
+    hear_equal(pair, OUTSIDE, GREATER[OUTSIDE])
+    assert pair.states() == {State.MASTER}, "there the other one is greater"
+    hear_equal(pair, INSIDE, PEERS[INSIDE])
+    assert pair.states() == {State.MASTER}
+    hear_equal(pair, INSIDE, GREATER[INSIDE])
+    assert pair.group.members[INSIDE].state is State.BACKUP
+    hear_equal(pair, OUTSIDE, PEERS[OUTSIDE])
+    assert pair.states() == {State.BACKUP}, "it follows, whose address is greater there or not"
+
+
+def test_a_member_decides_for_itself_when_the_one_that_would_does_not_hear() -> None:
+    pair = leading()
+    for _ in range(3):
+        hear_equal(pair, OUTSIDE, GREATER[OUTSIDE])
+        assert pair.states() == {State.MASTER}
+        pair.run(1.0)
+    hear_equal(pair, OUTSIDE, GREATER[OUTSIDE])
+    assert pair.group.members[OUTSIDE].state is State.BACKUP
+
+
+def test_each_tie_has_its_own_patience() -> None:
+    pair = leading()
+    for _ in range(3):
+        hear_equal(pair, OUTSIDE, GREATER[OUTSIDE])
+        pair.run(3.5)
+    assert pair.states() == {State.MASTER}
+
+
 def test_a_lost_link_is_lost_for_all_until_every_link_is_there() -> None:
     pair = leading()
     pair.group.link(INSIDE, False, pair.now)
