@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from math import inf
 from typing import Final
 
@@ -23,23 +23,49 @@ class Neighbours:
         self._emit = emit
         self._clock = clock
         self._macs: dict[IPAddress, str] = {}
-        self._told: dict[IPAddress, float] = {}
+        self._seen: dict[IPAddress, str] = {}
+        self._told: dict[IPAddress, tuple[str, float]] = {}
+        """The MAC address that was named last, and when."""
+        self._unsaid: set[IPAddress] = set()
 
     def met(self, address: IPAddress, mac: str) -> None:
         """A realserver answers from there."""
-        before = self._macs.get(address, mac)
         self._macs[address] = mac
-        now = self._clock()
-        if before != mac and now - self._told.get(address, -inf) >= REPEAT_S:
-            self._told[address] = now
-            self._emit(MacChanged(str(address), before, mac))
+        self._tell(address)
 
-    def keep(self, addresses: frozenset[IPAddress]) -> None:
-        """Forget all but these."""
-        self._macs = {a: mac for a, mac in self._macs.items() if a in addresses}
-        self._told = {a: at for a, at in self._told.items() if a in addresses}
+    def seen(self, address: IPAddress, mac: str) -> None:
+        """The kernel sends to a realserver there. What the probers find out counts before it."""
+        self._seen[address] = mac
+
+    def settle(self) -> None:
+        """Tell what was too soon to tell, and still holds."""
+        for address in list(self._unsaid):
+            self._tell(address)
+
+    def keep(self, asked: Collection[IPAddress], realservers: Collection[IPAddress]) -> None:
+        """Forget all but these: whom the probers ask, and who is in the config."""
+        self._macs = {a: mac for a, mac in self._macs.items() if a in asked}
+        self._told = {a: told for a, told in self._told.items() if a in asked}
+        self._unsaid.intersection_update(asked)
+        self._seen = {a: mac for a, mac in self._seen.items() if a in realservers}
 
     def at(self, mac: str) -> tuple[IPAddress, ...]:
         """Realservers that answer from a MAC address, the lowest first."""
-        found = (address for address, known in self._macs.items() if known == mac)
+        found = (address for address, known in self._known() if known == mac)
         return tuple(sorted(found, key=lambda one: (one.version, int(one))))
+
+    def _known(self) -> Iterator[tuple[IPAddress, str]]:
+        yield from self._macs.items()
+        yield from (one for one in self._seen.items() if one[0] not in self._macs)
+
+    def _tell(self, address: IPAddress) -> None:
+        mac, now = self._macs[address], self._clock()
+        before, at = self._told.setdefault(address, (mac, -inf))
+        self._unsaid.discard(address)
+        if before == mac:
+            return
+        if now - at < REPEAT_S:
+            self._unsaid.add(address)
+            return
+        self._told[address] = mac, now
+        self._emit(MacChanged(str(address), before, mac))

@@ -235,8 +235,10 @@ class House:
             self._admin.configure(config.remote)
         self._vip_watch.configure(config.vips)
         self._configure_probers()
-        checks = self._controller.book.checks
-        self._neighbours.keep(frozenset(check.address for check in checks))
+        self._neighbours.keep(
+            {check.address for check in self._controller.book.checks},
+            {one.key.address for service in config.services for one in service.realservers},
+        )
         self._catch_up()
         if ignored := _needs_restart(before, config):
             log.LOGGER.warning("changed, and in force after a restart: %s", ", ".join(ignored))

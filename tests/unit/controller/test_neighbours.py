@@ -44,6 +44,42 @@ def test_two_hosts_that_take_turns_are_told_once_a_minute(scene: Scene) -> None:
     assert len(scene.events) == 2
 
 
+def test_a_change_back_is_told_when_the_minute_is_over(scene: Scene) -> None:
+    scene.neighbours.met(RS1, A)
+    scene.neighbours.met(RS1, B)
+    scene.neighbours.met(RS1, A)
+    scene.neighbours.settle()
+    assert len(scene.events) == 1
+    scene.now = REPEAT_S
+    scene.neighbours.settle()
+    assert scene.events == [MacChanged("10.0.0.42", A, B), MacChanged("10.0.0.42", B, A)]
+    scene.now = 3 * REPEAT_S
+    scene.neighbours.settle()
+    assert len(scene.events) == 2
+
+
+def test_a_third_mac_address_within_the_minute_is_told_once_it_is_over(scene: Scene) -> None:
+    for mac in (A, B, A, "02:00:00:00:00:77", B):
+        scene.neighbours.met(RS1, mac)
+    scene.now = REPEAT_S
+    scene.neighbours.settle()
+    assert len(scene.events) == 1  # it is where the last event says
+    scene.neighbours.met(RS1, "02:00:00:00:00:77")
+    assert scene.events[1:] == [MacChanged("10.0.0.42", B, "02:00:00:00:00:77")]
+
+
+def test_what_the_kernel_knows_counts_where_no_prober_has_met_it(scene: Scene) -> None:
+    scene.neighbours.seen(RS1, A)
+    scene.neighbours.seen(RS2, A)
+    assert scene.neighbours.at(A) == (RS1, RS2)
+    scene.neighbours.met(RS2, B)
+    assert scene.neighbours.at(A) == (RS1,)
+    scene.neighbours.seen(RS1, B)
+    assert scene.events == []
+    scene.neighbours.keep({RS2}, {RS2})
+    assert scene.neighbours.at(B) == (RS2,)
+
+
 def test_realservers_are_found_by_mac_address(scene: Scene) -> None:
     for realserver in (RS2, RS1):
         scene.neighbours.met(realserver, A)
@@ -54,7 +90,7 @@ def test_realservers_are_found_by_mac_address(scene: Scene) -> None:
 def test_what_the_config_drops_is_forgotten(scene: Scene) -> None:
     scene.neighbours.met(RS1, A)
     scene.neighbours.met(RS2, B)
-    scene.neighbours.keep(frozenset({RS2}))
+    scene.neighbours.keep({RS2}, {RS1, RS2})
     assert scene.neighbours.at(A) == ()
     scene.neighbours.met(RS1, B)
     assert scene.events == []
