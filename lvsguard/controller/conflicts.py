@@ -5,7 +5,7 @@ and drained where the config asks for that. It asks nobody and hears nobody itse
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Final
@@ -45,6 +45,8 @@ class Conflicts:
         self._put = put
         self._clear = clear
         self._clock = clock
+        self.seek: Callable[[], None] = lambda: None
+        """Called where a MAC address is that of no realserver that is known (``sought``)."""
         self._now: dict[tuple[str, str, str], ConflictStatus] = {}
         self._drained: dict[Target, set[tuple[str, str, str]]] = {}
 
@@ -61,14 +63,22 @@ class Conflicts:
             case _:
                 self._emit(event)
 
-    def named(self) -> None:
-        """A MAC address was learnt: it may be the one that claims a VIP."""
+    def named(self, mac: str = "") -> None:
+        """A MAC address was learnt, or several: it may be one that claims a VIP."""
         for key, one in list(self._now.items()):
-            if one.realserver is None:
-                how = "arp" if one.address.version == 4 else "nd"
-                event = VipConflict(key[0], key[2], how, key[1])
-                if self._neighbours.at(one.mac):
-                    self._begin(event)
+            if mac in ("", one.mac):
+                self._learn(key, one)
+
+    def sought(self) -> frozenset[IPAddress]:
+        """Realservers of which one may be who claims a VIP and has no name yet; empty: none is
+        looked for."""
+        versions = {
+            one.address.version
+            for one in self._now.values()
+            if not self._claimants(one.mac, one.address)
+        }
+        found = (r.key.address for s in self._book.config.services for r in s.realservers)
+        return frozenset(address for address in found if address.version in versions)
 
     def of(self, vip: str) -> tuple[ConflictStatus, ...]:
         """The conflicts of a VIP group that last now."""
@@ -86,21 +96,50 @@ class Conflicts:
         one's: who still claims a VIP is drained again."""
         self._drained.pop(target, None)
         for key, one in self._now.items():
-            who = one.realserver
-            if who is not None and Target(who) == target and self._drains(key[0]):
-                self._drain(key, who)
+            for who in self._claimants(one.mac, one.address):
+                if Target(who) == target and self._drains(key[0]):
+                    self._drain(key, who)
 
     def _begin(self, event: VipConflict) -> None:
         key = (event.vip, event.detail, event.other)
-        realservers = self._neighbours.at(event.other)
-        realserver = realservers[0] if realservers else None
+        address = ip_address(event.detail)
+        realservers = self._claimants(event.other, address)
+        name = realservers[0] if realservers else self._namesake(event.other)
         known = self._now.get(key)
         since = self._clock() if known is None else known.since
-        address = ip_address(event.detail)
-        self._now[key] = ConflictStatus(address, event.other, realserver, since)
-        self._emit(replace(event, realserver="" if realserver is None else str(realserver)))
-        if realserver is not None and self._drains(event.vip):
-            self._drain(key, realserver)
+        self._now[key] = ConflictStatus(address, event.other, name, since)
+        self._emit(replace(event, realserver="" if name is None else str(name)))
+        if not realservers:
+            self.seek()
+        self._drain_all(key, realservers)
+
+    def _learn(self, key: tuple[str, str, str], one: ConflictStatus) -> None:
+        """Tell who it is, once that is known; what else stands on that host is drained, too."""
+        realservers = self._claimants(one.mac, one.address)
+        if one.realserver in realservers:
+            self._drain_all(key, realservers)
+        elif realservers or (one.realserver is None and self._namesake(one.mac) is not None):
+            how = "arp" if one.address.version == 4 else "nd"
+            self._begin(VipConflict(key[0], key[2], how, key[1]))
+
+    def _claimants(self, mac: str, vip: IPAddress) -> tuple[IPAddress, ...]:
+        """The realservers at a MAC address that serve this VIP; where it has none there, those of
+        its family. One host may be several, and serve other VIPs well by the others."""
+        there = self._neighbours.at(mac)
+        if not there:
+            return ()
+        serving, family = set(), set()
+        for service in self._book.config.services:
+            if service.key.family == vip.version:
+                found = {r.key.address for r in service.realservers}.intersection(there)
+                family |= found
+                if service.key.address == vip:
+                    serving |= found
+        return tuple(one for one in there if one in (serving or family))
+
+    def _namesake(self, mac: str) -> IPAddress | None:
+        """A realserver of another family on that host: it names the host, and is not drained."""
+        return next(iter(self._neighbours.at(mac)), None)
 
     def _end(self, event: VipConflictOver, *, told: bool = True) -> None:
         key = (event.vip, event.address, event.other)
@@ -124,6 +163,11 @@ class Conflicts:
     def _drains(self, vip: str) -> bool:
         vips = self._book.config.vips
         return any(one.name == vip and one.on_conflict is OnConflict.DRAIN for one in vips)
+
+    def _drain_all(self, key: tuple[str, str, str], realservers: Iterable[IPAddress]) -> None:
+        if self._drains(key[0]):
+            for realserver in realservers:
+                self._drain(key, realserver)
 
     def _drain(self, key: tuple[str, str, str], realserver: IPAddress) -> None:
         """Take it out of rotation for as long as it lasts, once, and not the last one."""

@@ -23,6 +23,7 @@ from lvsguard.controller.settings import Settings
 from lvsguard.controller.standing import Standings
 from lvsguard.controller.sync import wanted_sync
 from lvsguard.controller.view import LiveView
+from lvsguard.controller.whereabouts import Whereabouts
 from lvsguard.core.config import Check, Config, OnStop
 from lvsguard.core.event import Event, KernelFailed, ProberDied, StateTrouble, Stopping
 from lvsguard.core.health import Hint
@@ -99,6 +100,10 @@ class House:
             put=self._controller.override,
             clear=self._controller.clear,
         )
+        self._whereabouts = Whereabouts(
+            self._neighbours, sought=self._conflicts.sought, named=self._conflicts.named
+        )
+        self._conflicts.seek = self._whereabouts.seek
         self._sharing.ended = self._conflicts.ended
         self._elections = Elections(config, standings, emit=self._conflicts.tell)
         self._peers = Peers(
@@ -186,7 +191,7 @@ class House:
 
     def _met(self, address: IPAddress, mac: str) -> None:
         self._neighbours.met(address, mac)
-        self._conflicts.named()
+        self._conflicts.named(mac)
 
     def _troubles(self) -> tuple[str, ...]:
         remote = "" if self._admin is None else self._admin.trouble
@@ -305,6 +310,7 @@ class House:
                 group.create_task(self._follow_addresses(), name="addresses"),
                 group.create_task(self._vip_watch.run(), name="vip-watch"),
                 group.create_task(self._probers.run(), name="probers"),
+                group.create_task(self._whereabouts.run(), name="whereabouts"),
                 group.create_task(self._hooks.run(), name="hooks"),
                 group.create_task(keeping.run(), name="housekeeping"),
                 group.create_task(keeping.remember(), name="memory"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.director import tell, wall
-from tests.support.director_config import Setup
+from tests.support.director_config import NO_CHECK, Service, Setup
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
 from tests.support.topology_load import start_load
@@ -130,3 +130,36 @@ def test_one_that_begins_while_clients_run_is_told_and_drained_where_asked(
     (over,) = director.events("conflict-over", since)
     assert (over.data["other"], over.data["address"]) == (rs2.mac, str(VIP))
     assert len(requests) >= 0.9 * RATE * ran_s, "clients ran beside it"
+
+
+WITHOUT_ARP = '{ kind = "http", path = "/health", interval = "1s", timeout = "1s", arp = false }'
+FOUND_S = 2.0
+"""From a claim to the name where the kernel's neighbour table has to be asked: it may have to ask
+itself first, and is looked at again a second later."""
+
+
+@pytest.mark.parametrize("check", [WITHOUT_ARP, NO_CHECK])
+def test_one_whose_mac_address_only_the_kernel_knows_is_named_and_drained(
+    seed: Seed, still: Stillness, check: str
+) -> None:
+    """No prober asks it by ARP."""
+    director, rs2 = seed.director, seed.network.rs2
+    setup = Setup(services=(Service(check=check),), vip='on_conflict = "drain"')
+    director.configure(setup)
+    director.stop()  # what an earlier play has taught is forgotten
+    director.start()
+    director.wait_for_weights(rs1=1, rs2=1)
+    since, begun = wall(), time.monotonic()
+    speak(rs2)
+    try:
+        wait_until(lambda: named(seed, since, str(rs2.address)), 15, "it is named")
+        still_s = still.within_s(begun, time.monotonic())
+        told = [e for e in director.events("conflict", since) if e.data["realserver"]]
+        director.wait_for_weights(rs1=1, rs2=0)
+    finally:
+        hush(rs2)
+    director.wait_for_weights(15, rs1=1, rs2=1)
+    told_s = moment(told[0].time) - since
+    tell("a conflict of one that only the kernel knows", told_s=told_s, still_s=still_s)
+    assert told_s <= ASKED_S + FOUND_S + SLACK_S + still_s
+    assert told[0].data["other"] == rs2.mac

@@ -10,9 +10,10 @@ import pytest
 from lvsguard.controller.conflicts import ACTOR, Conflicts
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.neighbours import Neighbours
-from lvsguard.core.config import OnConflict, VipConfig
+from lvsguard.core.config import OnConflict, ServiceConfig, VipConfig
 from lvsguard.core.event import Event
 from lvsguard.core.health import FailureClass, Health, Result, Verdict
+from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.snapshot import ConflictStatus
 from lvsguard.core.vrrp_event import (
@@ -31,8 +32,9 @@ OVER = VipConflictOver("web", MAC1, 7.0, VIP)
 
 
 class Scene:
-    def __init__(self, on_conflict: OnConflict = OnConflict.TELL) -> None:
-        config = rig.config(rig.service())
+    def __init__(self, on_conflict: OnConflict = OnConflict.TELL, *services: ServiceConfig) -> None:
+        config = rig.config(*services)
+        self.sought = 0
         vip = VipConfig("web", (), on_conflict=on_conflict)
         self.book = FactBook(replace(config, vips=(vip,)))
         for check in self.book.checks:
@@ -47,6 +49,10 @@ class Scene:
             clear=lambda target, kind, actor: self.book.drop(target, kind),
             clock=lambda: 1000.0,
         )
+        self.conflicts.seek = self._seek
+
+    def _seek(self) -> None:
+        self.sought += 1
 
     @property
     def drained(self) -> list[str]:
@@ -202,3 +208,87 @@ def test_where_nobody_claims_a_vip_the_end_of_a_drain_is_its_end(draining: Scene
     draining.conflicts.tell(OVER)
     draining.conflicts.ended(Target(RS1))
     assert draining.drained == []
+
+
+VIP6, RS1_6, RS2_6 = (ip_address(one) for one in ("fd00::8", "fd00::42", "fd00::43"))
+CLAIM6 = VipConflict("web", MAC1, "nd", str(VIP6))
+
+
+def service6() -> ServiceConfig:
+    keys = (RealserverKey(one, 80) for one in (RS1_6, RS2_6))
+    key = ServiceKey.at(Protocol.TCP, VIP6, 80)
+    return rig.service(*map(rig.realserver, keys), name="web6", key=key)
+
+
+@pytest.fixture
+def dual() -> Scene:
+    """One host stands for RS1 in both families."""
+    scene = Scene(OnConflict.DRAIN, rig.service(), service6())
+    for address in (RS1, RS1_6):
+        scene.neighbours.met(address, MAC1)
+    for address in (RS2, RS2_6):
+        scene.neighbours.met(address, MAC2)
+    return scene
+
+
+def test_of_one_host_the_address_is_drained_that_serves_the_vip(dual: Scene) -> None:
+    dual.conflicts.tell(CLAIM6)
+    assert dual.events == [replace(CLAIM6, realserver=str(RS1_6))]
+    assert dual.drained == [str(RS1_6)]
+    dual.conflicts.tell(CLAIM)
+    assert dual.events[-1] == replace(CLAIM, realserver=str(RS1))
+    assert dual.drained == [str(RS1_6), str(RS1)]
+    dual.conflicts.tell(VipConflictOver("web", MAC1, 7.0, str(VIP6)))
+    assert dual.drained == [str(RS1)]
+
+
+def test_one_that_is_known_in_another_family_only_names_the_host_and_is_not_drained() -> None:
+    scene = Scene(OnConflict.DRAIN, rig.service(), service6())
+    scene.neighbours.met(RS1, MAC1)
+    scene.conflicts.tell(CLAIM6)
+    assert scene.events == [replace(CLAIM6, realserver=str(RS1))]
+    assert scene.drained == []
+    assert scene.conflicts.sought() == {RS1_6, RS2_6}
+    scene.neighbours.met(RS1_6, MAC1)
+    scene.conflicts.named(MAC1)
+    assert scene.events[-1] == replace(CLAIM6, realserver=str(RS1_6))
+    assert scene.drained == [str(RS1_6)]
+
+
+def test_each_address_of_one_host_that_serves_the_vip_is_drained_but_the_last_of_a_service() -> (
+    None
+):
+    rs3 = rig.RS3.address
+    keys = (rig.RS1, rig.RS2, rig.RS3)
+    scene = Scene(OnConflict.DRAIN, rig.service(*map(rig.realserver, keys)))
+    scene.neighbours.met(RS2, MAC1)
+    scene.conflicts.tell(CLAIM)
+    assert scene.drained == [str(RS2)]
+    for address in (RS1, rs3):
+        scene.neighbours.met(address, MAC1)
+        scene.conflicts.named(MAC1)
+    assert scene.drained == [str(RS2), str(RS1)]
+    assert scene.events == [
+        replace(CLAIM, realserver=str(RS2)),
+        ConflictDrain("web", str(rs3), "web"),
+    ]
+    scene.conflicts.tell(OVER)
+    assert scene.drained == []
+
+
+def test_realservers_of_other_vips_are_drained_where_the_vip_has_none_on_that_host() -> None:
+    scene = Scene(OnConflict.DRAIN, rig.service())
+    scene.neighbours.met(RS1, MAC1)
+    scene.conflicts.tell(replace(CLAIM, detail="10.0.0.9"))
+    assert scene.drained == [str(RS1)]
+
+
+def test_who_has_no_name_is_looked_for_among_the_realservers_of_the_family(dual: Scene) -> None:
+    assert dual.conflicts.sought() == frozenset()
+    dual.conflicts.tell(CLAIM)
+    assert dual.sought == 0
+    dual.conflicts.tell(replace(CLAIM6, other="02:00:00:00:00:63"))
+    assert dual.sought == 1
+    assert dual.conflicts.sought() == {RS1_6, RS2_6}
+    dual.conflicts.tell(replace(CLAIM, other="02:00:00:00:00:63"))
+    assert dual.conflicts.sought() == {RS1, RS2, RS1_6, RS2_6}
