@@ -32,6 +32,8 @@ _PERCENT: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)%", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _MODES: Final = {"ready": Mode.READY, "drain": Mode.DRAIN, "maint": Mode.MAINT}
 _DOWN: Final = frozenset({"down", "stopped", "fail"})
+_IDLE: Final = "maxconn:"
+"""An agent's word that may stand alone, and that IPVS cannot do."""
 
 
 class AgentTalk(Conversation, Protocol):
@@ -55,7 +57,9 @@ def parse(line: bytes, *, numbers: bool = False) -> Answer | None:
         elif word:
             ignored.append(word)
     if answer is None:
-        return None
+        if not any(word.lower().startswith(_IDLE) for word in ignored):
+            return None
+        answer = Answer()
     if answer.up is False:
         answer = replace(answer, why=plain(description.strip()[:WHY_MAX]))
     if ignored:
