@@ -46,6 +46,7 @@ class FactBook:
         self._now = 0.0
         self._overrides: dict[tuple[Target, OverrideKind], Override] = {}
         self._by_check: dict[Check | Agent, list[ServiceConfig]] = {}
+        self._by_place: dict[tuple[object, ...], list[Agent]] = {}
         self._by_key: dict[ServiceKey, ServiceConfig] = {}
         self._wanted: dict[ServiceKey, VirtualService] = {}
         self._dirty: set[ServiceKey] = set()
@@ -70,6 +71,9 @@ class FactBook:
         self._dirty = set(self._by_key)
         self.checks = frozenset(one for one in self._by_check if isinstance(one, Check))
         self.agents = frozenset(one for one in self._by_check if isinstance(one, Agent))
+        self._by_place.clear()
+        for agent in self.agents:
+            self._by_place.setdefault(agent.place, []).append(agent)
 
     @property
     def overrides(self) -> tuple[Override, ...]:
@@ -120,6 +124,11 @@ class FactBook:
             return False
         self._dirty.update(s.key for s in self._by_check[check])
         return True
+
+    def asked_as(self, agent: Agent) -> tuple[Agent, ...]:
+        """Whom an agent's word is of: of those in its place where a reload changed how it is
+        asked, which the prober may not know yet; empty: a reload dropped it."""
+        return (agent,) if agent in self._by_check else tuple(self._by_place.get(agent.place, ()))
 
     def hear(self, agent: Agent, standing: Standing) -> bool:
         """Take an agent's word. Whether it changes a decision."""
@@ -203,11 +212,20 @@ class FactBook:
         self._index()
         self.rules.configure(self._by_key)
         self.health = {c: h for c, h in self.health.items() if c in self._by_check}
-        self.heard = {a: s for a, s in self.heard.items() if a in self._by_check}
+        self.heard = self._still_said()
         self._wanted = {k: v for k, v in self._wanted.items() if k in self._by_key}
         names = {service.name for service in config.services}
         self._sights = {name: sight for name, sight in self._sights.items() if name in names}
         self._leaving = {k: v for k, v in self._leaving.items() if k[0] in self._by_key}
+
+    def _still_said(self) -> dict[Agent, Standing]:
+        """What agents have said, of those asked now: one asked in another way said it, too."""
+        places = {agent.place: standing for agent, standing in self.heard.items()}
+        return {
+            agent: self.heard.get(agent, places[agent.place])
+            for agent in self.agents
+            if agent.place in places
+        }
 
     def preview(self, config: Config, now: float) -> FactBook:
         """What this book would be with another config; this one stays as it is."""

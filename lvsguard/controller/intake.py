@@ -80,10 +80,12 @@ class Intake:
 
     def hear(self, agent: Agent, standing: Standing) -> None:
         """Take what is known of an agent now."""
+        for one in self._book.asked_as(agent):
+            self._hear(one, standing)
+
+    def _hear(self, agent: Agent, standing: Standing) -> None:
         before = self._book.heard.get(agent, agents.NOT_ASKED)
         changes = self._book.hear(agent, standing)
-        if self._book.heard.get(agent) is not standing:
-            return  # a reload has dropped it
         where = endpoint(agent.address, agent.port)
         news: list[Event] = []
         if standing.mute and not before.mute:

@@ -76,6 +76,12 @@ class Agent:
     def __str__(self) -> str:
         return f"agent {endpoint(self.address, self.port)}"
 
+    @property
+    def place(self) -> tuple[IPAddress, int, AgentKind]:
+        """Where it is: agents that differ in how they are asked, and in what their answers are a
+        share of, are one program there, and what it has said holds for each of them."""
+        return self.address, self.port, self.spec.kind
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -113,6 +113,11 @@ class Worker:
     async def configure(self, share: dict[Job, None]) -> None:
         """Make these the checks, and send the difference to the process, if one is there."""
         async with self._lock:
+            said = {
+                agent.place: self._standings[number]
+                for number, agent in self._agents.items()
+                if number in self._standings
+            }
             gone: list[int] = []
             for count, (check, number) in enumerate(list(self._numbers.items()), 1):
                 if check not in share:
@@ -131,6 +136,8 @@ class Worker:
                     self._numbers[check] = number
                     if isinstance(check, Agent):
                         self._agents[number] = check
+                        if check.place in said:  # asked in another way: it goes on from there
+                            self._standings[number] = said[check.place]
                     else:
                         self._checks[number] = check
                     fresh.append(number)

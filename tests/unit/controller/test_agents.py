@@ -124,6 +124,29 @@ async def test_silence_moves_no_weight(tmp_path: Path) -> None:
     assert "its last word stands" in shown(rig).reason
 
 
+async def test_an_agent_that_is_asked_in_another_way_has_said_what_it_said(tmp_path: Path) -> None:
+    rig = await begun(tmp_path)
+    down = replace(HEARD, share=0.75, asked=0.75, down=True, why="disk")
+    rig.controller.hear(ONE, down)
+    await rig.turn()
+    rig.events.clear()
+    other = replace(ONE, weight=30, spec=replace(ONE.spec, interval=5.0))
+    members = (replace(realserver(RS1, 30), agent=other), MEMBERS[1])
+    await rig.controller.reload(config(service(*members), digest="other"))
+    assert rig.weights()["10.0.0.42"] == 0
+    assert rig.controller.book.heard == {other: down}
+    assert shown(rig).reason == "down: L7OK 200; agent: down, disk, weight 75%"
+    rig.controller.hear(ONE, up := replace(down, down=False, why=""))
+    assert rig.controller.book.heard == {other: up}, "the prober did not know of the reload yet"
+    await rig.turn()
+    assert rig.weights()["10.0.0.42"] == 22
+    assert told(rig) == ["agent 10.0.0.42:9100 says ready (was down)"]
+    elsewhere = replace(other, spec=replace(ONE.spec, kind=AgentKind.HTTP))
+    members = (replace(members[0], agent=elsewhere), MEMBERS[1])
+    await rig.controller.reload(config(service(*members)))
+    assert rig.controller.book.heard == {}
+
+
 async def test_a_reload_forgets_the_agents_that_are_gone_only(tmp_path: Path) -> None:
     rig = await begun(tmp_path)
     low = replace(HEARD, share=0.5, asked=0.5)

@@ -442,9 +442,16 @@ async def test_an_agent_is_asked_and_what_it_said_outlives_the_prober() -> None:
         known = watched.probers.standing(agent)
         assert known is not None
         assert known.share == 0.1
+        heavier = replace(agent, weight=30, spec=replace(spec, step=0.2))
+        switch.answer = b"90%\n"
+        watched.probers.configure([heavier])
+        await watched.until(lambda: watched.words[-1][1].share == 0.9)
+        shares = [round(said.share, 2) for who, said in watched.words if who == heavier]
+        assert shares == [0.3, 0.5, 0.7, 0.9]
+        assert watched.words[-1][1].mode is Mode.DRAIN, "only its ready ends that"
         watched.probers.configure([])
         await watched.probers.settled()
-        assert watched.probers.standing(agent) is None
+        assert watched.probers.standing(heavier) is None
 
 
 async def test_a_hint_from_the_controller_makes_a_burst_and_is_told_with_the_verdict() -> None:
