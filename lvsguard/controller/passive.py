@@ -18,7 +18,17 @@ from lvsguard.core.model import (
     RealserverKey,
     ServiceKey,
 )
-from lvsguard.core.passive import SAMPLES, WINDOW_MAX_S, WINDOW_S, Sample, Sign, most, pause, signs
+from lvsguard.core.passive import (
+    FORGET_S,
+    SAMPLES,
+    WINDOW_MAX_S,
+    WINDOW_S,
+    Sample,
+    Sign,
+    most,
+    pause,
+    signs,
+)
 from lvsguard.core.service_event import ClientsFareBadly
 
 DETECTOR = "passive"
@@ -43,6 +53,8 @@ class _Suspect:
     """A realserver that looks bad."""
 
     what: str
+    judged: float
+    """When it looked bad last, monotonic."""
     hints: int = 0
     next: float = 0.0
 
@@ -75,6 +87,7 @@ class Passive:
             left -= len(realservers)
             samples, seconds = self._turn(key, realservers, seen, now)
             told += self._judge(watched[key], samples, seconds, now)
+            self._fade(watched[key], realservers, now)
         return told
 
     def _over(
@@ -155,10 +168,22 @@ class Passive:
             elif sample is not None and sample.connections >= SAMPLES:
                 self._suspects.pop((service.key, key), None)
 
+    def _fade(
+        self, service: ServiceConfig, held: Mapping[RealserverKey, Realserver], now: float
+    ) -> None:
+        """Forget suspects whom nobody could judge for long, or who get no clients any more."""
+        for one in service.realservers if self._suspects else ():
+            suspect = self._suspects.get((service.key, one.key))
+            if suspect is None:
+                continue
+            entry = held.get(one.key)
+            if entry is None or not entry.weight or now - suspect.judged >= FORGET_S:
+                del self._suspects[service.key, one.key]
+
     def _suspect(self, service: ServiceKey, sign: Sign, now: float) -> Hint | None:
         """The hint to give, unless it is too soon for another."""
-        suspect = self._suspects.setdefault((service, sign.realserver), _Suspect(sign.what))
-        suspect.what = sign.what
+        suspect = self._suspects.setdefault((service, sign.realserver), _Suspect(sign.what, now))
+        suspect.what, suspect.judged = sign.what, now
         if now < suspect.next:
             return None
         suspect.hints += 1

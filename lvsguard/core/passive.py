@@ -28,6 +28,9 @@ SHARE = 0.5
 PAUSES_S = (4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 300.0)
 """Before the next hint at a realserver that goes on looking bad though its checks pass."""
 
+FORGET_S = 600.0
+"""Seconds without enough connections to be judged after which nobody is a suspect any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

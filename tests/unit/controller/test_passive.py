@@ -12,7 +12,7 @@ from lvsguard.controller.view import LiveView
 from lvsguard.core.config import Check, Config
 from lvsguard.core.health import Hint
 from lvsguard.core.model import CounterKey, Counters, Observation, RealserverKey, VirtualService
-from lvsguard.core.passive import PAUSES_S, WINDOW_MAX_S, WINDOW_S
+from lvsguard.core.passive import FORGET_S, PAUSES_S, WINDOW_MAX_S, WINDOW_S
 from lvsguard.core.service_event import ClientsFareBadly
 from tests.support.rig import RS1, RS2, RS3, WEB, Rig, config, realserver, service
 from tests.unit.core.sample import serving
@@ -86,6 +86,32 @@ def test_one_that_is_well_again_is_no_suspect_and_its_pause_is_forgotten() -> No
     assert not watch.window(6, 6, 6)
     assert watch.passive.suspicion(WEB, RS1) == ""
     assert watch.window(1, 6, 6)
+
+
+def test_one_that_nobody_can_judge_any_more_is_no_suspect_for_ever() -> None:
+    watch = Watch()
+    assert watch.window(1, 6, 6)
+    begun = watch.now
+    while watch.now + WINDOW_MAX_S < begun + FORGET_S:
+        watch.window(1, 6, 6, connections=1, seconds=WINDOW_MAX_S)
+        assert watch.passive.suspicion(WEB, RS1)
+    watch.window(1, 6, 6, connections=1, seconds=WINDOW_MAX_S)
+    assert watch.passive.suspicion(WEB, RS1) == ""
+
+
+def test_one_that_goes_on_looking_bad_stays_a_suspect() -> None:
+    watch = Watch()
+    for _ in range(int(2 * FORGET_S / WINDOW_MAX_S)):
+        watch.window(1, 6, 6, seconds=WINDOW_MAX_S)
+        assert watch.passive.suspicion(WEB, RS1)
+
+
+def test_one_at_weight_0_is_no_suspect() -> None:
+    watch = Watch()
+    assert watch.window(1, 6, 6)
+    watch.rig_table = {WEB: _table(0)}
+    watch.window(0, 6, 6, connections=0, seconds=WINDOW_MAX_S)
+    assert watch.passive.suspicion(WEB, RS1) == ""
 
 
 def test_when_all_look_bad_it_is_the_clients_and_one_is_probed() -> None:
