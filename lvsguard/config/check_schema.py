@@ -124,7 +124,9 @@ class CheckTable(Table):
         None,
         description="Ask the realserver's host for its MAC address, by ARP or neighbour discovery."
         " Silence makes probes at once; with one that cannot connect the host is dead. Off where"
-        " the realserver is on no link of this director. Default: true, every 200ms, 3 tries.",
+        " the realserver is on no link of this director. One host is asked once for all checks, as"
+        " the one of them wants that finds a dead host soonest. Default: true, every 200ms, 3"
+        " tries.",
     )
     path: Annotated[str, HTTP_PATH] = Field("/", description="http, https: path, with any query.")
     method: Annotated[

@@ -51,7 +51,7 @@ class Arp:
         host = self._hosts.get(check.address.packed)
         if host is None:
             host = self._hosts[check.address.packed] = AskedHost(self, check.address, spec)
-        host.checks.append(running)
+        host.join(running, spec)
         self._of[running] = host
 
     def leave(self, running: Watched) -> None:
@@ -59,7 +59,7 @@ class Arp:
         host = self._of.pop(running, None)
         if host is None:
             return
-        host.checks.remove(running)
+        host.leave(running)
         if not host.checks:
             self.engine.sleep(host)
             del self._hosts[host.address.packed]
@@ -117,6 +117,7 @@ class AskedHost:
         "_noted",
         "_presence",
         "_spec",
+        "_specs",
         "address",
         "alarm",
         "checks",
@@ -126,6 +127,7 @@ class AskedHost:
         self.alarm = 0
         self.address = address
         self.checks: list[Watched] = []
+        self._specs: dict[Watched, ArpSpec] = {}
         self._arp = arp
         self._spec = spec
         self._presence = Presence(spec.interval, spec.tries)
@@ -135,6 +137,31 @@ class AskedHost:
         first = random.random() * min(spec.interval, 0.0001 * (arp.crowd() + 1))
         self._due = arp.engine.now + first
         arp.engine.wake(self._due, self)
+
+    def join(self, check: Watched, spec: ArpSpec) -> None:
+        """Be asked for one more check."""
+        self.checks.append(check)
+        self._specs[check] = spec
+        self._pace()
+
+    def leave(self, check: Watched) -> None:
+        """A check ends."""
+        self.checks.remove(check)
+        del self._specs[check]
+        if self.checks:
+            self._pace()
+
+    def _pace(self) -> None:
+        """Ask as the check wants that finds a dead host soonest."""
+        spec = min(self._specs.values(), key=lambda one: (one.interval * one.tries, one.interval))
+        if spec == self._spec:
+            return
+        self._spec = spec
+        self._presence.pace(spec.interval, spec.tries)
+        soon = self._arp.engine.now + self._presence.pause
+        if soon < self._due:
+            self._due = soon
+            self._arp.engine.wake(soon, self)
 
     def ring(self, due: float) -> None:
         """Take a turn (see ``engine.Sleeper``)."""

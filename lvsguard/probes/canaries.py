@@ -1,4 +1,5 @@
-"""The canaries of one prober: one for each address, port and kind, however many checks ask there.
+"""The canaries of one prober: one for each target (address, port, own address, timeout) and kind,
+however many checks ask there.
 
 Their files count against the prober's: a probe is worth more than a canary, which therefore get at
 most half of them.

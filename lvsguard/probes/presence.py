@@ -101,6 +101,10 @@ class Presence:
             return Silence.DOUBT
         return Silence.NONE
 
+    def pace(self, interval: float, tries: int) -> None:
+        """Be asked so often from now on; what is known stays."""
+        self._interval, self._tries = interval, tries
+
     def unasked(self) -> None:
         """The question could not be asked: what was not heard means nothing."""
         if not self.silent:

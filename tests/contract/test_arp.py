@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -115,6 +116,29 @@ def test_a_host_without_a_cable_is_dead_long_before_the_probe_would_say_so(scene
     assert health.result.failure is FailureClass.HOST_DEAD
     assert (health.hint.detector, health.hint.silent) == ("arp", True)
     assert health.failures == 1  # two witnesses, one probe
+
+
+def test_of_several_checks_the_one_counts_that_finds_a_dead_host_soonest(hosts: Pair) -> None:
+    source = IPv4Address(hosts.left.address)
+    seldom = ArpSpec(20.0, 5, "eth0", source)
+    scene = Scene(hosts, spec=seldom)
+    try:
+        known(scene)
+        often = replace(seldom, interval=0.1, tries=3)
+        for number, spec in ((2, often), (3, replace(seldom, interval=0.05, tries=100))):
+            check = Check(scene.address, 80, CheckSpec(CheckKind.TCP, TIMING, arp=spec))
+            scene.prober.add(number, check)
+        scene.until(lambda: scene.prober.health(2).verdict is Verdict.UP)
+        began = time.monotonic()
+        scene.hosts.unplug()
+        scene.until(lambda: not up(scene), 3.0)
+        assert time.monotonic() - began < 3.0
+        scene.prober.remove(2)
+        scene.prober.remove(3)
+        scene.hosts.plug()
+        scene.run(1.0)
+    finally:
+        scene.close()
 
 
 def test_a_host_that_comes_back_is_probed_at_once(scene: Scene) -> None:

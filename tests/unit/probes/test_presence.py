@@ -34,6 +34,14 @@ def test_how_long_follows_from_interval_and_tries() -> None:
     assert silence(known(0.1, 5), 5.0) == [(0.4, Silence.DOUBT), (0.5, Silence.DEAD)]
 
 
+def test_another_pace_holds_from_now_on_and_what_is_known_stays() -> None:
+    presence = known(0.5, 4)
+    presence.turn(0.0)
+    presence.pace(0.1, 5)
+    assert (presence.mac, presence.pause) == (MAC, 0.1)
+    assert silence(presence, 5.0, 0.1) == [(0.4, Silence.DOUBT), (0.5, Silence.DEAD)]
+
+
 def test_who_answers_is_asked_once_an_interval_of_itself_alone() -> None:
     presence = known()
     for number in range(10):
