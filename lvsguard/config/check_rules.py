@@ -93,6 +93,8 @@ def _check_via(
 ) -> None:
     path = (*where, "via")
     if service.address is None:
+        if service.fwmark is None:
+            return  # its address is wrong, which is told there
         sheet.say(
             path,
             "a service with a firewall mark has no VIP to ask; leave via out, or give the check to"

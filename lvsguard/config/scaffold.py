@@ -67,6 +67,7 @@ def _check(answers: Answers) -> str:
             'timeout = "1s"                  # for a whole probe; at most interval',
             "rise = 2                        # successes that bring a realserver back",
             "fall = 2                        # failures that take it out",
+            'via = "vip"                     # as clients ask: finds one that lacks the VIP, too',
         ]
     return "\n".join(lines)
 

@@ -60,6 +60,7 @@ def test_the_example_is_the_seed_network() -> None:
         own=ip_address("10.0.0.41"),
         http=HttpSpec(path="/health", expect_status=frozenset({200})),
         canary=CanarySpec(),
+        path=VipPath(VIP4, 80),
         arp=ArpSpec(interface="eth0", source=ip_address("10.0.0.41")),
     )
     config = load(EXAMPLE, interfaces=HOST)

@@ -7,7 +7,7 @@ import pytest
 from lvsguard.config.load import load, loads
 from lvsguard.config.problem import ConfigError
 from lvsguard.config.scaffold import Answers, scaffold
-from lvsguard.core.config import CheckKind
+from lvsguard.core.config import CheckKind, VipPath
 from tests.support.golden import Golden
 from tests.unit.config.samples import EXAMPLE, HOST
 
@@ -53,6 +53,9 @@ def test_every_kind_of_check_makes_a_file_that_loads(kind: CheckKind) -> None:
         [] if kind is CheckKind.NONE else [kind]
     )
     assert service.realservers[0].key.address == ip_address("2001:db8::42")
+    assert [check.spec.path for check in service.realservers[0].checks] == (
+        [] if kind is CheckKind.NONE else [VipPath(ip_address("2001:db8::8"), 443)]
+    )
 
 
 def test_wrong_answers_are_told_by_their_keys_and_never_break_the_file() -> None:
