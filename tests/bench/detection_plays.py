@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from tests.bench.bounds import Bound
 from tests.support.processes import wait_until
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class Play(Protocol):
     """Something that happens to rs1."""
 
     event: str
-    bound: str
+    bound: Bound
     """What is promised of it."""
     rescues: bool
     """Whether clients that wait for rs1 are answered once it is undone."""
@@ -37,7 +38,7 @@ class Killed:
 
     web: Web
     event = "process killed"
-    bound = "p99 0.1 s, 20 failed"
+    bound = Bound(0.1, failed=20)
     rescues = False
 
     def happen(self) -> None:
@@ -53,7 +54,7 @@ class Dead:
 
     network: Network
     event = "host dies (its cable is cut)"
-    bound = "p99 1 s"
+    bound = Bound(1.0)
     rescues = True
 
     def happen(self) -> None:
@@ -69,7 +70,7 @@ class Hung:
 
     web: Web
     event = "process hangs (SIGSTOP)"
-    bound = "interval + timeout, then fast retries"
+    bound = Bound(3.15, why="interval, two timeouts, and 0.15 s")
     rescues = True
 
     def happen(self) -> None:
@@ -85,7 +86,7 @@ class Unwell:
 
     web: Web
     event = "answers 503"
-    bound = "interval + 0.1 s"
+    bound = Bound(1.1, why="interval + 0.1 s")
     rescues = False
 
     def happen(self) -> None:
@@ -102,7 +103,7 @@ class Closed:
     web: Web
     server: Process | None = None
     event = "listener closed, connections kept"
-    bound = "p99 1 s"
+    bound = Bound(1.0)
     rescues = False
 
     def begin(self) -> None:
