@@ -66,6 +66,7 @@ class LiveView:
         self._controller = controller
         self._owner = owner
         self._probers = probers
+        self._probers_there = self.started
         self._troubles = troubles
         self._elections = elections
         self._transfer = transfer
@@ -82,6 +83,8 @@ class LiveView:
         """How the controller does."""
         pulse = self._controller.pulse
         alive, wanted = self._probers()
+        if alive >= wanted:
+            self._probers_there = time.time()
         links = tuple(
             f"interface {name} is down: look at its cable and `ip link show {name}`"
             for name, up in self._owner.links.items()
@@ -99,6 +102,7 @@ class LiveView:
             alive,
             wanted,
             self._controller.writes,
+            self._probers_there,
         )
 
     def vips(self) -> tuple[VipStatus, ...]:

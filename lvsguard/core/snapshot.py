@@ -275,6 +275,8 @@ class Loop:
     """Prober processes alive."""
     probers_wanted: int
     kernel_writes: int
+    probers_there: float = 0.0
+    """Wall clock of when as many as are wanted were last known to be alive."""
 
 
 class View(Protocol):

@@ -11,7 +11,8 @@ from lvsguard.serving import Slices
 STALE_SECONDS = 10.0
 """Without a complete pass for so long the controller counts as stuck."""
 AWAY_SECONDS = 5.0
-"""The VRRP process may be gone for so long: it is started anew within a second or two."""
+"""A prober or the VRRP process may be gone for so long: it is started anew within a second or two.
+"""
 REASONS_MAX = 50
 
 
@@ -38,9 +39,11 @@ def alive(view: View, election: ElectionStatus | None, now: float) -> Judgement:
     if now - last > STALE_SECONDS:
         what = "the last pass ended" if loop.last_pass else "no pass has ended; the start was"
         reasons.append(f"{what} {now - last:.0f} s ago: see lvsguard status and the log")
-    if loop.probers < loop.probers_wanted:
+    short = now - loop.probers_there
+    if loop.probers < loop.probers_wanted and short > AWAY_SECONDS:
         reasons.append(
-            f"{loop.probers} of {loop.probers_wanted} probers alive: verdicts stand, see the log"
+            f"{loop.probers} of {loop.probers_wanted} probers alive since {short:.0f} s: verdicts"
+            " stand, see the log"
         )
     reasons += _away(election, now)
     return Judgement(tuple(reasons))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -103,3 +104,17 @@ async def test_a_drain_is_told_with_what_was_read_after_it(rig: Rig) -> None:
     await rig.turn()
     one = seen(rig).realservers[0]
     assert (one.weight, one.weight_read) == (0, 0)
+
+
+async def test_since_when_probers_are_missing_is_known(rig: Rig) -> None:
+    alive = [2]
+    view = LiveView(
+        rig.controller, rig.owner, config_path="config.toml", probers=lambda: (alive[0], 2)
+    )
+    before = time.time()
+    there = view.loop().probers_there
+    assert there >= before
+    alive[0] = 1
+    assert view.loop().probers_there == there
+    alive[0] = 2
+    assert view.loop().probers_there >= there

@@ -19,7 +19,7 @@ from lvsguard.core.snapshot import Role
 from lvsguard.serving import Bounds
 from lvsguard.telemetry.board import Board
 from lvsguard.telemetry.exposition import Form
-from lvsguard.telemetry.health import alive, ready
+from lvsguard.telemetry.health import AWAY_SECONDS, alive, ready
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
 from lvsguard.telemetry.page import HEADERS, PATHS, StatusPage
@@ -99,10 +99,20 @@ async def test_health_is_200_while_all_is_well(server: TelemetryServer) -> None:
     assert (answer.status, answer.json) == (200, {"ok": True, "reasons": []})
 
 
+def test_a_prober_that_is_being_replaced_is_no_reason_yet(picture: Picture) -> None:
+    picture.pulse = replace(WELL, last_pass=NOON, probers=0, probers_there=NOON - AWAY_SECONDS)
+    assert alive(picture, None, NOON).ok
+    assert alive(picture, None, NOON + 1).reasons == (
+        "0 of 1 probers alive since 6 s: verdicts stand, see the log",
+    )
+
+
 async def test_health_is_503_with_reasons_when_not(
     server: TelemetryServer, picture: Picture
 ) -> None:
-    picture.pulse = replace(WELL, last_pass=time.time() - 60, probers=0)
+    picture.pulse = replace(
+        WELL, last_pass=time.time() - 60, probers=0, probers_there=time.time() - 9
+    )
     answer = await get(server, "/healthz")
     assert answer.status == 503
     stuck, dead = answer.json["reasons"]
