@@ -201,15 +201,20 @@ class AskedHost:
             self._note("it has never answered")
             return
         hint = Hint("arp", f"the host is silent for {seconds(round(now - since, 2))}", since)
+        hints, patience = self._arp.hints, self._spec.interval
         for check in self.checks:
             if not check.up:
                 continue
+            begun = check.waiting
             if word is Silence.DOUBT:
-                self._arp.hints.give(check, hint)
+                # Whatever its probe finds: what makes it dead is an interval away.
+                hints.silent(check, now, patience)
+                hints.give(check, hint)
                 continue
-            check.silent(hint, self._spec.interval)
-            if check.waiting is None:
-                self._arp.hints.give(check, hint)
+            hints.silent(check, now if begun is None else begun, patience)
+            check.silent(hint, patience)
+            if begun is None:
+                hints.give(check, hint)
 
     def _ask(self) -> None:
         source, presence, version = self._spec.source, self._presence, self.address.version

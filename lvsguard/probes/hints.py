@@ -3,7 +3,8 @@
 A single hint makes its burst at once. Beyond ``BURSTS`` a second each check gets one probe instead,
 in turn, unless one of its usual times was first: a thousand within a fifth of a second, for if they
 are dead they must be out, and then ``STEADY`` a second. What a storm finds out is told together
-(``rest``), so that it makes one plan, and nobody is taken out before it shows that all are.
+(``rest``), so that it makes one plan, and nobody is taken out before it shows that all are. A host
+that says nothing refuses nothing either, so a storm of silence is over when the patience is.
 """
 
 from __future__ import annotations
@@ -57,8 +58,10 @@ class Hints:
         self._bursts = Bucket(BURSTS, BURSTS, engine.now)
         self._probes = Bucket(CROWD, STEADY, engine.now)
         self._waiting: dict[Hinted, Hint] = {}
-        self._released = -ANSWER_S
-        """When the last probe of a storm was."""
+        self._silent: dict[Hinted, tuple[float, float]] = {}
+        """Checks whose hosts say nothing: when the probe there ends, and how long one takes."""
+        self._over = 0.0
+        """When the probes of a storm that were released have had their time."""
         self._short = False
         """Whether more wait than may be probed at the pace of a storm."""
 
@@ -79,6 +82,12 @@ class Hints:
         if not self.alarm:
             self._engine.wake(now + self._burst[-1], self)
 
+    def silent(self, check: Hinted, begun: float, patience: float) -> None:
+        """The host of a check says nothing on its link: the probe that ``begun`` then, or begins
+        then at the latest, ends after ``patience`` seconds. One that waits for its turn begins
+        with that."""
+        self._silent[check] = begun + patience, patience
+
     def ring(self, _due: float) -> None:
         """Release a part of a storm (see ``engine.Sleeper``)."""
         now, released, ripe = self._engine.now, 0, self._burst[-1]
@@ -91,11 +100,9 @@ class Hints:
                 self._short = not self._probes.take(now)
                 if self._short:
                     break
-                check.hint((0.0,), hint)
+                self._release(check, hint, now)
                 released += 1
             del self._waiting[check]
-        if released:
-            self._released = now
         if self._waiting:
             self._engine.wake(now + PACE_S, self)
 
@@ -104,10 +111,13 @@ class Hints:
         for one that is too large to wait for."""
         if self._short:
             return 0.0
+        over = max(self._over, self._silence(now)) - now
         if self._waiting:
+            patience = max(self._patience(check) for check in self._waiting)
             first = max(next(iter(self._waiting.values())).at + self._burst[-1] - now, 0.0)
-            return first + len(self._waiting) / PART * PACE_S + ANSWER_S
-        return max(self._released + ANSWER_S - now, 0.0)
+            turns = len(self._waiting) / PART * PACE_S
+            over = max(over, first + turns + patience + ANSWER_S)
+        return max(over, 0.0)
 
     @property
     def waiting(self) -> int:
@@ -117,7 +127,30 @@ class Hints:
     def close(self) -> None:
         """Forget all hints."""
         self._waiting.clear()
+        self._silent.clear()
         self._engine.sleep(self)
+
+    def _release(self, check: Hinted, hint: Hint, now: float) -> None:
+        patience = self._patience(check)
+        check.hint((0.0,), hint)
+        if patience:
+            self._silent[check] = now + patience, patience
+        self._over = max(self._over, now + patience + ANSWER_S)
+
+    def _patience(self, check: Hinted) -> float:
+        """Seconds that a probe takes at least to show what the hint was about."""
+        return self._silent.get(check, (0.0, 0.0))[1]
+
+    def _silence(self, now: float) -> float:
+        """When a storm of silence is over; 0 where so few are silent that they are none."""
+        self._silent = {
+            check: known
+            for check, known in self._silent.items()
+            if known[0] > now or check in self._waiting
+        }
+        if len(self._silent) <= BURSTS:
+            return 0.0
+        return max(until for until, _ in self._silent.values()) + ANSWER_S
 
 
 class Bucket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from lvsguard.core.config import ArpSpec, Check, CheckKind, CheckSpec
 from lvsguard.core.health import FailureClass, Health, Timing, Verdict
 from lvsguard.core.model import IPAddress
 from lvsguard.probes.engine import Engine
+from lvsguard.probes.pool import Probers
 from lvsguard.probes.prober import Prober
 from tests.support.wire_pair import Pair, namespaces_problem, pair
 
@@ -209,3 +211,72 @@ def test_where_nothing_can_be_asked_it_says_why(hosts: Pair, interface: str) -> 
     assert scene.health.note.startswith("not asked by ARP: " + interface)
     assert "arp = false" in scene.health.note
     scene.close()
+
+
+FARM = "10.0.0.128/25"
+"""Where the right host is a hundred hosts and more, as long as it has a route for them."""
+CROWD = 120
+
+
+class Told:
+    """Verdicts of prober processes, and in how many parts the deaths came."""
+
+    def __init__(self, checks: int) -> None:
+        self.all_up = asyncio.Event()
+        self.all_dead = asyncio.Event()
+        self.parts = 0
+        self._part = False
+        self._up: set[Check] = set()
+        self._dead: set[Check] = set()
+        self._checks = checks
+
+    def record(self, check: Check, health: Health) -> None:
+        if health.verdict is Verdict.UP:
+            self._up.add(check)
+            if len(self._up) == self._checks:
+                self.all_up.set()
+            return
+        assert health.cause is not None
+        assert health.cause.failure is FailureClass.HOST_DEAD
+        self._dead.add(check)
+        if len(self._dead) == self._checks:
+            self.all_dead.set()
+        if not self._part:
+            self._part = True
+            self.parts += 1
+            asyncio.get_running_loop().call_soon(self._over)
+
+    def _over(self) -> None:
+        self._part = False
+
+
+def test_the_deaths_of_a_hundred_hosts_at_once_are_told_together(hosts: Pair) -> None:
+    """A rule about too few realservers sees all of them before the first is taken out."""
+    hosts.right.run("ip", "route", "add", "local", FARM, "dev", "lo")
+    hosts.right.start("other", "python3", "-m", "http.server", "--bind", "::", "81")
+    arp = ArpSpec(interface="eth0", source=IPv4Address(hosts.left.address))
+    spec = CheckSpec(CheckKind.TCP, TIMING, arp=arp)
+    farm = [IPv4Address("10.0.0.129") + number for number in range(CROWD)]
+    checks = [Check(address, port, spec) for address in farm for port in (80, 81)]
+
+    async def story() -> tuple[int, float]:
+        told = Told(len(checks))
+        probers = Probers(1, record=told.record, tally=lambda _: None, died=lambda *_: None)
+        task = asyncio.create_task(probers.run())
+        try:
+            probers.configure(checks)
+            async with asyncio.timeout(20):
+                await told.all_up.wait()
+                await asyncio.sleep(1.0)  # all have answered on the link
+                hosts.right.run("ip", "route", "del", "local", FARM, "dev", "lo")
+                silent_at = time.monotonic()
+                await told.all_dead.wait()
+            return told.parts, time.monotonic() - silent_at
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    with hosts.left.entered():
+        parts, took = asyncio.run(story())
+    assert parts <= 2
+    assert took < 2.0

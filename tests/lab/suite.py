@@ -82,7 +82,8 @@ CONTRACT = found("tests/contract")
 OPERATED = ("drain_*", "rolling_*", "why", "status_page", "hooks", "peer*")
 PAGES = found("tests/lab/test_d[eo]*.py", *(f"tests/lab/test_{name}.py" for name in OPERATED))
 PAIRS = found("tests/interop", "tests/lab/test_vrrp_*.py", "tests/lab/test_sync_*.py")
-MEASURED = found(*(f"tests/lab/test_{name}.py" for name in ("scale", "dump_cost", "hint_storm")))
+ALONE = ("scale", "dump_cost", "hint_storm", "silence_storm")
+MEASURED = found(*(f"tests/lab/test_{name}.py" for name in ALONE))
 OTHERS = ("tests/browser", *CONTRACT, *PAGES, *PAIRS, *MEASURED)
 AGAIN_MOST = 20
 """So many failures may be the neighbours' doing; more are not."""

@@ -12,6 +12,9 @@ from lvsguard.probes.hints import ANSWER_S, BURSTS, CROWD, PACE_S, PART, STEADY,
 from lvsguard.probes.prober import BURST_S
 from tests.unit.probes.test_engine import Clock
 
+PATIENCE_S = 0.2
+"""Seconds that a probe of a silent host takes."""
+
 
 class Noted:
     """A check that notes what it was hinted at."""
@@ -115,6 +118,54 @@ def test_news_rest_until_a_storm_is_over(storm: Storm) -> None:
     assert storm.probes()[-1] < storm.clock.now - ANSWER_S / 2
     assert 0.25 <= over <= 0.35
     assert promised == pytest.approx(over, abs=0.045)
+
+
+def fall_silent(storm: Storm, count: int) -> None:
+    """As hosts do that say nothing for two intervals: one each 100 us."""
+    for number, check in enumerate(storm.checks[:count], 1):
+        storm.hints.silent(check, storm.clock.now, PATIENCE_S)
+        storm.hints.give(check, Hint("arp", "silent", storm.clock.now))
+        if not number % 10:
+            storm.pass_time(0.001)
+
+
+def test_news_rest_until_the_last_silent_host_has_had_its_patience(storm: Storm) -> None:
+    fall_silent(storm, 300)
+    storm.pass_time(BURST_S[-1] + 0.1)
+    assert storm.hints.waiting == 0
+    last = max(at for check in storm.checks for at, _ in check.hints)
+    rest = storm.clock.now + storm.hints.rest(storm.clock.now)
+    assert rest == pytest.approx(last + PATIENCE_S + ANSWER_S)
+    storm.pass_time(rest - storm.clock.now + 0.001)
+    assert storm.hints.rest(storm.clock.now) == 0
+
+
+def test_news_rest_for_silent_hosts_that_wait_for_their_turn(storm: Storm) -> None:
+    fall_silent(storm, 1000)
+    assert storm.hints.waiting > 0
+    promised = storm.clock.now + storm.hints.rest(storm.clock.now)
+    storm.pass_time(0.5)
+    last = max(at for check in storm.checks for at, _ in check.hints)
+    assert promised == pytest.approx(last + PATIENCE_S + ANSWER_S, abs=0.045)
+
+
+def test_a_silent_host_whose_probe_is_under_way_is_waited_for_no_longer_than_that(
+    storm: Storm,
+) -> None:
+    begun = storm.clock.now
+    storm.pass_time(0.15)
+    for check in storm.checks[: BURSTS + 1]:
+        storm.hints.silent(check, begun, PATIENCE_S)
+    rest = storm.hints.rest(storm.clock.now)
+    assert storm.clock.now + rest == pytest.approx(begun + PATIENCE_S + ANSWER_S)
+
+
+def test_a_few_silent_hosts_are_no_storm(storm: Storm) -> None:
+    fall_silent(storm, BURSTS)
+    assert storm.hints.rest(storm.clock.now) == 0
+    storm.pass_time(1.0)
+    fall_silent(storm, BURSTS)
+    assert storm.hints.rest(storm.clock.now) == 0, "the former ones are over"
 
 
 def test_news_do_not_rest_for_a_storm_too_large_to_wait_for() -> None:
