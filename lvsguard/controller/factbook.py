@@ -6,7 +6,7 @@ reads or writes the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import islice
 
@@ -16,6 +16,7 @@ from lvsguard.core.config import Check, Config, RealserverConfig, ServiceConfig
 from lvsguard.core.desired import programmed
 from lvsguard.core.health import Health, Verdict
 from lvsguard.core.model import (
+    IPAddress,
     KernelState,
     Observation,
     Realserver,
@@ -47,6 +48,7 @@ class FactBook:
         self._overrides: dict[tuple[Target, OverrideKind], Override] = {}
         self._by_check: dict[Check | Agent, list[ServiceConfig]] = {}
         self._by_place: dict[tuple[object, ...], list[Agent]] = {}
+        self._by_address: dict[IPAddress, list[Check]] = {}
         self._by_key: dict[ServiceKey, ServiceConfig] = {}
         self._wanted: dict[ServiceKey, VirtualService] = {}
         self._dirty: set[ServiceKey] = set()
@@ -74,6 +76,9 @@ class FactBook:
         self._by_place.clear()
         for agent in self.agents:
             self._by_place.setdefault(agent.place, []).append(agent)
+        self._by_address.clear()
+        for check in self.checks:
+            self._by_address.setdefault(check.address, []).append(check)
 
     @property
     def overrides(self) -> tuple[Override, ...]:
@@ -104,6 +109,10 @@ class FactBook:
             self._now,
             self.heard,
         )
+
+    def checks_of(self, realserver: IPAddress) -> Collection[Check]:
+        """Every check of a realserver, on whichever port."""
+        return self._by_address.get(realserver, ())
 
     def asking(self, check: Check) -> tuple[str, ...]:
         """Names of the services that this check decides about."""

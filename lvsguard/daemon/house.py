@@ -72,7 +72,7 @@ class House:
         self._metrics = Metrics(config, machine=self._machine)
         self._hooks = Hooks(self.emit, self._metrics.hook)
         self._hooks.configure(config.hooks)
-        self._signs = LinkSigns(lambda: self._controller.book.checks, self._give_any_hint)
+        self._signs = LinkSigns(lambda: self._controller.book, self._give_hint)
         self._owner = AddressOwner(
             addresses, emit=self.emit, changed=self._look, also=self._signs.follow
         )
@@ -216,11 +216,8 @@ class House:
             },
         )
 
-    def _give_hint(self, checks: Collection[Check], hint: Hint) -> None:
-        self._probers.hint(checks, hint)
-
-    def _give_any_hint(self, checks: Collection[Check], hint: Hint) -> None:
-        self._probers.hint(checks, hint, down=True)
+    def _give_hint(self, checks: Collection[Check], hint: Hint, *, down: bool = False) -> None:
+        self._probers.hint(checks, hint, down=down)
 
     def _prober_died(self, prober: int, how: str, checks: int) -> None:
         self.emit(ProberDied(prober, how, checks))
