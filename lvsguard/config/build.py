@@ -77,6 +77,7 @@ class _Builder:
         self._director = director
         self._keys = keys
         self._own = own
+        self._legs: set[str] = set()
         self._owned: dict[
             tuple[CheckSpec, IPAddress | None, IPAddress | None, Tunnel | None], CheckSpec
         ] = {}
@@ -108,6 +109,7 @@ class _Builder:
             remote=self._remote(document.admin.remote),
             hooks=build_hooks(document.hook, services, vips, self._keys),
             etcd=build_cluster(document.cluster, self._keys),
+            legs=frozenset(self._legs),
         )
 
     def _remote(self, table: RemoteTable | None) -> RemoteConfig | None:
@@ -162,6 +164,9 @@ class _Builder:
         repeated: bool,
     ) -> RealserverConfig:
         key = RealserverKey(realserver.address, port_of(realserver, service))
+        near = self._own.facing(key.address)
+        if near is not None and (leg := self._own.interface(near)):
+            self._legs.add(leg)
         if realserver.check is not None:
             specs = self._specs(realserver.check, service)
         return RealserverConfig(

@@ -97,7 +97,7 @@ class Controller:
         self._recorded = frozenset(recorded_addresses) - _elected(config)
         self._uncertain = False  # a pass broke off: what it left behind is not known
         self._rhythm = Rhythm()
-        owner.watch(_interfaces(config))
+        owner.watch(config.interfaces)
 
     @property
     def writes(self) -> int:
@@ -321,7 +321,7 @@ class Controller:
             self.book.configure(config, time.monotonic())
             self._settings.configure(config.ipvs, wanted_sync(config))
             self._owner.let_go(_elected(config))
-            self._owner.watch(_interfaces(config))
+            self._owner.watch(config.interfaces)
             before = self.report.steps
             self._read_next = True
             try:
@@ -383,7 +383,3 @@ def _keys(config: Config) -> frozenset[ServiceKey]:
 def _elected(config: Config) -> frozenset[VipAddress]:
     """VIP addresses that the VRRP process owns."""
     return config.addresses - config.lone_addresses
-
-
-def _interfaces(config: Config) -> frozenset[str]:
-    return frozenset(a.interface for a in config.addresses) | {config.interface}

@@ -336,6 +336,14 @@ class Config:
     remote: RemoteConfig | None = None
     """None: the admin API is on its socket alone."""
     hooks: tuple[HookConfig, ...] = ()
+    legs: frozenset[str] = frozenset()
+    """Interfaces of this director in whose networks realservers are, as far as its addresses were
+    known when the file was read."""
+
+    @property
+    def interfaces(self) -> frozenset[str]:
+        """Interfaces whose links this director relies on: those of its VIPs, and its legs."""
+        return frozenset(a.interface for a in self.addresses) | {self.interface} | self.legs
 
     @property
     def addresses(self) -> frozenset[VipAddress]:

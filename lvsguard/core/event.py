@@ -253,7 +253,7 @@ class ForeignChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class LinkEvent(Event):
-    """An interface that carries a VIP went down or came back."""
+    """An interface that carries a VIP, or that realservers are behind, went down or came back."""
 
     kind: ClassVar[str] = "link"
     level: ClassVar[Level] = Level.WARNING

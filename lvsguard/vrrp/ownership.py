@@ -57,11 +57,11 @@ class AddressOwner:
 
     @property
     def links(self) -> dict[str, bool]:
-        """Interfaces of the VIPs and whether each is up with carrier."""
+        """The watched interfaces and whether each is up with carrier."""
         return {name: up and present for name, (up, present) in self._links.items()}
 
     def watch(self, interfaces: Iterable[str]) -> None:
-        """Name the interfaces that VIPs live on."""
+        """Name the interfaces that VIPs live on, and those that realservers are behind."""
         self._interfaces = frozenset(interfaces)
         self._links = {n: s for n, s in self._links.items() if n in self._interfaces}
 

@@ -171,3 +171,32 @@ def test_realservers_are_asked_at_once_when_the_cable_is_back(seed: Seed) -> Non
     host.run("ip", "address", "replace", "10.0.0.41/24", "dev", "eth0")
     director.configure(SETUP)
     director.client.reload()
+
+
+def test_a_pulled_cable_of_a_leg_without_a_vip_cuts_no_connection(seed: Seed) -> None:
+    """rs1 is asked, and gets its packets, over a cable of its own, and answers by the switch."""
+    director, rs1 = seed.director, seed.network.rs1
+    seed.network.add_cable(director.host, rs1)
+    for link in ("all", "eth1"):
+        rs1.sysctl(f"net.ipv4.conf.{link}.rp_filter", 0)
+    behind = Service(realservers={"192.168.7.2": 1})
+    director.configure(replace(SETUP, services=(behind, SETUP.services[1])))
+    director.client.reload()
+    wait_until(lambda: len(serving(seed)) == 3, 10, "all are in")
+    time.sleep(1)  # it has answered by ARP
+    since, old = wall(), start_pings(seed.client, f"{VIP}:80", 10)
+    rs1.run("ip", "link", "set", "eth1", "down")
+    wait_until(lambda: bool(director.events("link", since)), 1, "it is told")
+    time.sleep(3)  # longer than it takes to be dead
+    assert len(serving(seed)) == 3
+    (trouble,) = director.health().trouble
+    assert "eth1 is down" in trouble
+    rs1.run("ip", "link", "set", "eth1", "up")
+    wait_until(lambda: director.health().trouble == [], 5, "all is well")
+    time.sleep(3)  # TCP sends again what was lost
+    assert [connection.broken for connection in old.stop()] == [""] * 10
+    assert director.events("health", since) == []
+    assert [e.data["interface"] for e in director.events("link", since)] == ["eth1", "eth1"]
+    director.configure(SETUP)
+    director.client.reload()
+    rs1.run("ip", "link", "del", "eth1")

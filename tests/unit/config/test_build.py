@@ -85,6 +85,7 @@ def test_the_example_is_the_seed_network() -> None:
         ipvs=IpvsSettings({"expire_nodest_conn": "1"}),
         admin_socket=Path("/run/lvsguard/lvsguard.sock"),
         state_directory=Path("/var/lib/lvsguard"),
+        legs=frozenset({"eth0"}),
     )
 
 
@@ -108,6 +109,7 @@ def test_every_default_is_the_one_of_the_core() -> None:
         ipvs=IpvsSettings({"expire_nodest_conn": "1"}),
         admin_socket=Path("/run/lvsguard/lvsguard.sock"),
         state_directory=Path("/var/lib/lvsguard"),
+        legs=frozenset({"eth0"}),
     )
 
 

@@ -75,6 +75,19 @@ def test_the_longest_prefix_wins_and_then_the_lowest_address() -> None:
     assert own(CHECKED, host("10.0.0.100/24", "10.0.0.9/24", beside)) == "10.0.0.9"
 
 
+def test_the_links_that_lead_to_realservers_are_known() -> None:
+    text = CHECKED + '[[service.realserver]]\naddress = "10.0.1.42"\n'
+    beside = {"eth1": ["10.0.1.41/24"], "eth2": ["10.0.2.41/24"], "lo": ["127.0.0.1/8"]}
+    both = host("10.0.0.41/24", "2001:db8::41/64", **beside)
+    config = loads(text, director="director1", interfaces=both)
+    assert config.legs == {"eth0", "eth1"}
+    assert config.interfaces == {"eth0", "eth1"}
+    unchecked = text.replace('"tcp"', '"none"')
+    assert loads(unchecked, director="director1", interfaces=both).legs == {"eth0", "eth1"}
+    local = CHECKED.replace("10.0.0.42", "127.0.0.42").replace("10.0.0.43", "127.0.0.43")
+    assert loads(local, director="director1", interfaces=both).legs == frozenset()
+
+
 def test_a_link_local_address_is_not_taken() -> None:
     text = CHECKED6.replace("2001:db8::42", "fe80::42")
     assert own(text, host("10.0.0.41/24", "2001:db8::41/64", "fe80::41/64")) is None

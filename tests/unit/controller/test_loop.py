@@ -20,6 +20,7 @@ from lvsguard.core.event import (
     HealthChanged,
     KernelFailed,
     KernelRecovered,
+    LinkEvent,
     MoreAlike,
     OverrideCleared,
     OverrideIdle,
@@ -226,6 +227,23 @@ async def test_a_link_that_is_down_takes_no_realserver_out(rig: Rig) -> None:
     rig.verdict(RS1, Verdict.DOWN, REFUSED)  # a link that carries an answer is not down
     await rig.turn()
     assert rig.weights() == {"10.0.0.43": 1}
+
+
+async def test_a_link_to_realservers_is_watched_though_it_carries_no_vip(tmp_path: Path) -> None:
+    behind = RealserverKey(ip_address("10.1.0.42"), 80)
+    two = config(service(realserver(RS1), realserver(behind)))
+    rig = Rig(replace(two, legs=frozenset({"eth1"})), tmp_path)
+    rig.addresses.up["eth1"] = True
+    rig.addresses.put(VipAddress("eth1", ip_address("10.1.0.41"), 24))
+    await rig.settled(RS1, behind)
+    rig.addresses.set_link("eth1", up=False)
+    await rig.resync()
+    assert rig.told(LinkEvent) == [LinkEvent("eth1", up=False)]
+    rig.verdict(behind, Verdict.DOWN, replace(SILENCE, failure=FailureClass.HOST_DEAD))
+    await rig.resync()
+    assert rig.weights() == {"10.0.0.42": 1, "10.1.0.42": 1}
+    await rig.controller.reload(two)
+    assert set(rig.owner.links) == {"eth0"}
 
 
 async def test_drain_disable_and_weight_reach_the_kernel_and_end(rig: Rig) -> None:
