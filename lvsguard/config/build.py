@@ -13,7 +13,7 @@ from lvsguard.config.check_schema import ArpTable, CanaryTable, CheckTable
 from lvsguard.config.cluster_rules import build_cluster
 from lvsguard.config.hook_build import build_hooks
 from lvsguard.config.ipvs_schema import SYSCTLS
-from lvsguard.config.own_address import OwnAddresses
+from lvsguard.config.own_address import Facing, OwnAddresses
 from lvsguard.config.remote_schema import RemoteTable
 from lvsguard.config.review import Interfaces
 from lvsguard.config.schema import Document, RealserverTable, ServiceTable, VipTable
@@ -67,20 +67,19 @@ def build(
     ``keys``: what the files of keys and of the credential hold.
     """
     vips = {prefixed.address for vip in document.vip for prefixed in vip.addresses}
-    return _Builder(director, OwnAddresses(interfaces, vips), keys or {}).config(document, digest)
+    facing = Facing(OwnAddresses(interfaces, vips))
+    return _Builder(director, facing, keys or {}).config(document, digest)
 
 
 class _Builder:
     """Resolves values that differ by director, for one of them."""
 
-    def __init__(self, director: str, own: OwnAddresses, keys: Mapping[Path, bytes]) -> None:
+    def __init__(self, director: str, facing: Facing, keys: Mapping[Path, bytes]) -> None:
         self._director = director
         self._keys = keys
-        self._own = own
+        self._facing = facing
         self._legs: set[str] = set()
-        self._owned: dict[
-            tuple[CheckSpec, IPAddress | None, IPAddress | None, Tunnel | None], CheckSpec
-        ] = {}
+        self._tunnelled: dict[tuple[CheckSpec, Tunnel], CheckSpec] = {}
 
     def config(self, document: Document, digest: str) -> Config:
         own = document.director
@@ -109,7 +108,7 @@ class _Builder:
             remote=self._remote(document.admin.remote),
             hooks=build_hooks(document.hook, services, vips, self._keys),
             etcd=build_cluster(document.cluster, self._keys),
-            legs=frozenset(self._legs),
+            legs=frozenset(self._legs - {""}),
         )
 
     def _remote(self, table: RemoteTable | None) -> RemoteConfig | None:
@@ -164,9 +163,7 @@ class _Builder:
         repeated: bool,
     ) -> RealserverConfig:
         key = RealserverKey(realserver.address, port_of(realserver, service))
-        near = self._own.facing(key.address)
-        if near is not None and (leg := self._own.interface(near)):
-            self._legs.add(leg)
+        self._legs.add(self._facing.leg(key.address))
         if realserver.check is not None:
             specs = self._specs(realserver.check, service)
         return RealserverConfig(
@@ -195,38 +192,21 @@ class _Builder:
             table.send.encode(),
             table.path,
             table.host,
-            own=self._own.facing(address),
         )
-        return Agent(address, table.port, self._pick(realserver.weight), spec)
+        agent = Agent(address, table.port, self._pick(realserver.weight), spec)
+        return self._facing.agent(agent)
 
     def _check(self, spec: CheckSpec, key: RealserverKey, tunnel: Tunnel | None) -> Check:
         path = spec.path
-        if path is None:
-            tunnel = None
-        near = self._own.facing(key.address)
-        own = near if path is None else self._own.facing(_asker(key, path))
-        if own is not None or near is not None or tunnel is not None:
-            # One object for all realservers of a network: there may be a hundred thousand.
-            made = self._owned.get((spec, own, near, tunnel))
+        if path is not None and tunnel is not None:
+            # One object for all realservers of a tunnel: there may be a hundred thousand.
+            made = self._tunnelled.get((spec, tunnel))
             if made is None:
-                if path is not None:
-                    path = replace(path, tunnel=tunnel)
-                made = replace(
-                    spec,
-                    own=own if spec.source is None else None,
-                    path=path,
-                    arp=self._asked(spec.arp, near),
-                )
-                self._owned[spec, own, near, tunnel] = made
+                made = replace(spec, path=replace(path, tunnel=tunnel))
+                self._tunnelled[spec, tunnel] = made
             spec = made
+        spec = self._facing.spec(spec, key.address)
         return Check(key.address, key.port if spec.port is None else spec.port, spec)
-
-    def _asked(self, arp: ArpSpec | None, own: IPAddress | None) -> ArpSpec | None:
-        """Where the host of a realserver in the network of an own address is asked for."""
-        interface = "" if own is None else self._own.interface(own)
-        return (
-            arp if arp is None or not interface else replace(arp, interface=interface, source=own)
-        )
 
     def _specs(
         self, checks: CheckTable | list[CheckTable] | None, service: ServiceTable
@@ -308,11 +288,6 @@ def _path(check: CheckTable, service: ServiceTable) -> VipPath | None:
         return None
     vip = service.address
     return VipPath(vip.address, vip.port if check.port is None else check.port)
-
-
-def _asker(key: RealserverKey, path: VipPath) -> IPAddress:
-    """In whose network the own address is: of the VIP's family, for the VIP answers to it."""
-    return key.address if key.address.version == path.address.version else path.address
 
 
 def _arp(check: CheckTable) -> ArpSpec | None:

@@ -44,6 +44,7 @@ def load(
     *,
     director: str | None = None,
     interfaces: Interfaces | None = None,
+    judged: bool = True,
     elsewhere: bool = False,
     bystander: bool = False,
 ) -> Config:
@@ -51,7 +52,8 @@ def load(
 
     ``director``: name of this director, over the file's and the host's. ``interfaces``: addresses
     of this host's interfaces by name, to judge the file by and to find the address that each check
-    asks from; None judges the file without them. ``elsewhere``: as for another host, so the key
+    asks from; None judges the file without them, and so does ``judged`` where it is false, but
+    checks still ask from what is there. ``elsewhere``: as for another host, so the key
     files that it names are not read, and their keys are missing in what comes back. ``bystander``:
     this host is no director (a realserver), so the file is read as its first director reads it.
     """
@@ -75,6 +77,7 @@ def load(
         file=name,
         director=director,
         interfaces=interfaces,
+        judged=judged,
         elsewhere=elsewhere,
         bystander=bystander,
     )
@@ -86,6 +89,7 @@ def loads(
     file: str = "config.toml",
     director: str | None = None,
     interfaces: Interfaces | None = None,
+    judged: bool = True,
     elsewhere: bool = False,
     bystander: bool = False,
 ) -> Config:
@@ -100,7 +104,8 @@ def loads(
         name, trouble = _director(director, validated.document.director.name)
         if ("director", "name") not in validated.doubtful:
             faults += trouble
-        faults += review(validated.document, name, interfaces, validated.doubtful)
+        host = interfaces if judged else None
+        faults += review(validated.document, name, host, validated.doubtful)
         secrets: dict[Path, bytes] = {}
         if not elsewhere:
             for read in (

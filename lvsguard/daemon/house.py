@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.server import AdminServer
@@ -32,15 +32,16 @@ from lvsguard.core.tally import Tally
 from lvsguard.daemon import log
 from lvsguard.daemon.elections import Elections
 from lvsguard.daemon.housekeeping import Housekeeping
+from lvsguard.daemon.late_addresses import LateAddresses
 from lvsguard.daemon.occurrence import occurrence
-from lvsguard.daemon.operations import DaemonOperations
+from lvsguard.daemon.operations import DaemonOperations, Face, Load
 from lvsguard.daemon.peers import Condition, Peers
 from lvsguard.daemon.sharing import Sharing
 from lvsguard.daemon.systemd import ServiceManager
 from lvsguard.hooks.hooks import Hooks
 from lvsguard.kernel.address import LinuxAddresses
 from lvsguard.kernel.ipvs import LinuxIpvs
-from lvsguard.kernel.port import Ipvs, KernelError
+from lvsguard.kernel.port import Change, Ipvs, KernelError
 from lvsguard.probes.pool import Probers
 from lvsguard.telemetry.board import EVENTS, Board
 from lvsguard.telemetry.http import TelemetryServer
@@ -61,7 +62,8 @@ class House:
         addresses: LinuxAddresses,
         *,
         config_path: str,
-        load: Callable[[str | None], Awaitable[Config]],
+        load: Load,
+        face: Face,
     ) -> None:
         """The journal is open; nothing runs yet."""
         self.stop = asyncio.Event()
@@ -73,9 +75,7 @@ class House:
         self._hooks = Hooks(self.emit, self._metrics.hook)
         self._hooks.configure(config.hooks)
         self._signs = LinkSigns(lambda: self._controller.book, self._give_hint)
-        self._owner = AddressOwner(
-            addresses, emit=self.emit, changed=self._look, also=self._signs.follow
-        )
+        self._owner = AddressOwner(addresses, emit=self.emit, changed=self._look, also=self._follow)
         self._controller = Controller(
             config,
             open_ipvs=_open_ipvs,
@@ -145,11 +145,13 @@ class House:
             journal,
             self._sharing,
             load=load,
+            face=face,
             adopt=self._adopt,
             emit=self.emit,
             reloading=self._reloading,
             failovers=self._elections.failovers,
         )
+        self._late = LateAddresses(config, self._operations.face, self.emit)
         self._admin: AdminServer | None = None
         if config.admin_socket is not None:
             self._admin = AdminServer(
@@ -184,6 +186,10 @@ class House:
         return Condition(
             loop.trouble, loop.probers_wanted - loop.probers, self._elections.table_lacks
         )
+
+    def _follow(self, change: Change) -> None:
+        self._signs.follow(change)
+        self._late.follow(change)
 
     def _look(self) -> None:
         self._controller.look()
@@ -227,6 +233,7 @@ class House:
         before, self._config = self._config, config
         self._metrics.configure(config)
         self._board.configure(config)
+        self._late.configure(config)
         await self._journal.set_owned(self._controller.owned | {s.key for s in config.services})
         await self._journal.set_addresses(self._controller.owned_addresses | config.lone_addresses)
         steps = await self._controller.reload(config, actor)
@@ -305,6 +312,7 @@ class House:
                 group.create_task(self._elections.run(), name="elections"),
                 group.create_task(self._peers.run(), name="peers"),
                 group.create_task(self._follow_addresses(), name="addresses"),
+                group.create_task(self._late.run(), name="late-addresses"),
                 group.create_task(self._vip_watch.run(), name="vip-watch"),
                 group.create_task(self._probers.run(), name="probers"),
                 group.create_task(self._whereabouts.run(), name="whereabouts"),

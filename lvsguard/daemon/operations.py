@@ -29,6 +29,10 @@ from lvsguard.kernel.port import KernelError
 Load = Callable[[str | None], Awaitable[Config]]
 """Reads a config: the daemon's own file for None, else this TOML text. Raises ConfigError."""
 
+Face = Callable[[Config], Awaitable[Config]]
+"""Gives a config's checks the own addresses that they lack; the same config where none came. Raises
+KernelError."""
+
 
 class DaemonOperations:
     """Implements ``admin.operations.Operations``."""
@@ -41,6 +45,7 @@ class DaemonOperations:
         sharing: Sharing,
         *,
         load: Load,
+        face: Face,
         adopt: Callable[[Config, str], Awaitable[int]],
         emit: Callable[[Event], None],
         reloading: Callable[[bool], None],
@@ -53,6 +58,7 @@ class DaemonOperations:
         self._journal = journal
         self._sharing = sharing
         self._load = load
+        self._face = face
         self._adopt = adopt
         self._emit = emit
         self._reloading = reloading
@@ -92,6 +98,17 @@ class DaemonOperations:
         self._view.reload_ok = True
         self._view.reloaded = time.time()
         return ReloadOutcome(True, config.digest, steps)
+
+    async def face(self, actor: str) -> None:
+        """Take over own addresses that came since the config was read. Raises KernelError.
+
+        The file may be another one by now, and is for its author to reload.
+        """
+        async with self._one_reload:
+            before = self._controller.book.config
+            config = await self._face(before)
+            if config is not before:
+                await self._adopt(config, actor)
 
     def _refuse(self, problems: tuple[str, ...], actor: str) -> ReloadOutcome:
         self._view.reload_ok = False

@@ -23,6 +23,7 @@ from lvsguard.admin.door import SocketTaken
 from lvsguard.admin.journal import FILE, Journal
 from lvsguard.admin.store import Store
 from lvsguard.config.load import load, loads
+from lvsguard.config.own_address import faced
 from lvsguard.config.problem import ConfigError
 from lvsguard.controller.offline import offline_plan
 from lvsguard.core.config import Config, OnStop
@@ -112,6 +113,7 @@ async def _keep_house(options: Options, config: Config) -> int:
                 addresses,
                 config_path=str(options.config),
                 load=lambda text: _load(options, text),
+                face=_face,
             )
             for trouble in early:
                 house.emit(trouble)
@@ -135,7 +137,7 @@ async def _first_load(options: Options) -> Config:
             return await _load(options, None)
         except ConfigError as error:
             try:
-                config = await _load(options, None, look=False)
+                config = await _load(options, None, judged=False)
             except ConfigError:
                 raise error from None
             if patience in (LATE_LINK_S, 0):
@@ -145,21 +147,26 @@ async def _first_load(options: Options) -> Config:
     return config
 
 
-async def _load(options: Options, text: str | None, *, look: bool = True) -> Config:
+async def _load(options: Options, text: str | None, *, judged: bool = True) -> Config:
     """The config file, or this text in its place; beside the loop, for large ones take a while.
 
-    ``look``: hold it against this host's interfaces too.
+    ``judged``: hold it against this host's interfaces too.
     """
-    interfaces = await _interfaces() if look else None
+    host = await _interfaces()
     if text is None:
-        config = await asyncio.to_thread(load, options.config, interfaces=interfaces)
+        config = await asyncio.to_thread(load, options.config, interfaces=host, judged=judged)
     else:
-        config = await asyncio.to_thread(loads, text, interfaces=interfaces)
+        config = await asyncio.to_thread(loads, text, interfaces=host, judged=judged)
     if options.release:
         config = replace(config, on_stop=OnStop.REMOVE)
     if options.socket is not None:
         config = replace(config, admin_socket=options.socket)
     return config
+
+
+async def _face(config: Config) -> Config:
+    """A config in force with what this host's checks may ask from now (see ``faced``)."""
+    return await asyncio.to_thread(faced, config, await _interfaces())
 
 
 async def _interfaces() -> Interfaces:

@@ -200,3 +200,27 @@ def test_a_pulled_cable_of_a_leg_without_a_vip_cuts_no_connection(seed: Seed) ->
     director.configure(SETUP)
     director.client.reload()
     rs1.run("ip", "link", "del", "eth1")
+
+
+def test_own_addresses_that_come_after_the_start_are_asked_from(seed: Seed) -> None:
+    """The link is bare for longer than a start waits, so the VIP is its first address, and what
+    realservers answer to that never leaves them."""
+    director, host = seed.director, seed.director.host
+    assert director.stop() == 0
+    host.run("ip", "address", "flush", "dev", "eth0", "scope", "global")
+    since = wall()
+    director.launch()
+    time.sleep(12)
+    wait_until(lambda: holds_both(seed), 10, "both VIPs are there")
+    host.run("ip", "address", "add", "10.0.0.41/24", "dev", "eth0")
+    host.run("ip", "address", "add", f"{host.address6}/64", "dev", "eth0", "nodad")
+    assert f"src {VIP} " in host.run("ip", "route", "get", "10.0.0.42").stdout
+    came_at = time.monotonic()
+    wait_until(lambda: len(serving(seed)) == 4, 10, "all take new connections")
+    tell("own addresses that come late", serving_s=time.monotonic() - came_at)
+    assert seed.client.get(VIP)[0] == 200
+    actors = [event.data["actor"] for event in director.events("reloaded", since)]
+    assert actors
+    assert all(" came to eth0)" in str(actor) for actor in actors)
+    host.run("ip", "address", "del", f"{VIP}/24", "dev", "eth0")  # the own one is the first again
+    host.run("ip", "address", "replace", "10.0.0.41/24", "dev", "eth0")

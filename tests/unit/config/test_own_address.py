@@ -7,9 +7,11 @@ from ipaddress import ip_address, ip_interface
 import pytest
 
 from lvsguard.config.load import loads
+from lvsguard.config.own_address import faced
+from lvsguard.config.problem import ConfigError
 from lvsguard.config.review import Interfaces
-from lvsguard.core.config import CheckSpec
-from tests.unit.config.samples import HEAD, HOST, REALSERVERS, SERVICE
+from lvsguard.core.config import CheckSpec, Config
+from tests.unit.config.samples import HEAD, HOST, PLAIN, REALSERVERS, SERVICE
 
 CHECKED = SERVICE + 'check = { kind = "tcp" }\n' + REALSERVERS
 CHECKED6 = (
@@ -115,3 +117,52 @@ def test_the_digest_is_the_same_whatever_the_host_has() -> None:
     elsewhere = host("10.0.0.40/24", "2001:db8::40/64")
     assert own(CHECKED, elsewhere) == "10.0.0.40"
     assert len({loads(CHECKED, interfaces=one).digest for one in (None, HOST, elsewhere)}) == 1
+
+
+AGENT = CHECKED.replace("check =", "agent = { port = 5000 }\ncheck =")
+VIA_VIP = CHECKED.replace('"tcp"', '"tcp", via = "vip"')
+
+
+def bare(text: str) -> Config:
+    """As a director reads it that has no address yet."""
+    return loads(text, director="director1", interfaces=host(), judged=False)
+
+
+@pytest.mark.parametrize("text", [PLAIN, CHECKED, CHECKED6, AGENT, VIA_VIP])
+def test_an_address_that_comes_late_makes_what_it_would_have_made_at_the_start(text: str) -> None:
+    late = bare(text)
+    assert late.legs == frozenset()
+    assert faced(late, HOST) == loads(text, director="director1", interfaces=HOST)
+
+
+def test_nothing_new_is_the_same_config() -> None:
+    known = loads(AGENT, director="director1", interfaces=HOST)
+    assert faced(known, HOST) is known
+    assert faced(bare(AGENT), host()) == bare(AGENT)
+
+
+def test_what_is_asked_from_stays_so_while_this_host_has_it() -> None:
+    known = loads(AGENT, director="director1", interfaces=HOST)
+    assert faced(known, host("10.0.0.9/24", "10.0.0.41/24", "10.0.0.40/25")) is known
+    moved = faced(known, host("10.0.0.9/24"))
+    (realserver, _) = moved.services[0].realservers
+    (check,) = realserver.checks
+    assert check.spec.arp is not None
+    assert realserver.agent is not None
+    sources = (check.spec.own, check.spec.arp.source, realserver.agent.spec.own)
+    assert {str(source) for source in sources} == {"10.0.0.9"}
+
+
+def test_an_address_that_has_gone_is_kept_where_there_is_no_other() -> None:
+    known = loads(AGENT, director="director1", interfaces=HOST)
+    assert faced(known, host(eth1=["10.9.0.41/24"])) is known
+
+
+def test_a_config_that_the_host_does_not_fit_may_be_read_and_asks_from_what_is_there() -> None:
+    text = CHECKED + '[[service.realserver]]\naddress = "10.0.1.42"\n'
+    half = host(eth1=["10.0.1.41/24"])
+    with pytest.raises(ConfigError, match="in no network of eth0"):
+        loads(text, director="director1", interfaces=half)
+    config = loads(text, director="director1", interfaces=half, judged=False)
+    asked = [c.spec.own for r in config.services[0].realservers for c in r.checks]
+    assert asked == [None, None, ip_address("10.0.1.41")]

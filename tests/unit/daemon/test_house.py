@@ -56,10 +56,13 @@ async def test_the_status_page_can_be_turned_off_and_the_metrics_stay(
     async def load(text: str | None) -> Config:
         raise AssertionError("nobody reloads")
 
+    async def face(config: Config) -> Config:
+        raise AssertionError("no address comes")
+
     journal = Journal(tmp_path, lambda trouble: None)
     await journal.open()
     addresses = cast("LinuxAddresses", FakeAddresses())  # of which nothing is asked here
-    house = House(config, journal, addresses, config_path="config.toml", load=load)
+    house = House(config, journal, addresses, config_path="config.toml", load=load, face=face)
     serving = asyncio.create_task(house.telemetry(HOST, port))
     try:
         assert [await _status(port, path) for path in ("/", "/page.js", "/metrics")] == [
