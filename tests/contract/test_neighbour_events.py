@@ -60,7 +60,7 @@ def test_a_host_that_is_gone_is_not_probed_again_for_each_time_the_kernel_gives_
     hosts: Pair,
 ) -> None:
     """Each probe has the kernel look for it, and give it up three seconds later."""
-    timing = Timing(interval=1.0, fast_interval=0.1, down_interval=60.0, timeout=1.0)
+    timing = Timing(interval=1.0, fast_interval=0.1, down_interval=600.0, timeout=1.0)
     key = RealserverKey(ip_address("10.0.0.99"), 80)
     book = FactBook(config(service(realserver(key, spec=CheckSpec(CheckKind.TCP, timing)))))
     probes: Counter[str] = Counter()
@@ -76,7 +76,7 @@ def test_a_host_that_is_gone_is_not_probed_again_for_each_time_the_kernel_gives_
         try:
             probers.configure(book.checks)
             with suppress(TimeoutError):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(18):
                     async for change in events:
                         given_up += isinstance(change, NeighbourFailed)
                         signs.follow(change)
@@ -89,4 +89,4 @@ def test_a_host_that_is_gone_is_not_probed_again_for_each_time_the_kernel_gives_
     with hosts.left.entered():
         given_up = asyncio.run(story())
     assert given_up > 0
-    assert 0 < probes.total() <= 2  # what makes it down
+    assert 0 < probes.total() <= 3  # two make it down, and one begins its phase
