@@ -91,15 +91,14 @@ def test_a_storm_of_silence_is_one_plan_and_panic_keeps_all_in(farm: Farm) -> No
         time.sleep(0.02)
     wait_until(lambda: farm.verdicts("down") == COUNT, 5, "all are down", every_s=0.1)
     fewest = min(fewest, farm.serving())
-    farm.network.plug(farm.network.rs1)
-    wait_until(lambda: farm.verdicts("up") == COUNT, 30, "all are up again", every_s=0.2)
-    time.sleep(3)  # TCP sends again what was lost
-    connections = pings.stop()
     written = director.writes() - writes
     panics = director.events("panic", since)
-    worst = max(connection.worst_s for connection in connections)
-    tell("silence", fewest_in=fewest, writes=written, slowness=slow, worst_ping_s=worst)
-    assert len(panics) == 1 or slow >= SLOW
+    # What becomes of them when the hosts are back is another matter: the rule ends at half of them.
+    connections = pings.stop()
+    farm.network.plug(farm.network.rs1)
+    wait_until(lambda: farm.verdicts("up") == COUNT, 30, "all are up again", every_s=0.2)
+    tell("silence", fewest_in=fewest, writes=written, panics=len(panics), slowness=slow)
+    assert len(panics) == 1
     assert fewest == COUNT or slow >= SLOW
     assert written == 0 or slow >= SLOW
     assert [c.broken for c in connections] == [""] * 50 or slow >= SLOW
