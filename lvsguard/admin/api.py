@@ -9,13 +9,22 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
-from typing import TypeVar
 
 import msgspec
 
 from lvsguard.admin import openapi, protocol, status
 from lvsguard.admin.asked import Asked
-from lvsguard.admin.call import Answer, Call, Refusal, Resource, Stream, refuse
+from lvsguard.admin.batch import Batches
+from lvsguard.admin.call import (
+    Answer,
+    Call,
+    Refusal,
+    Resource,
+    Stream,
+    decode,
+    refuse,
+    say_one_line,
+)
 from lvsguard.admin.failover import FailoverRefused, FailoverReply, FailoverRequest
 from lvsguard.admin.history import History
 from lvsguard.admin.look import look
@@ -30,8 +39,6 @@ from lvsguard.core.override import Override, OverrideKind, Target, Weight
 from lvsguard.core.snapshot import View
 from lvsguard.core.step import AddRealserver, DeleteRealserver, EditRealserver, Step
 from lvsguard.serving import Slices
-
-_Request = TypeVar("_Request", bound=protocol.Request)
 
 
 class Api:
@@ -50,6 +57,7 @@ class Api:
             ("GET", "/v1/overrides"): self.overrides,
             ("POST", "/v1/overrides"): self.set_override,
             ("DELETE", "/v1/overrides"): self.clear_override,
+            ("POST", "/v1/share"): Batches(operations).drain,
             ("POST", "/v1/reload"): self.reload,
             ("POST", "/v1/plan"): self.plan,
             ("POST", "/v1/failover"): self.failover,
@@ -100,12 +108,9 @@ class Api:
 
     async def set_override(self, call: Call) -> Answer:
         """Put an override in force."""
-        request = _decode(await call.body(protocol.BODY_BYTES), protocol.SetOverride)
+        request = decode(await call.body(protocol.BODY_BYTES), protocol.SetOverride)
         weight = _weight(request)
-        for name, text in (("reason", request.reason), ("ticket", request.ticket)):
-            if not text.isprintable():
-                message = f"{name}: leave out line breaks and control characters"
-                raise refuse(400, "bad-request", message)
+        say_one_line(reason=request.reason, ticket=request.ticket)
         found = await self._resolve(request.target, request.service)
         now = time.time()
         actor = await call.actor()
@@ -132,6 +137,7 @@ class Api:
             request = msgspec.convert(dict(call.query), protocol.ClearOverride)
         except msgspec.ValidationError as error:
             raise refuse(400, "bad-request", f"query: {error}") from None
+        say_one_line(reason=request.reason)
         overrides = self._operations.view().overrides()
         found = await self._clearing(request, overrides)
         ended: dict[Target, None] = {}
@@ -142,7 +148,8 @@ class Api:
             ended.update(dict.fromkeys(within))
         actor = await call.actor()
         kept = [
-            await self._operations.clear_override(target, request.kind, actor) for target in ended
+            await self._operations.clear_override(target, request.kind, actor, request.reason)
+            for target in ended
         ]
         return _changed(found, tuple(ended), kept)
 
@@ -155,7 +162,7 @@ class Api:
 
     async def plan(self, call: Call) -> Answer:
         """What a configuration would change."""
-        request = _decode(await call.body(protocol.CONFIG_BYTES), protocol.PlanRequest)
+        request = decode(await call.body(protocol.CONFIG_BYTES), protocol.PlanRequest)
         try:
             steps = await self._operations.plan(request.config)
         except ConfigRefused as refused:
@@ -165,7 +172,7 @@ class Api:
 
     async def failover(self, call: Call) -> Answer:
         """Hand VIPs over to another director, or preempt again; answered when it is over."""
-        request = _decode(await call.body(protocol.BODY_BYTES), FailoverRequest)
+        request = decode(await call.body(protocol.BODY_BYTES), FailoverRequest)
         actor = await call.actor()
         try:
             found = await self._operations.failover(
@@ -209,13 +216,6 @@ class Api:
 
 async def _whole(document: bytes) -> AsyncGenerator[bytes, None]:
     yield document
-
-
-def _decode(body: bytes, kind: type[_Request]) -> _Request:
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except (ValueError, RecursionError) as error:
-        raise refuse(400, "bad-request", f"body: {error}") from None
 
 
 def _weight(request: protocol.SetOverride) -> Weight | None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from lvsguard.admin.protocol import Failure, Reply
+import msgspec
+
+from lvsguard.admin.protocol import Failure, Reply, Request
+
+_Request = TypeVar("_Request", bound=Request)
 
 
 class Refusal(Exception):
@@ -22,6 +27,22 @@ class Refusal(Exception):
 def refuse(status: int, code: str, error: str) -> Refusal:
     """A refusal without lists."""
     return Refusal(status, Failure(code=code, error=error))
+
+
+def decode(body: bytes, kind: type[_Request]) -> _Request:
+    """A body as the request that it is. Raises Refusal."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (ValueError, RecursionError) as error:
+        raise refuse(400, "bad-request", f"body: {error}") from None
+
+
+def say_one_line(**texts: str) -> None:
+    """Refuse texts that a line of a log or a table could not show, by name."""
+    for name, text in texts.items():
+        if not text.isprintable():
+            message = f"{name}: leave out line breaks and control characters"
+            raise refuse(400, "bad-request", message)
 
 
 @dataclass(frozen=True, slots=True)

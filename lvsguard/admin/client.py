@@ -70,8 +70,14 @@ class Client:
 
     def clear_override(self, request: protocol.ClearOverride) -> protocol.ChangeReply:
         """End an override."""
-        fields = {k: v for k, v in msgspec.to_builtins(request).items() if v is not None}
+        # What is not given is not sent: a daemon of an earlier version knows no reason.
+        fields = {k: v for k, v in msgspec.to_builtins(request).items() if v}
         return self._ask("DELETE", f"/v1/overrides?{urlencode(fields)}", protocol.ChangeReply)
+
+    def drain_share(self, request: protocol.DrainShare) -> protocol.ShareReply:
+        """Drain a share of a service."""
+        body = msgspec.json.encode(request)
+        return self._ask("POST", "/v1/share", protocol.ShareReply, body)
 
     def reload(self) -> protocol.ReloadReply:
         """Have the daemon read its configuration again."""

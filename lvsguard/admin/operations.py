@@ -57,7 +57,9 @@ class Operations(Protocol):
     async def set_override(self, override: Override) -> Kept:
         """Put an override in force and keep it; replaces one of the same target and kind."""
 
-    async def clear_override(self, target: Target, kind: OverrideKind, actor: str) -> Kept:
+    async def clear_override(
+        self, target: Target, kind: OverrideKind, actor: str, reason: str = ""
+    ) -> Kept:
         """End an override; one that does not exist is no error."""
 
     async def reload(self, actor: str) -> ReloadOutcome:

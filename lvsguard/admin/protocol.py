@@ -64,7 +64,7 @@ class SetOverride(Request, frozen=True):
 
 
 class ClearOverride(Request, frozen=True):
-    """DELETE /v1/overrides?target=&kind=&service=: end an override."""
+    """DELETE /v1/overrides?target=&kind=&service=&reason=: end an override."""
 
     target: Name
     """As SetOverride has it."""
@@ -72,6 +72,26 @@ class ClearOverride(Request, frozen=True):
     """``drain``, ``disable`` or ``weight``."""
     service: Name | None = None
     """Name of a service; None: overrides in every service."""
+    reason: Reason = ""
+    """Why, told in events; printable."""
+
+
+class DrainShare(Request, frozen=True):
+    """POST /v1/share: drain a part of a service; the daemon chooses who."""
+
+    service: Name
+    """Name of a service."""
+    percent: Annotated[int, Meta(ge=1, le=100)]
+    """Of its realservers, rounded down, at least one. What is drained or disabled already counts;
+    then those that serve are taken, the one with the fewest connections first."""
+    force: bool = False
+    """Even below the service's quorum."""
+    reason: Reason = ""
+    """As SetOverride has it."""
+    expires_in: Seconds | None = None
+    """As SetOverride has it."""
+    ticket: Ticket = ""
+    """As SetOverride has it."""
 
 
 class EventsQuery(Request, frozen=True):
@@ -177,6 +197,14 @@ class ChangeReply(Reply, frozen=True):
     """Whether it is on disk too, so that it outlives a restart."""
     message: str
     """Why it is not durable, and what to do."""
+
+
+class ShareReply(ChangeReply, frozen=True):
+    """POST /v1/share: ``targets`` and ``realservers`` are those that it drained, in the same
+    order. Empty: so much of the service was out before."""
+
+    already: list[Affected]
+    """Realservers of the service that were drained or disabled before."""
 
 
 class ReloadReply(Reply, frozen=True):

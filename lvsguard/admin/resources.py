@@ -59,6 +59,8 @@ STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "bad-method": (405, "the path has other methods; the text names them"),
     "too-slow": (408, "the body did not come in time"),
     "covered": (409, "a wider override is in force; the text names it"),
+    "below-quorum": (409, "the service would lose its quorum; `force` does it all the same"),
+    "nobody-serves": (409, "no realserver of the service is left that serves and could be taken"),
     "not-master": (409, "a failover is asked of a director that is not master"),
     "no-election": (409, "a failover is asked for VIPs without an election"),
     "unfit": (409, "the director that would take over is not fit for it; `problems` say why"),
@@ -152,6 +154,17 @@ RESOURCES: Final = (
         protocol.ChangeReply,
         query=protocol.ClearOverride,
         refusals=(*_TARGET, "covered"),
+    ),
+    Described(
+        "POST",
+        "/v1/share",
+        "drainShare",
+        "Drain a share of a service. Chosen and put in force as one, so that two who ask at once do"
+        " not go below the quorum together.",
+        CallerRole.OPERATE,
+        protocol.ShareReply,
+        body=protocol.DrainShare,
+        refusals=("unknown-service", "below-quorum", "nobody-serves"),
     ),
     Described(
         "POST",

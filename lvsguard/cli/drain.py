@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lvsguard.cli.arguments import Commands, add_command
@@ -12,6 +13,7 @@ from lvsguard.cli.override import (
     EXITS,
     KEPT,
     add_circumstances,
+    add_reason,
     add_targets,
     agree,
     cleared,
@@ -59,7 +61,7 @@ def add(commands: Commands) -> None:
         metavar="P",
         type=_percent,
         help="instead of TARGET: so many percent of the service's realservers, those with the "
-        "fewest connections; what is drained already counts",
+        "fewest connections; what is drained already counts, and --wait waits for it, too",
     )
     drain.add_argument(
         "--force", action="store_true", help="with --percent: even below the service's quorum"
@@ -89,11 +91,13 @@ def add(commands: Commands) -> None:
         "realserver has its\nwhole weight again.",
         examples=[
             ("lvsguard undrain 10.0.0.42", "end every drain of this address"),
+            ("lvsguard undrain rs1 --reason 'update is done'", "and say why"),
             ("lvsguard undrain rs1 --wait --timeout 1m", "in a script: 0 it serves, 4 not in time"),
         ],
         exits=(*EXITS, Exit.PENDING),
     )
     add_targets(undrain)
+    add_reason(undrain)
     add_wait(undrain, "it is up and has its whole weight")
 
 
@@ -110,19 +114,19 @@ def set_drain(args: argparse.Namespace) -> int:
     """``lvsguard drain``."""
     needs_wait(args, "timeout", "strict", "then")
     _outlast(args)
-    targets = _targets(args)
-    if not targets:
-        _say_share_is_out(args)
-        return Exit.DONE
+    _agree(args)
     until = f" for {span(args.seconds)}" if args.seconds else ""
     standing = Standing(args)
     with standing.telling():
-        changes = set_overrides(args, "drain", targets, standing)
-        for change in changes:
+        begun = _begun(args, standing)
+        for change in begun.changes:
             say_change(args, change, f"{', '.join(change.targets)}: drained{until}")
+        if not begun.changes and not args.json:
+            share = f"{args.percent}% of service {args.service}"
+            say(printable(f"{share} are drained or disabled already"))
         if not args.wait:
-            return say_json(args, changes)
-        return _wait_empty(args, targets, changes, standing)
+            return say_json(args, begun.changes)
+        return _wait_empty(args, begun, standing)
 
 
 def _outlast(args: argparse.Namespace) -> None:
@@ -137,74 +141,92 @@ def _outlast(args: argparse.Namespace) -> None:
         )
 
 
-def _say_share_is_out(args: argparse.Namespace) -> None:
-    """There is nothing left to take."""
-    text = f"{args.percent}% of service {args.service} are drained or disabled already"
-    say_json(args, []) if args.json else say(printable(text))
-
-
-def _targets(args: argparse.Namespace) -> list[str]:
-    """What was typed, or a share of a service."""
-    if args.percent is None:
-        if not args.targets:
-            raise CommandError(Exit.USAGE, "give a TARGET, or --percent and --service")
-        if args.force:
-            raise CommandError(Exit.USAGE, "--force goes with --percent")
-        return list(args.targets)
-    if args.targets or args.service is None:
+def _agree(args: argparse.Namespace) -> None:
+    """Targets, or a share of a service."""
+    if args.percent is not None and (args.targets or args.service is None):
         raise CommandError(Exit.USAGE, "--percent takes a --service, and no TARGET")
-    from lvsguard.admin.realservers import RealserversRequest
-    from lvsguard.admin.share import BelowQuorum, share
+    if args.percent is None and not args.targets:
+        raise CommandError(Exit.USAGE, "give a TARGET, or --percent and --service")
+    if args.percent is None and args.force:
+        raise CommandError(Exit.USAGE, "--force goes with --percent")
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """Drains that are in force."""
+
+    targets: Sequence[str]
+    """Whom this command has drained, as commands take them."""
+    changes: Sequence[ChangeReply]
+    """One for each of them."""
+    before: ChangeReply | None = None
+    """Of a share: who was out already."""
+
+    @property
+    def watched(self) -> Sequence[ChangeReply]:
+        """Whom a wait is about."""
+        return self.changes if self.before is None else (*self.changes, self.before)
+
+
+def _begun(args: argparse.Namespace, standing: Standing) -> _Begun:
+    """Drain what was typed, or have the daemon choose a share."""
+    if args.percent is None:
+        targets: Sequence[str] = args.targets
+        return _Begun(targets, set_overrides(args, "drain", targets, standing))
+    from msgspec.structs import replace
+
+    from lvsguard.admin.protocol import DrainShare
     from lvsguard.admin.waiting import Place
 
-    with daemon(args) as client:
-        (service,) = client.realservers(RealserversRequest(service=args.service)).services
-    try:
-        chosen = share(service, args.percent, force=args.force)
-    except BelowQuorum as error:
-        raise CommandError(Exit.FAILED, printable(str(error))) from error
-    return [Place(service.name, one.address, one.port).target for one in chosen]
+    request = DrainShare(
+        service=args.service,
+        percent=args.percent,
+        force=args.force,
+        reason=args.reason,
+        expires_in=args.seconds,
+        ticket=args.ticket,
+    )
+    with daemon(args) as client, standing.sharing(args.service):
+        reply = client.drain_share(request)
+    targets = [Place(one.service, one.address, one.port).target for one in reply.realservers]
+    standing.held["drain"] = [*targets]
+    changes = [
+        replace(reply, targets=[target], realservers=[one])
+        for target, one in zip(reply.targets, reply.realservers, strict=True)
+    ]
+    return _Begun(targets, changes, replace(reply, targets=[], realservers=reply.already))
 
 
-def _wait_empty(
-    args: argparse.Namespace,
-    targets: Sequence[str],
-    changes: Sequence[ChangeReply],
-    standing: Standing,
-) -> int:
+def _wait_empty(args: argparse.Namespace, begun: _Begun, standing: Standing) -> int:
     from lvsguard.admin.waiting import Emptying
 
     limit = args.timeout or TIMEOUT_S
-    watch = Watch.over(args, changes)
+    watch = Watch.over(args, begun.watched)
     judge = Emptying(args.strict, watch.places)
     waited = wait_until(watch.look, judge, limit, display(limit, quiet=args.json))
-    removed = args.then == REMOVE and waited.outcome in (Outcome.DONE, Outcome.DEADLINE)
+    over = waited.outcome in (Outcome.DONE, Outcome.DEADLINE)
+    # Who was out before was taken out by somebody else, perhaps: that is left as it is.
+    removed = args.then == REMOVE and over and bool(begun.targets)
     if removed:
-        _remove(args, targets, waited.seconds, standing)
+        _remove(args, begun.targets, waited.seconds, standing)
     if waited.outcome is Outcome.DONE and not args.json:
         say(f"empty after {span(waited.seconds)}")
         if removed:
-            say(f"taken out of the table: {_ending(args, targets, removed)} puts it back")
+            say(f"taken out of the table: {_ending(args, begun.targets, removed)} puts it back")
     elif waited.outcome is not Outcome.DONE:
-        _tell_left(args, targets, changes, waited, standing)
+        _tell_left(args, begun, waited, standing)
     if args.json:
-        say_json(args, changes, waited)
+        say_json(args, begun.changes, waited)
     return waited.status
 
 
-def _tell_left(
-    args: argparse.Namespace,
-    targets: Sequence[str],
-    changes: Sequence[ChangeReply],
-    waited: Waited,
-    standing: Standing,
-) -> None:
+def _tell_left(args: argparse.Namespace, begun: _Begun, waited: Waited, standing: Standing) -> None:
     """It is not empty: why, what is in force, and how that is ended. With JSON, too, for whoever
     reads the log of a script."""
     reason = _REASON[waited.outcome].format(span(waited.seconds))
     if waited.outcome is Outcome.LOST and waited.progress is not None:
         complain(reason, *waited.lines)
-        for line in still_drained(standing, targets, changes, waited.progress):
+        for line in still_drained(standing, begun.targets, begun.changes, waited.progress):
             complain(line)
     elif waited.outcome is Outcome.UNREACHABLE:
         complain(reason, *waited.lines)
@@ -213,7 +235,10 @@ def _tell_left(
         removed = "disable" in standing.held
         state = "taken out of the table" if removed else "the drain is on"
         complain(f"{reason}: {state}", *waited.lines)
-        complain(f"{_ending(args, targets, removed)} ends that")
+        if begun.targets:
+            complain(f"{_ending(args, begun.targets, removed)} ends that")
+        else:
+            complain("it was on before this command: `lvsguard status` says by whom")
 
 
 def _ending(args: argparse.Namespace, targets: Sequence[str], removed: bool) -> str:
@@ -244,7 +269,8 @@ def clear_drain(args: argparse.Namespace) -> int:
     """``lvsguard undrain``."""
     needs_wait(args, "timeout")
     agree(args, args.targets)
-    with Standing(args).telling():
-        changes = cleared(args, "drain", args.targets)
+    standing = Standing(args)
+    with standing.telling():
+        changes = cleared(args, "drain", args.targets, standing, args.reason)
         say_cleared(args, args.targets, changes, "drain", "is not drained any more")
         return wait_back(args, changes) if args.wait else say_json(args, changes)

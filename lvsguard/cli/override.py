@@ -66,6 +66,7 @@ def add(commands: Commands) -> None:
         exits=(*EXITS, Exit.PENDING),
     )
     add_targets(enable)
+    add_reason(enable)
     add_wait(enable, "it is up and has its whole weight")
     weight = add_command(
         commands,
@@ -115,9 +116,7 @@ def _add_scope(parser: argparse.ArgumentParser) -> None:
 
 def add_circumstances(parser: argparse.ArgumentParser) -> None:
     """``--reason``, ``--ticket`` and ``--for``."""
-    parser.add_argument(
-        "--reason", metavar="TEXT", default="", help="shown in status and kept in the history"
-    )
+    add_reason(parser, "shown in status and kept in the history")
     parser.add_argument(
         "--ticket", metavar="ID", default="", help="where it is told in full, such as OPS-1234"
     )
@@ -130,6 +129,11 @@ def add_circumstances(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reason(parser: argparse.ArgumentParser, where: str = "kept in the history") -> None:
+    """``--reason``."""
+    parser.add_argument("--reason", metavar="TEXT", default="", help=where)
+
+
 def set_disable(args: argparse.Namespace) -> int:
     """``lvsguard disable``."""
     return _set(args, "disable", args.targets, "disabled")
@@ -139,7 +143,7 @@ def set_weight(args: argparse.Namespace) -> int:
     """``lvsguard weight``."""
     if args.weight != RESET:
         return _set(args, "weight", [args.target], f"weight {args.weight}")
-    changes = cleared(args, "weight", [args.target])
+    changes = cleared(args, "weight", [args.target], Standing(args), args.reason)
     say_cleared(args, [args.target], changes, "weight", "has its configured weight again")
     return say_json(args, changes)
 
@@ -148,8 +152,9 @@ def clear_disable(args: argparse.Namespace) -> int:
     """``lvsguard enable``."""
     needs_wait(args, "timeout")
     agree(args, args.targets)
-    with Standing(args).telling():
-        changes = cleared(args, "disable", args.targets)
+    standing = Standing(args)
+    with standing.telling():
+        changes = cleared(args, "disable", args.targets, standing, args.reason)
         say_cleared(args, args.targets, changes, "disable", "is enabled again")
         return wait_back(args, changes) if args.wait else say_json(args, changes)
 
@@ -220,7 +225,8 @@ def cleared(
     args: argparse.Namespace,
     kind: str,
     targets: Sequence[str],
-    standing: Standing | None = None,
+    standing: Standing,
+    reason: str = "",
 ) -> list[ChangeReply]:
     """End an override of each."""
     from lvsguard.admin.protocol import ClearOverride
@@ -229,10 +235,11 @@ def cleared(
     changes = []
     with daemon(args) as client:
         for target in targets:
-            request = ClearOverride(target=target, kind=OverrideKind(kind), service=args.service)
-            changes.append(client.clear_override(request))
-            if standing is not None:
-                standing.ended(kind, target)
+            request = ClearOverride(
+                target=target, kind=OverrideKind(kind), service=args.service, reason=reason
+            )
+            with standing.ending_of(kind, target):
+                changes.append(client.clear_override(request))
     return changes
 
 

@@ -23,6 +23,11 @@ _WORDS = {
     "disable": ("disabled", "enable {}"),
     "weight": ("of another weight", "weight {} reset"),
 }
+_OVER = {
+    "drain": "not drained any more",
+    "disable": "enabled again",
+    "weight": "of the configured weight again",
+}
 
 
 @dataclass(slots=True)
@@ -33,6 +38,12 @@ class Standing:
     held: dict[str, list[str]] = field(default_factory=dict)
     asking: tuple[str, str] | None = None
     """What the daemon is asked for now: a kind and a target."""
+    share_of: str = ""
+    """A service of which the daemon is asked to drain a share now."""
+    freed: dict[str, list[str]] = field(default_factory=dict)
+    """Targets by the kind of override that somebody had set and that was ended."""
+    freeing: tuple[str, str] | None = None
+    """What the daemon is asked to end now."""
 
     @contextmanager
     def setting(self, kind: str, target: str) -> Iterator[None]:
@@ -42,10 +53,24 @@ class Standing:
         self.held.setdefault(kind, []).append(target)
         self.asking = None
 
-    def ended(self, kind: str, target: str) -> None:
-        """An override is not in force any more."""
-        if target in self.held.get(kind, []):
+    @contextmanager
+    def sharing(self, service: str) -> Iterator[None]:
+        """A share of a service is asked for."""
+        self.share_of = service
+        yield
+        self.share_of = ""
+
+    @contextmanager
+    def ending_of(self, kind: str, target: str) -> Iterator[None]:
+        """An override is asked to end, and is not in force afterwards."""
+        own = target in self.held.get(kind, [])
+        self.freeing = None if own else (kind, target)
+        yield
+        self.freeing = None
+        if own:
             self.held[kind].remove(target)
+        else:
+            self.freed.setdefault(kind, []).append(target)
 
     def lines(self, *, asked: bool = True) -> list[str]:
         """What is in force, and the command that ends it. ``asked``: what was asked for and not
@@ -58,6 +83,13 @@ class Standing:
             kind, target = self.asking
             state, _ = _WORDS[kind]
             lines.append(f"perhaps {state}: {_joined([target])}: {self.ending(kind, [target])}")
+        if asked and self.share_of:
+            of = printable(self.share_of)
+            lines.append(f"perhaps drained: a share of {of}: `lvsguard status` shows who")
+        lines += [f"{_OVER[kind]}: {_joined(targets)}" for kind, targets in self.freed.items()]
+        if asked and self.freeing is not None:
+            kind, target = self.freeing
+            lines.append(f"perhaps {_OVER[kind]}: {_joined([target])}")
         return lines
 
     def ending(self, kind: str, targets: Sequence[str]) -> str:
@@ -74,7 +106,7 @@ class Standing:
                 yield
             except CommandError as error:
                 # What the daemon has refused is not in force; without its answer one cannot know.
-                unsure = error.exit_status is Exit.UNREACHABLE and bool(self.held)
+                unsure = error.exit_status is Exit.UNREACHABLE and bool(self.held or self.freed)
                 lines = [*error.lines, *self.lines(asked=unsure)]
                 raise CommandError(error.exit_status, *lines) from error
             except KeyboardInterrupt:

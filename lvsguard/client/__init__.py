@@ -19,6 +19,7 @@ from lvsguard.admin.protocol import (
     OverrideReply,
     PlanReply,
     ReloadReply,
+    ShareReply,
     VersionReply,
 )
 from lvsguard.admin.reach import Refused, Unreachable
@@ -49,6 +50,7 @@ __all__ = [
     "Refused",
     "ReloadReply",
     "ServiceReply",
+    "ShareReply",
     "Status",
     "Unreachable",
     "VersionReply",

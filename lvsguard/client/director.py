@@ -18,6 +18,7 @@ from lvsguard.admin.failover import FailedOver, FailoverReply, FailoverRequest
 from lvsguard.admin.protocol import (
     ChangeReply,
     ClearOverride,
+    DrainShare,
     EventReply,
     OverrideReply,
     OverridesReply,
@@ -25,6 +26,7 @@ from lvsguard.admin.protocol import (
     PlanRequest,
     ReloadReply,
     SetOverride,
+    ShareReply,
     VersionReply,
 )
 from lvsguard.admin.realservers import RealserversReply, RealserversRequest
@@ -153,9 +155,35 @@ class Director:
         """
         return await self._set(OverrideKind.DRAIN, target, service, reason, ticket, expires_in)
 
-    async def undrain(self, target: str, *, service: str | None = None) -> ChangeReply:
+    async def drain_share(
+        self,
+        service: str,
+        percent: int,
+        *,
+        force: bool = False,
+        reason: str = "",
+        ticket: str = "",
+        expires_in: float | None = None,
+    ) -> ShareReply:
+        """Drain realservers of a service, those with the fewest connections, until ``percent`` (1
+        to 100) of them are out; what is drained or disabled already counts. The director chooses,
+        so that two who ask at once do not take too many. Refused ``below-quorum`` when the service
+        would not be fit to serve, unless ``force``. ``wait_empty`` waits for the whole share."""
+        request = DrainShare(
+            service=service,
+            percent=percent,
+            force=force,
+            reason=reason,
+            ticket=ticket,
+            expires_in=expires_in,
+        )
+        return await self._connection.ask("POST", "/v1/share", ShareReply, body=request)
+
+    async def undrain(
+        self, target: str, *, service: str | None = None, reason: str = ""
+    ) -> ChangeReply:
         """End drains of a target. None in force is no error: ``targets`` is empty."""
-        return await self._clear(OverrideKind.DRAIN, target, service)
+        return await self._clear(OverrideKind.DRAIN, target, service, reason)
 
     async def disable(
         self,
@@ -169,9 +197,11 @@ class Director:
         """Take a realserver out of the kernel's table, established connections too."""
         return await self._set(OverrideKind.DISABLE, target, service, reason, ticket, expires_in)
 
-    async def enable(self, target: str, *, service: str | None = None) -> ChangeReply:
+    async def enable(
+        self, target: str, *, service: str | None = None, reason: str = ""
+    ) -> ChangeReply:
         """End disables of a target."""
-        return await self._clear(OverrideKind.DISABLE, target, service)
+        return await self._clear(OverrideKind.DISABLE, target, service, reason)
 
     async def weight(
         self,
@@ -186,7 +216,7 @@ class Director:
         """Give a realserver another weight: a number, or ``"50%"`` of the configured one; None:
         the configured one again."""
         if weight is None:
-            return await self._clear(OverrideKind.WEIGHT, target, service)
+            return await self._clear(OverrideKind.WEIGHT, target, service, reason)
         return await self._set(
             OverrideKind.WEIGHT, target, service, reason, ticket, expires_in, str(weight)
         )
@@ -249,12 +279,15 @@ class Director:
         )
         return await self._connection.ask("POST", "/v1/overrides", ChangeReply, body=request)
 
-    async def _clear(self, kind: OverrideKind, target: str, service: str | None) -> ChangeReply:
-        request = ClearOverride(target=target, kind=kind, service=service)
+    async def _clear(
+        self, kind: OverrideKind, target: str, service: str | None, reason: str
+    ) -> ChangeReply:
+        request = ClearOverride(target=target, kind=kind, service=service, reason=reason)
         query = _query(request)
         return await self._connection.ask("DELETE", "/v1/overrides", ChangeReply, query=query)
 
 
 def _query(request: protocol.Request) -> dict[str, str]:
+    # What is not given is not sent: a daemon of an earlier version may not know the field.
     fields: Mapping[str, str | None] = msgspec.to_builtins(request)
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in fields.items() if value}

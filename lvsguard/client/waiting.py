@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
-from lvsguard.admin.protocol import ChangeReply
+from lvsguard.admin.protocol import ChangeReply, ShareReply
 from lvsguard.admin.reach import Refused, Unreachable
 from lvsguard.admin.realservers import RealserversReply
 from lvsguard.admin.waiting import Place, Progress
@@ -37,8 +37,10 @@ class Judge(Protocol):
 
 
 def places(change: ChangeReply) -> frozenset[Place]:
-    """The realservers that a change concerns."""
-    return frozenset(Place(one.service, one.address, one.port) for one in change.realservers)
+    """The realservers that a change concerns; of a share all that are out."""
+    already = change.already if isinstance(change, ShareReply) else []
+    concerned = (*change.realservers, *already)
+    return frozenset(Place(one.service, one.address, one.port) for one in concerned)
 
 
 async def wait(ask: Ask, watched: Collection[Place], judge: Judge, seconds: float) -> Progress:

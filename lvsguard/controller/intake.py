@@ -122,11 +122,13 @@ class Intake:
         self._emit(OverrideSet(override, self._caused_by(override)))
         self._wake()
 
-    def clear(self, target: Target, kind: OverrideKind, actor: str) -> Override | None:
+    def clear(
+        self, target: Target, kind: OverrideKind, actor: str, reason: str = ""
+    ) -> Override | None:
         """Clear an override; None when there was none."""
         gone = self._book.drop(target, kind)
         if gone is not None:
-            self._emit(OverrideCleared(gone, actor, self._caused_by(gone)))
+            self._emit(OverrideCleared(gone, actor, self._caused_by(gone), reason))
             self._wake()
         return gone
 

@@ -127,9 +127,11 @@ class Controller:
         """Set an override."""
         self._intake.override(override)
 
-    def clear(self, target: Target, kind: OverrideKind, actor: str) -> Override | None:
+    def clear(
+        self, target: Target, kind: OverrideKind, actor: str, reason: str = ""
+    ) -> Override | None:
         """Clear an override; None when there was none."""
-        return self._intake.clear(target, kind, actor)
+        return self._intake.clear(target, kind, actor, reason)
 
     def claim(self, services: Iterable[ServiceKey], addresses: Iterable[VipAddress]) -> None:
         """Own these too: an earlier run did. What the config does not name is removed."""

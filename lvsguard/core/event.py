@@ -292,9 +292,12 @@ class OverrideCleared(Event):
     actor: str
     trace: str = ""
     """Id of the override that it ends."""
+    reason: str = ""
+    """Why it was ended; empty: nobody said, or another director ended it."""
 
     def __str__(self) -> str:
-        return f"{self.override.kind} of {self.override.target} ended by {self.actor}"
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self.override.kind} of {self.override.target} ended by {self.actor}{why}"
 
 
 @dataclass(frozen=True, slots=True)

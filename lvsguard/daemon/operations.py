@@ -73,9 +73,11 @@ class DaemonOperations:
         """Put an override in force, tell other directors, then put it on disk."""
         return await self._sharing.set(override)
 
-    async def clear_override(self, target: Target, kind: OverrideKind, actor: str) -> Kept:
+    async def clear_override(
+        self, target: Target, kind: OverrideKind, actor: str, reason: str = ""
+    ) -> Kept:
         """End an override, here and on disk."""
-        return await self._sharing.clear(target, kind, actor)
+        return await self._sharing.clear(target, kind, actor, reason)
 
     async def reload(self, actor: str) -> ReloadOutcome:
         """Read the file again and take it over, or refuse it whole."""

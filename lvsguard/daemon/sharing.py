@@ -81,9 +81,9 @@ class Sharing:
         self._decided(self._ledger.write(override, time.time()))
         return await self._journal.put(override)
 
-    async def clear(self, target: Target, kind: OverrideKind, actor: str) -> Kept:
-        """End an override, tell it, and keep that."""
-        self._controller.clear(target, kind, actor)
+    async def clear(self, target: Target, kind: OverrideKind, actor: str, reason: str = "") -> Kept:
+        """End an override, tell it, and keep that. The reason stays in this director's history."""
+        self._controller.clear(target, kind, actor, reason)
         self._decided(self._ledger.end((target, kind), actor, time.time()))
         return await self._journal.drop((target, kind))
 

@@ -277,7 +277,13 @@ class Picture:
             if not self.kept:
                 yield one
                 continue
-            yield replace(one, realservers=tuple(self._told(one.name, r) for r in one.realservers))
+            told = tuple(self._told(one.name, r) for r in one.realservers)
+            out = sum(
+                before.weight or 0
+                for before, after in zip(one.realservers, told, strict=True)
+                if after.admin is not before.admin and before.verdict is Verdict.UP
+            )
+            yield replace(one, realservers=told, quorum_have=one.quorum_have - out)
 
     def _told(self, service: str, one: RealserverStatus) -> RealserverStatus:
         """A realserver under the overrides, which are in the kernel."""
@@ -339,11 +345,13 @@ class Desk:
         self.happen(OverrideSet(override))
         return self.durable
 
-    async def clear_override(self, target: Target, kind: OverrideKind, actor: str) -> Kept:
+    async def clear_override(
+        self, target: Target, kind: OverrideKind, actor: str, reason: str = ""
+    ) -> Kept:
         """End an override."""
         override = self.picture.kept.pop((target, kind), None)
         if override is not None:
-            self.happen(OverrideCleared(override, actor))
+            self.happen(OverrideCleared(override, actor, reason=reason))
         return self.durable
 
     async def reload(self, actor: str) -> ReloadOutcome:

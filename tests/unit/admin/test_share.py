@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lvsguard.admin.share import BelowQuorum, share
+from lvsguard.admin.share import BelowQuorum, NobodyServes, share
 from lvsguard.admin.status_reply import RealserverReply
 from lvsguard.core.health import Verdict
 from lvsguard.core.override import Admin
@@ -55,6 +55,16 @@ def test_it_is_refused_whole_below_the_quorum() -> None:
         taken(40, *TEN, need=7)
     assert taken(30, *TEN, need=7) == "10 9 8"
     assert taken(40, *TEN, need=7, force=True) == "10 9 8 7"
+
+
+def test_where_all_others_are_down_there_is_nobody_to_take() -> None:
+    down = [serving(n, verdict=Verdict.DOWN, weight=0, full=0) for n in (1, 2)]
+    with pytest.raises(NobodyServes, match="that could be drained serves"):
+        taken(50, *down, need=0)
+    out = serving(3, admin=Admin.DRAIN, full=0)
+    assert taken(33, *down, out) == ""  # it is out
+    with pytest.raises(NobodyServes):
+        taken(67, *down, out, force=True)
 
 
 def test_all_of_it_needs_force() -> None:

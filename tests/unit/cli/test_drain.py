@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import pytest
 
+from lvsguard.core.health import Verdict
 from lvsguard.core.model import Counters
 from lvsguard.core.override import OverrideKind
 from lvsguard.core.snapshot import ServiceStatus
@@ -107,6 +108,55 @@ def test_a_share_is_that_of_the_idlest(run: Run, five: Served) -> None:
     ]
     assert run(*argv).out == "40% of service web are drained or disabled already\n"
     assert len(drained(five)) == 2
+
+
+def test_a_share_that_is_out_already_is_waited_for_all_the_same(run: Run, five: Served) -> None:
+    """What a script does after exit status 4: it tries again."""
+    argv = ("drain", "--percent", "40", "--service", "web", "--wait", "--timeout", "0.1s")
+    first = run(*argv, "--socket", str(five.socket))
+    assert (first.status, len(drained(five))) == (4, 2)
+    assert "`lvsguard undrain 10.0.0.42:80 10.0.0.43:80 --service web` ends that" in first.err
+    second = run(*argv, "--then", "remove", "--socket", str(five.socket))
+    assert second.status == 4
+    assert second.out == (
+        "40% of service web are drained or disabled already\n   0s  1 connection left\n"
+    )
+    assert second.err == (
+        "lvsguard: not empty after 0s: the drain is on\n  10.0.0.43:80 in web: 1 connection\n"
+        "lvsguard: it was on before this command: `lvsguard status` says by whom\n"
+    )
+    assert drained(five) == ["drain 10.0.0.42:80 in web", "drain 10.0.0.43:80 in web"]
+
+
+def test_with_a_larger_share_the_earlier_drains_are_waited_for_too(run: Run, five: Served) -> None:
+    assert run("drain", "rs5", "--socket", str(five.socket)).status == 0
+    argv = ("--service", "web", "--wait", "--timeout", "0.1s", "--json")
+    done = run("drain", "--percent", "40", *argv, "--socket", str(five.socket))
+    document = json.loads(done.out)
+    assert (done.status, document["targets"]) == (4, ["10.0.0.42:80 in web"])
+    left = [(one["address"], one["connections"]) for one in document["wait"]["left"]]
+    assert left == [("10.0.0.46", 4)]
+
+
+def test_where_nobody_serves_a_share_fails(run: Run, five: Served) -> None:
+    (web,) = five.desk.picture.shown
+    down = (replace(one, verdict=Verdict.DOWN, weight=0, full_weight=0) for one in web.realservers)
+    five.desk.picture.shown = (replace(web, realservers=tuple(down), quorum_have=0),)
+    argv = ("drain", "--percent", "40", "--service", "web", "--force", "--wait")
+    done = run(*argv, "--socket", str(five.socket))
+    assert (done.status, done.out, drained(five)) == (1, "", [])
+    assert "no realserver of service web that could be drained serves: those that" in done.err
+
+
+def test_a_signal_while_a_share_is_asked_for_says_that_some_may_be_drained(five: Served) -> None:
+    five.desk.stuck = "drain 10.0.0.42:80 in web"
+    with drain(five, "--percent", "40", "--service", "web") as process:
+        until(lambda: five.desk.hangs)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=10)
+    assert err == (
+        "lvsguard: interrupted\nperhaps drained: a share of web: `lvsguard status` shows who\n"
+    )
 
 
 def test_a_share_below_the_quorum_is_refused_unless_forced(run: Run, five: Served) -> None:
@@ -342,6 +392,30 @@ def test_an_undrain_of_what_is_disabled_says_what_ends_that(run: Run, five: Serv
     assert done.status == 1
     assert "`lvsguard enable` ends that" in done.err
     assert run("enable", "rs1", "--wait", "--socket", str(five.socket)).status == 0
+
+
+def test_the_reason_of_an_undrain_is_in_the_history(run: Run, five: Served) -> None:
+    for command, back in (("drain", "undrain"), ("disable", "enable")):
+        run(command, "rs1", "--socket", str(five.socket))
+        said = ("--reason", "the disk is new", "--socket", str(five.socket))
+        assert run(back, "rs1", *said).status == 0
+        assert five.desk.history_kept[-1].text.endswith(": the disk is new")
+    run("weight", "rs1", "5", "--socket", str(five.socket))
+    assert run("weight", "rs1", "reset", *said).status == 0
+    assert five.desk.history_kept[-1].data["reason"] == "the disk is new"
+    done = run("undrain", "rs1", "--reason", "one\ntwo", "--socket", str(five.socket))
+    assert (done.status, "reason: leave out line breaks" in done.err) == (2, True)
+
+
+def test_an_undrain_that_fails_half_way_says_which_have_ended(run: Run, five: Served) -> None:
+    run("drain", "rs1", "10.0.0.43:80", "--socket", str(five.socket))
+    run("drain", "rs3", "--socket", str(five.socket))
+    argv = ("undrain", "rs1", "10.0.0.44:80", "10.0.0.43:80", "--socket", str(five.socket))
+    done = run(*argv)
+    assert done.status == 1
+    assert "is also under the drain of 10.0.0.44 by" in done.err
+    assert done.err.endswith("\nnot drained any more: rs1\n")
+    assert drained(five) == ["drain 10.0.0.43:80", "drain 10.0.0.44"]
 
 
 def test_many_are_asked_for_by_their_service(run: Run, served: Served) -> None:

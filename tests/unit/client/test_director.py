@@ -113,6 +113,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[str]]] = {
         "weight": frozenset({"kind"}),
     },
     "clearOverride": {"undrain": frozenset({"kind"}), "enable": frozenset({"kind"})},
+    "drainShare": {"drain_share": frozenset()},
     "reload": {"reload": frozenset()},
     "plan": {"plan": frozenset()},
     "failover": {"failover": frozenset()},
@@ -187,6 +188,27 @@ async def test_a_drain_is_waited_for_until_it_is_empty_and_back(
         assert (await director.wait_empty(change, 5)).over
         change = await director.undrain("10.0.0.42")
         assert (await director.wait_back(change, 5)).over
+
+
+async def test_two_who_drain_a_share_at_once_do_not_go_below_the_quorum_together(
+    desk: Desk, socket_path: Path
+) -> None:
+    busy = (realserver(f"10.0.0.{n}", counters=Counters(active=n)) for n in range(42, 47))
+    desk.picture.shown = (service(*busy, need=3),)
+    async with Director(socket_path) as director:
+        both = await asyncio.gather(
+            director.drain_share("web", 40, reason="kernel"),
+            director.drain_share("web", 40),
+        )
+        one, other = sorted(both, key=lambda reply: len(reply.already))
+        assert one.targets == ["10.0.0.42:80 in web", "10.0.0.43:80 in web"]
+        assert (other.targets, other.already) == ([], one.realservers)
+        progress = await director.wait_empty(other, 0.1)
+        assert [left.connections for left in progress.left] == [42, 43]
+        with pytest.raises(Refused, match="take less") as refused:
+            await director.drain_share("web", 60)
+        assert refused.value.failure.code == "below-quorum"
+        assert len((await director.drain_share("web", 60, force=True)).targets) == 1
 
 
 async def test_one_that_is_not_empty_in_time_is_told_and_one_that_is_gone_is_lost(
