@@ -244,16 +244,16 @@ def _events(look: Look, most: int) -> Iterator[Text]:
 
 
 def _footer(screen: Screen, now: float) -> Text:
-    row = screen.row
-    subject = "" if row is None else f"{row.endpoint} of {row.service.name}"
     match screen.mode:
         case Mode.FILTER:
             return Text(f"filter: {printable(screen.line)}_   enter: keep, escape: done", "bold")
         case Mode.DRAIN:
-            asked = f"drain {subject}; why? {printable(screen.line)}_"
+            row = None if screen.subject is None else screen.subject.row
+            about = "" if row is None else f"{row.endpoint} of {row.service.name}"
+            asked = f"drain {about}; why? {printable(screen.line)}_"
             return Text(f"{asked}   enter: drain, escape: no", "bold")
         case Mode.UNDRAIN:
-            drains = () if row is None else screen.drains(row)
+            drains = () if screen.subject is None else screen.subject.drains
             by = ", ".join(f"{one.target} by {one.actor}" for one in drains)
             return Text(f"end the drain of {printable(by)}?   enter: yes, escape: no", "bold")
         case Mode.WHY:

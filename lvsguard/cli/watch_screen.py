@@ -137,6 +137,15 @@ class Quit:
 Wish = Drain | Undrain | Why | Quit
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a question on the screen is about, as it was when its key was pressed."""
+
+    row: Row
+    drains: tuple[OverrideReply, ...] = ()
+    """To be ended."""
+
+
 @dataclass
 class Screen:
     """The state of the screen."""
@@ -152,6 +161,8 @@ class Screen:
     only: bool = False
     """Only what needs a look."""
     chosen: Place | None = None
+    subject: Subject | None = None
+    """Of the modes drain and undrain. Looks may move the choice before the answer."""
     told: Sequence[str] = ()
     """The answer to a why."""
     scroll: int = 0
@@ -226,7 +237,7 @@ class Screen:
         if self.mode in (Mode.HELP, Mode.WHY):
             self._read(key)
             return None
-        return self._typed(key)
+        return self._typed(key, at)
 
     def _command(self, key: str, at: float) -> Wish | None:
         steps = {"up": -1, "k": -1, "down": 1, "j": 1, "page-up": -10, "page-down": 10}
@@ -256,11 +267,11 @@ class Screen:
         elif key in ("w", "enter"):
             return Why(row)
         elif key == "d":
-            self.mode, self.line = Mode.DRAIN, ""
-        elif not self.drains(row):
-            self.say(f"{row.endpoint} is not drained", at)
+            self.mode, self.line, self.subject = Mode.DRAIN, "", Subject(row)
+        elif drains := self.drains(row):
+            self.mode, self.subject = Mode.UNDRAIN, Subject(row, drains)
         else:
-            self.mode = Mode.UNDRAIN
+            self.say(f"{row.endpoint} is not drained", at)
         return None
 
     def drains(self, row: Row) -> tuple[OverrideReply, ...]:
@@ -275,13 +286,13 @@ class Screen:
         else:
             self.mode, self.told = Mode.TABLE, ()
 
-    def _typed(self, key: str) -> Wish | None:
+    def _typed(self, key: str, at: float) -> Wish | None:
         mode = self.mode
         if key == "escape":
             self.mode = Mode.TABLE
         elif key == "enter":
             self.mode = Mode.TABLE
-            return self._entered(mode)
+            return self._entered(mode, at)
         elif key == "backspace":
             self.line = self.line[:-1]
         elif key == "erase":
@@ -293,13 +304,23 @@ class Screen:
             self._settle()
         return None
 
-    def _entered(self, mode: Mode) -> Wish | None:
-        row = self.row
-        if mode is Mode.DRAIN and row is not None:
+    def _entered(self, mode: Mode, at: float) -> Wish | None:
+        subject = self.subject
+        if mode is Mode.FILTER or subject is None:
+            return None
+        row = subject.row
+        if not self._configured(row.place):
+            gone = f"{row.endpoint} of {row.service.name} is not in the configuration any more"
+            self.say(f"{gone}: nothing was done", at)
+            return None
+        if mode is Mode.DRAIN:
             return Drain(row, self.line.strip())
-        if mode is Mode.UNDRAIN and row is not None:
-            return Undrain(row, self.drains(row))
-        return None
+        return Undrain(row, subject.drains)
+
+    def _configured(self, place: Place) -> bool:
+        """Whether the last look had it, shown or not."""
+        services = () if self.look is None else self.look.status.services
+        return any(Row(s, one).place == place for s in services for one in s.realservers)
 
     def _settle(self) -> None:
         """Choose something that is shown."""

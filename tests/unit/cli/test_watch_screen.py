@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_address
+
+from lvsguard.cli.watch_draw import draw
 from lvsguard.cli.watch_keys import Keys
 from lvsguard.cli.watch_rates import Rates
 from lvsguard.cli.watch_screen import Drain, Mode, Quit, Screen, Undrain, Why, Wish, where
+from lvsguard.core.override import Target
 from tests.support.published import NOON, Picture
-from tests.unit.cli.watching import crowded, eventful, look, moved, watched
+from tests.unit.cli.watching import DRAIN, crowded, eventful, look, moved, watched
 
 
 def pressed(screen: Screen, *keys: str) -> Wish | None:
@@ -51,6 +56,45 @@ async def test_a_drain_that_holds_is_ended_as_it_was_set() -> None:
     wish = pressed(screen, "u", "enter")
     assert isinstance(wish, Undrain)
     assert [(where(one), one.service) for one in wish.drains] == [("10.0.0.44", None)]
+
+
+async def test_the_one_that_was_chosen_is_drained_though_it_left_what_is_shown() -> None:
+    screen = await watched(crowded(3))
+    pressed(screen, "/", *"10.0.1.3", "enter", "d")
+    pressed(screen, *"disk")
+    (web,) = crowded(3).shown
+    # It does not answer to the filter any more: it is another realserver's turn to be chosen.
+    screen.filter = "10.0.1.1"
+    screen.take(await look(Picture([web]), NOON + 1))
+    assert screen.chosen == ("web", "10.0.1.1", 80)
+    assert "drain 10.0.1.3:80 of web; why? disk_" in draw(screen, 80, 24, NOON + 1).plain
+    wish = pressed(screen, "enter")
+    assert isinstance(wish, Drain)
+    assert (wish.row.endpoint, wish.reason) == ("10.0.1.3:80", "disk")
+
+
+async def test_the_drains_that_were_shown_are_ended_and_no_others() -> None:
+    picture = eventful()
+    screen = await watched(picture)
+    while screen.row is not None and screen.row.realserver.address != "10.0.0.44":
+        pressed(screen, "down")
+    pressed(screen, "t", "u")
+    other = replace(DRAIN, target=Target(ip_address("10.0.0.42")))
+    picture.kept = {other.key: other}
+    screen.take(await look(picture, NOON + 1))
+    assert "10.0.0.44 by alice" in draw(screen, 80, 24, NOON + 1).plain
+    wish = pressed(screen, "enter")
+    assert isinstance(wish, Undrain)
+    assert [where(one) for one in wish.drains] == ["10.0.0.44"]
+
+
+async def test_one_that_left_the_configuration_meanwhile_is_not_drained() -> None:
+    screen = await watched(crowded(3))
+    pressed(screen, "down", "down", "d")
+    screen.take(await look(crowded(2), NOON + 1))
+    assert pressed(screen, "enter") is None
+    assert screen.message.startswith("10.0.1.3:80 of web is not in the configuration any more")
+    assert screen.mode is Mode.TABLE
 
 
 async def test_what_is_not_drained_cannot_be_undrained() -> None:
