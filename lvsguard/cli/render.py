@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lvsguard.cli.render_peer import peer
+from lvsguard.cli.render_peer import fitness, peer
 from lvsguard.cli.text import ago, count, printable
 from lvsguard.core.health import Verdict
 from lvsguard.core.override import Admin
@@ -118,7 +118,25 @@ def verdict(status: Status, wrong: list[str]) -> tuple[str, str]:
         return "● quorum lost", "bold red"
     if any(s.panic for s in status.services):
         return "● panic", "bold red"
+    for vip in status.vips:
+        if ill := _ill(vip):
+            return f"● VIP {vip.name} {ill}", "bold red"
+    for other in status.peers:
+        name = printable(other.name or other.address)
+        if not other.heard:
+            return f"● {name} not heard", "bold yellow"
+        if other.unfit:
+            return f"● {name} {fitness(other).lower()}", "bold yellow"
     return "● all is well", "green"
+
+
+def _ill(vip: VipReply) -> str:
+    """What is wrong with a VIP group here; empty: nothing."""
+    if vip.role is Role.FAULT:
+        return "in fault"
+    if vip.conflicts:
+        return "claimed by another"
+    return "takes no part" if vip.problem else ""
 
 
 def summary(status: Status) -> str:

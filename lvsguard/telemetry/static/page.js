@@ -419,9 +419,11 @@ function drawTiles() {
     put(tile.lastChild, text);
   });
   const troubled = top_ && top_.troubles.length > 0;
+  const faulty = top_?.vips.find((vip) => vip.role === "fault");
   const other = top_?.peers.find((peer) => !peer.heard || peer.unfit.length > 0);
   const [state, text] = troubled ? ["down", "trouble"]
     : unfit ? ["down", "quorum lost"]
+    : faulty ? ["down", `VIP ${faulty.name} in fault`]
     : count.down ? ["drain", `${number(count.down)} down`]
     : other ? ["drain", `${other.name || other.address} ${peerState(other)[1]}`]
     : ["up", "all is well"];

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -13,9 +14,9 @@ from lvsguard.cli.watch_draw import draw
 from lvsguard.cli.watch_screen import Screen
 from lvsguard.core.fitness import Reason, Why
 from lvsguard.core.peer import VipPart
-from lvsguard.core.snapshot import PeerStatus
+from lvsguard.core.snapshot import ConflictStatus, PeerStatus, Role
 from tests.support.golden import Golden
-from tests.support.published import NOON, OTHER, UNFIT, Picture, realserver, service
+from tests.support.published import NOON, OTHER, UNFIT, VIP, Picture, realserver, service
 from tests.unit.cli.watching import crowded, eventful, look, watched
 
 
@@ -118,7 +119,27 @@ async def test_wide_characters_do_not_shift_the_columns() -> None:
 async def test_another_director_that_is_not_heard_is_said() -> None:
     silent = replace(OTHER, heard=False, problem="no route to host", vips=())
     text = shown(await watched(Picture(others=(silent,))), 120, 24)
+    assert "● director2 not heard" in text
     assert "NOT HEARD for 1h00m: no route to host" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"role": Role.FAULT, "problem": "interface eth0 is down"}, "● VIP web in fault"),
+        ({"problem": "the VRRP process has not reported"}, "● VIP web takes no part"),
+        (
+            {"conflicts": (ConflictStatus(VIP.address, "aa:bb", None, NOON),)},
+            "● VIP web claimed by",
+        ),
+    ],
+    ids=["fault", "problem", "conflict"],
+)
+async def test_with_a_vip_that_is_ill_not_all_is_well(changes: dict[str, Any], says: str) -> None:
+    (web,) = Picture().groups
+    text = shown(await watched(Picture(groups=(replace(web, **changes),))), 120, 24)
+    assert says in text
+    assert "all is well" not in text
 
 
 LEADS = (VipPart("web", "master", True),)
