@@ -6,15 +6,18 @@ import argparse
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from lvsguard.cli.arguments import Commands, add_command, add_json, add_socket, positive_duration
-from lvsguard.cli.exits import Exit
+from lvsguard.cli.exits import CommandError, Exit
 from lvsguard.cli.talk import daemon
-from lvsguard.cli.text import say
+from lvsguard.cli.text import complain, say
 
 if TYPE_CHECKING:
     from lvsguard.admin.status_reply import HealthReply, Status
+
+_Found = TypeVar("_Found")
 
 
 def add(commands: Commands) -> None:
@@ -30,7 +33,8 @@ def add(commands: Commands) -> None:
         "fits its\nwidth; elsewhere it is plain, one line a realserver. NO_COLOR is honoured.\n"
         "--watch shows a screen with drains, the other directors and the latest events; its keys\n"
         "drain a realserver, end a drain, and tell why one is as it is. Where nothing can be\n"
-        "drawn (TERM=dumb) it prints plain lines again and again.",
+        "drawn (TERM=dumb) it prints plain lines again and again. A daemon that is restarted\n"
+        "meanwhile is waited for.",
         examples=[
             ("lvsguard status", "once"),
             ("lvsguard status --watch", "a screen to leave open; ? shows its keys"),
@@ -64,18 +68,39 @@ def show(args: argparse.Namespace) -> int:
     return _screen(args) if args.watch else _table(args)
 
 
+def _looks(args: argparse.Namespace, look: Callable[[], _Found]) -> Iterator[_Found]:
+    """What a look finds; with --watch again and again, over restarts of the daemon."""
+    yield look()
+    lost = False
+    while args.watch:
+        sys.stdout.flush()
+        time.sleep(args.interval)
+        try:
+            found = look()
+        except CommandError as error:
+            if error.exit_status is not Exit.UNREACHABLE:
+                raise
+            if not lost:
+                complain(f"waiting for the daemon: {error.lines[0]}", *error.lines[1:])
+            lost = True
+            continue
+        if lost:
+            complain("the daemon answers again")
+        lost = False
+        yield found
+
+
 def _json(args: argparse.Namespace) -> int:
     import msgspec
 
-    while True:
+    def document() -> bytes:
         with daemon(args) as client:
-            document = client.status_json()
-        if not args.watch:
-            sys.stdout.write(msgspec.json.format(document).decode() + "\n")
-            return Exit.DONE
-        sys.stdout.write(document.decode() + "\n")
-        sys.stdout.flush()
-        time.sleep(args.interval)
+            return client.status_json()
+
+    for found in _looks(args, document):
+        text = found if args.watch else msgspec.json.format(found)
+        sys.stdout.write(text.decode() + "\n")
+    return Exit.DONE
 
 
 def _ask(args: argparse.Namespace) -> tuple[Status, HealthReply]:
@@ -86,13 +111,9 @@ def _ask(args: argparse.Namespace) -> tuple[Status, HealthReply]:
 def _plain(args: argparse.Namespace) -> int:
     from lvsguard.cli.render import plain
 
-    while True:
-        say(*plain(*_ask(args), time.time()))
-        if not args.watch:
-            return Exit.DONE
-        sys.stdout.flush()
-        time.sleep(args.interval)
-        say("")
+    for number, found in enumerate(_looks(args, lambda: _ask(args))):
+        say(*([""] if number else []), *plain(*found, time.time()))
+    return Exit.DONE
 
 
 def _table(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -221,6 +222,34 @@ def test_watching_goes_on_until_it_is_interrupted(served: Served) -> None:
         process.send_signal(signal.SIGINT)
         process.stdout.read()
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("form", ["plain", "json"])
+def test_watching_goes_on_when_the_daemon_is_restarted(served: Served, form: str) -> None:
+    command = [sys.executable, "-m", "lvsguard", "status", "--watch", "--interval", "0.05s"]
+    command += ["--json"] if form == "json" else []
+    pipes = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, "--socket", str(served.socket)], stdout=pipes, stderr=pipes, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        away = served.socket.rename(served.socket.with_name("elsewhere"))
+        assert "waiting for the daemon: no lvsguard listens on" in process.stderr.readline()
+        away.rename(served.socket)
+        assert any("the daemon answers again" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        shown = process.stdout.read()
+    assert process.returncode == 0
+    for line in shown.splitlines() if form == "json" else ():
+        assert json.loads(line)["director"] == "director1"
+    assert shown
+
+
+def test_watching_where_no_daemon_ever_answered_fails(run: Run, tmp_path: Path) -> None:
+    done = run("status", "--watch", "--socket", str(tmp_path / "none"))
+    assert (done.status, done.out) == (3, "")
 
 
 def test_watching_a_terminal_shows_when_the_daemon_is_gone(served: Served) -> None:
