@@ -11,7 +11,7 @@ from lvsguard.admin.call import Answer, Call, Refusal, refuse
 from lvsguard.admin.operations import Operations
 from lvsguard.admin.protocol import Failure
 from lvsguard.admin.target import KNOWN_MAX, describe, means, parse_endpoint
-from lvsguard.admin.why import Found, Setting
+from lvsguard.admin.why import Found
 from lvsguard.admin.why_reply import WhyRequest
 from lvsguard.core.model import IPAddress, ServiceKey
 from lvsguard.core.override import Override
@@ -45,8 +45,7 @@ class Asked:
         wanted = why.wanted(request.target, found)
         since = now - HISTORY_DAYS * 86400
         history = await self._operations.history(since, HISTORY, wanted)
-        setting = Setting(view.director, view.config_path, view.vips(), view.peers(), now)
-        reply = why.explain(request.target, found, history, setting)
+        reply = why.explain(request.target, found, history, why.setting(view, now))
         if reply is None:
             raise _unknown(request, known)
         return reply

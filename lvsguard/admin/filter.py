@@ -30,6 +30,8 @@ class Filter:
     """Names from the config, addresses, endpoints such as ``10.0.0.42:80``: any of them."""
     alone: frozenset[str] = frozenset()
     """Addresses that count where no port is told, or any of ``about``."""
+    also: frozenset[str] = frozenset()
+    """Kinds that are wanted whatever they are about."""
     trace: str = ""
     """An id, see ``core.trace``."""
     until: float | None = None
@@ -43,7 +45,7 @@ class Filter:
             return False
         if self.trace and entry.data.get("trace") != self.trace:
             return False
-        if not self.words:
+        if not self.words or entry.kind in self.also:
             return True
         return any(is_about(entry, word) for word in self.about) or any(
             is_about(entry, word, alone=True) for word in self.alone
@@ -51,7 +53,8 @@ class Filter:
 
     @property
     def words(self) -> frozenset[str]:
-        """One of these stands in each entry that is wanted, if there are any."""
+        """One of these stands in each entry that is wanted, but for those of ``also``, if there are
+        any."""
         return self.about | self.alone
 
 

@@ -345,10 +345,13 @@ def _where(since: float, wanted: Filter) -> tuple[str, list[str | float]]:
         terms.append("instr(data, ?) > 0")
         values.append(wanted.trace)
     if wanted.words:
-        either = " OR ".join(["instr(data, ?) > 0 OR instr(text, ?) > 0"] * len(wanted.words))
-        terms.append(f"({either})")
+        either = ["instr(data, ?) > 0 OR instr(text, ?) > 0"] * len(wanted.words)
         for word in sorted(wanted.words):
             values += [json.dumps(word)[1:-1], word]
+        if wanted.also:
+            either.append(f"kind IN ({', '.join('?' * len(wanted.also))})")
+            values += sorted(wanted.also)
+        terms.append(f"({' OR '.join(either)})")
     return " AND ".join(terms), values
 
 

@@ -6,8 +6,9 @@ that of a service and of a VIP, an address that of a realserver in many services
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from lvsguard.admin import why_realserver, why_service, why_vip
 from lvsguard.admin.entry import Entry
@@ -15,6 +16,7 @@ from lvsguard.admin.filter import Filter
 from lvsguard.admin.history import event_reply
 from lvsguard.admin.protocol import moment, rfc3339
 from lvsguard.admin.why_reply import WhyAnswer, WhyReply
+from lvsguard.core.event import REFUSES
 from lvsguard.core.model import endpoint
 from lvsguard.core.moment import when
 from lvsguard.core.override import Override
@@ -23,6 +25,7 @@ from lvsguard.core.snapshot import (
     PeerStatus,
     RealserverStatus,
     ServiceStatus,
+    View,
     VipStatus,
 )
 
@@ -31,6 +34,12 @@ TIMELINE = 15
 
 OF_REALSERVERS = frozenset({"health", "applied", "drift", "agent"})
 """Kinds of events that are about one realserver each."""
+
+
+OF_ALL = frozenset({"link", "prober-died", "vrrp-died"})
+"""Kinds of events that are about the director, and so about all of it."""
+TROUBLES = 3
+"""Lines of what is wrong with the director, in an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,20 @@ class Setting:
     peers: tuple[PeerStatus, ...]
     now: float
     """Wall clock."""
+    troubles: tuple[str, ...] = ()
+    """What is wrong with the director as a whole, one line each."""
+
+
+def setting(view: View, now: float) -> Setting:
+    """As the published picture has it at ``now`` (wall clock)."""
+    loop = view.loop()
+    troubles = [line for line in loop.trouble if not line.startswith(REFUSES)]
+    if loop.probers < loop.probers_wanted:
+        troubles.append(
+            f"{loop.probers} of {loop.probers_wanted} probers alive: the verdicts of the others"
+            " stand as they are"
+        )
+    return Setting(view.director, view.config_path, view.vips(), view.peers(), now, tuple(troubles))
 
 
 def wanted(asked: str, found: Found) -> Filter:
@@ -80,7 +103,7 @@ def wanted(asked: str, found: Found) -> Filter:
             about.add(endpoint(realserver.key.address, realserver.agent.port))
     # Of a whole service or VIP, what its realservers do one by one would drown the rest.
     without = frozenset[str]() if found.realservers else OF_REALSERVERS
-    return Filter(about=frozenset(about), alone=frozenset(alone), without=without)
+    return Filter(about=frozenset(about), alone=frozenset(alone), without=without, also=OF_ALL)
 
 
 def explain(
@@ -91,11 +114,13 @@ def explain(
         _with_context(why_realserver.explain(*pair, history, setting.now), pair[0], setting)
         for pair in found.realservers
     ]
-    answers += [why_service.explain(service) for service in found.services]
+    answers += [why_service.explain(service, history, setting.now) for service in found.services]
     answers += [
         why_vip.explain(vip, setting.director, setting.peers, history, setting.now)
         for vip in found.vips
     ]
+    for answer in answers:
+        answer.sentences.extend(_troubles(answer, setting))
     answers += [_foreign(one) for one in found.foreign]
     if not answers and (history or found.idle):
         answers = [_gone(asked, history, found.idle, setting)]
@@ -113,6 +138,14 @@ def explain(
 def _with_context(answer: WhyAnswer, service: ServiceStatus, setting: Setting) -> WhyAnswer:
     answer.sentences.extend(why_vip.context(service.key, setting.vips))
     return answer
+
+
+def _troubles(answer: WhyAnswer, setting: Setting) -> Iterator[str]:
+    """What is wrong with the director, unless the answer says it already."""
+    said = " ".join(answer.sentences)
+    news = (line for line in setting.troubles if line not in said)
+    for line in islice(news, TROUBLES):
+        yield f"This director has trouble: {line.rstrip('.')}."
 
 
 def _foreign(one: ForeignStatus) -> WhyAnswer:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from lvsguard.admin import why_checks
+from lvsguard.admin import why_checks, why_refusal
 from lvsguard.admin.entry import Entry
 from lvsguard.admin.protocol import moment
+from lvsguard.admin.target import parse_endpoint
 from lvsguard.admin.why_reply import WhyAnswer
+from lvsguard.core.event import OverrideCleared
 from lvsguard.core.health import Verdict
 from lvsguard.core.moment import span, when
-from lvsguard.core.override import Admin, Override, OverrideKind, deciding_weight
+from lvsguard.core.override import Admin, Override, OverrideKind, Target, deciding_weight
 from lvsguard.core.snapshot import AgentStatus, RealserverStatus, ServiceStatus
 
 _SET = {OverrideKind.DRAIN: "drained it", OverrideKind.DISABLE: "disabled it"}
@@ -35,7 +37,7 @@ def explain(
     ``now``: wall clock."""
     draft = _decided(service, realserver, history, now)
     draft.sentences[:0] = [_head(service, realserver, draft, now)]
-    draft.sentences += _besides(realserver)
+    draft.sentences += _besides(service, realserver, history, now)
     return WhyAnswer(
         kind="realserver",
         subject=name(realserver),
@@ -181,10 +183,11 @@ def _up(
     draft = _Draft("up", one.since, list(_said(one, history, now)))
     if not one.checks:
         draft.sentences.append("No check is configured, so it counts as up.")
-    ended = next((e for e in reversed(history) if e.kind == "override-cleared"), None)
+    ended = next((e for e in reversed(history) if _let_in(e, service, one)), None)
     if ended is not None and ended.at > one.since:
         draft.since = ended.at
-        draft.sentences.append(f"{_ended(ended)} at {when(ended.at, now)}.")
+        why = f"; reason: {ended.data['reason']}" if ended.data.get("reason") else ""
+        draft.sentences.append(f"{_ended(ended)} at {when(ended.at, now)}{why}.")
     weighted = deciding_weight(one.overrides, service.name, one.key)
     if service.sorry and not one.weight:
         draft.state, draft.since = "sorry", None
@@ -219,6 +222,19 @@ def _up(
     return draft
 
 
+def _let_in(entry: Entry, service: ServiceStatus, one: RealserverStatus) -> bool:
+    """Whether it tells of the end of an override that kept this realserver out of this service."""
+    held = entry.data.get("override")
+    if entry.kind != OverrideCleared.kind or not isinstance(held, dict):
+        return False
+    out = held.get("kind") in _SET or held.get("weight") in ("0", "0%")
+    where, _, within = str(held.get("target")).partition(" in ")
+    place = parse_endpoint(where)
+    return (
+        out and place is not None and Target(*place, within or None).matches(service.name, one.key)
+    )
+
+
 def _ended(entry: Entry) -> str:
     """Who ended which override."""
     override, actor = entry.data.get("override"), str(entry.data.get("actor"))
@@ -240,13 +256,20 @@ def _agent(agent: AgentStatus | None) -> str:
 # -- besides -------------------------------------------------------------------------------------
 
 
-def _besides(one: RealserverStatus) -> Iterator[str]:
+def _besides(
+    service: ServiceStatus, one: RealserverStatus, history: Sequence[Entry], now: float
+) -> Iterator[str]:
     """What else is worth knowing."""
     if one.weight != one.wanted and one.wanted is not None:
         yield (
             f"The kernel holds {'nothing' if one.weight is None else f'weight {one.weight}'} where"
-            f" weight {one.wanted} is decided: lvsguard status says what it refuses."
+            f" weight {one.wanted} is decided."
         )
+        refused = why_refusal.of(history, now, service.name, str(one.key))
+        if refused is None and not service.present:
+            yield f"It lacks the whole service: lvsguard why {service.name} says why."
+        else:
+            yield refused or "lvsguard status says what it refuses."
     if one.agent is not None and one.agent.silent:
         yield f"Its agent does not answer ({one.agent.silent}); its last word stands."
     _, bad, what = one.reason.partition("; clients fare badly: ")

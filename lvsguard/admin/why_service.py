@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from lvsguard.admin import why_realserver
+from lvsguard.admin import why_realserver, why_refusal
+from lvsguard.admin.entry import Entry
 from lvsguard.admin.why_reply import WhyAnswer
 from lvsguard.core.snapshot import ServiceStatus
 
@@ -12,8 +13,8 @@ NAMED = 10
 """Realservers that are named one by one."""
 
 
-def explain(service: ServiceStatus) -> WhyAnswer:
-    """How a service is."""
+def explain(service: ServiceStatus, history: Sequence[Entry], now: float) -> WhyAnswer:
+    """How a service is. ``history``: entries about it, oldest first; ``now``: wall clock."""
     out = [one for one in service.realservers if not one.weight]
     has = len(service.realservers) - len(out)
     fit = service.quorum_have >= service.quorum_need
@@ -24,7 +25,8 @@ def explain(service: ServiceStatus) -> WhyAnswer:
     ]
     sentences += [f"{why}." for why in service.why]
     if not service.present:
-        sentences.append("The kernel does not have it: lvsguard status says what it refuses.")
+        refused = why_refusal.of(history, now, service.name)
+        sentences += ["The kernel does not have it.", refused or "lvsguard status says why."]
     sentences += [f"{why_realserver.name(one)}: {one.reason}." for one in out[:NAMED]]
     if len(out) > NAMED:
         sentences.append(f"{len(out) - NAMED} more are out.")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from lvsguard.admin import why_refusal
 from lvsguard.admin.entry import Entry
+from lvsguard.admin.filter import is_about
 from lvsguard.admin.protocol import moment
 from lvsguard.admin.why_reply import WhyAnswer
 from lvsguard.core.model import ServiceKey
@@ -64,6 +66,8 @@ def explain(
     sentences += [f"BOTH ARE MASTER: {rival}." for rival in rivals]
     sentences += [_conflict(one, now) for one in vip.conflicts]
     sentences += _standing(vip, history, now)
+    refused = _refused(vip, history, now)
+    sentences += [] if refused is None else [refused]
     return WhyAnswer(
         kind="vip",
         subject=f"VIP {vip.name} ({', '.join(str(a.address) for a in vip.addresses)})",
@@ -72,7 +76,7 @@ def explain(
         serves=vip.role is Role.MASTER,
         since=moment(vip.since),
         sentences=sentences,
-        remedies=list(_remedies(vip, rivals)),
+        remedies=list(_remedies(vip, rivals, refused)),
     )
 
 
@@ -164,7 +168,17 @@ def _standing(vip: VipStatus, history: Sequence[Entry], now: float) -> Iterator[
         yield f"A failover{by} keeps it from preempting."
 
 
-def _remedies(vip: VipStatus, rivals: Sequence[str]) -> Iterator[str]:
+def _refused(vip: VipStatus, history: Sequence[Entry], now: float) -> str | None:
+    """Why the kernel does not hold addresses that this director should."""
+    if vip.vrid is not None or vip.role is Role.MASTER:
+        return None  # of an election the VRRP process tells it, as the problem
+    missing = [str(a.address) for a in vip.addresses if a not in vip.held]
+    return why_refusal.latest(
+        history, now, lambda e: any(is_about(e, one, alone=True) for one in missing)
+    )
+
+
+def _remedies(vip: VipStatus, rivals: Sequence[str], refused: str | None) -> Iterator[str]:
     if rivals:
         yield (
             "the two do not hear each other: look for a firewall and at the switch"
@@ -181,4 +195,8 @@ def _remedies(vip: VipStatus, rivals: Sequence[str]) -> Iterator[str]:
     if vip.held_back:
         yield f"to let it preempt again, run: lvsguard failover {vip.name} --resume"
     if vip.vrid is None and vip.role is not Role.MASTER:
-        yield "lvsguard status says what the kernel refuses, or which link is down"
+        yield (
+            "lvsguard status says what the kernel refuses, or which link is down"
+            if refused is None
+            else "mend that: it is tried again by itself"
+        )

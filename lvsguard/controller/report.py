@@ -15,6 +15,7 @@ from lvsguard.core.crowd_event import summed
 from lvsguard.core.drift import Drift
 from lvsguard.core.event import (
     NAMED_MAX,
+    REFUSES,
     Applied,
     AppliedMany,
     Event,
@@ -89,7 +90,7 @@ class Reporter:
     def trouble(self) -> tuple[str, ...]:
         """What is wrong now, one line each."""
         lines = [self._kernel_trouble] if self._kernel_trouble else []
-        lines += [f"the kernel refuses '{step}': {why}" for step, why in self._refused.items()]
+        lines += [f"{REFUSES}'{step}': {why}" for step, why in self._refused.items()]
         if self._held:
             lines.append(f"{len(self._held)} steps wait for those that were refused")
         return (*lines, *self._setting_troubles)

@@ -197,6 +197,10 @@ class MoreAlike(Event):
         return f"{self.count} more events of kind {self.of}, the first: {self.first}"
 
 
+REFUSES = "the kernel refuses "
+"""Begins each line of what is wrong now that is about a step."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepRefused(Event):
     """The kernel refused a step; the rest of its address waits for the next pass."""

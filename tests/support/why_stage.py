@@ -6,13 +6,12 @@ the daemon; the clock is a number, and the kernel takes every step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from lvsguard.admin import why
 from lvsguard.admin.asked import find
 from lvsguard.admin.entry import Entry, entry
-from lvsguard.admin.why import Setting
 from lvsguard.admin.why_reply import WhyReply
 from lvsguard.cli.why import lines
 from lvsguard.controller.factbook import FactBook
@@ -27,10 +26,12 @@ from lvsguard.core.event import Event, OverrideCleared, OverrideSet
 from lvsguard.core.health import Health, Hint, Result
 from lvsguard.core.model import KernelState, Observation, RealserverKey
 from lvsguard.core.override import Override, override_trace
-from lvsguard.core.plan import applied, plan
-from lvsguard.core.snapshot import ForeignStatus, PeerStatus, VipStatus
+from lvsguard.core.plan import applied, held_back, plan
+from lvsguard.core.snapshot import ForeignStatus, Loop, PeerStatus, VipStatus
+from lvsguard.core.step import Step
 from lvsguard.core.trace import Cause, Place, trace_id
-from tests.support.published import NOON, Picture
+from lvsguard.kernel.port import StepFailure
+from tests.support.published import NOON, WELL, Picture
 
 BEGIN = 1000.0
 """Monotonic seconds at the start of every play."""
@@ -46,6 +47,9 @@ class Stage:
     vips: tuple[VipStatus, ...] = ()
     peers: tuple[PeerStatus, ...] = ()
     foreign: tuple[ForeignStatus, ...] = ()
+    pulse: Loop = WELL
+    refuses: Callable[[Step], str] = lambda step: ""
+    """What the kernel says to a step; empty: it takes it."""
 
     def __post_init__(self) -> None:
         self.book = FactBook(self.config)
@@ -108,12 +112,12 @@ class Stage:
         self.tell(OverrideSet(override, trace))
         self.settle()
 
-    def clear(self, override: Override, actor: str) -> None:
+    def clear(self, override: Override, actor: str, reason: str = "") -> None:
         """An operator ends one."""
         self.book.drop(*override.key)
         trace = override_trace(override)
         self._causes[override.target.address, override.target.port] = Cause(trace)
-        self.tell(OverrideCleared(override, actor, trace))
+        self.tell(OverrideCleared(override, actor, trace, reason))
         self.settle()
 
     def reload(self, config: Config, actor: str) -> None:
@@ -129,9 +133,12 @@ class Stage:
         wanted, _ = self.book.decide(self.now)
         self.reporter.services(self.book.rules.news())
         steps = plan(wanted, self.left)
-        self.left = applied(self.left, steps)
+        failures = [StepFailure(s, 22, said) for s in steps if (said := self.refuses(s))]
+        failed = [failure.step for failure in failures]
+        may, held = held_back([s for s in steps if s not in failed], failed, self.left)
+        self.left = applied(self.left, may)
         causes, self._causes = self._causes, {}
-        self.reporter.applied(steps, (), (), self.now, causes, whole=True)
+        self.reporter.applied(may, failures, held, self.now, causes, whole=True)
 
     # -- asking ----------------------------------------------------------------------------
 
@@ -142,14 +149,12 @@ class Stage:
             service_status(s, facts, self.left.services.get(s.key), Observation(), wall=self.wall)
             for s in self.config.services
         ]
-        view = Picture(shown, groups=self.vips, others=self.peers, strangers=self.foreign)
+        view = Picture(shown, self.pulse, self.foreign, self.vips, others=self.peers)
         found, _ = await find(target, service, view)
         wanted = why.wanted(target, found)
         idle = tuple(o for o in self.book.idle if not found.configured)
         history = [one for one in self.events if wanted(one)]
-        setting = Setting(
-            view.director, view.config_path, self.vips, self.peers, self.wall(self.now)
-        )
+        setting = why.setting(view, self.wall(self.now))
         return why.explain(target, replace(found, idle=idle), history, setting)
 
     async def transcript(self, target: str, service: str | None = None) -> str:

@@ -91,6 +91,7 @@ async def test_a_file_gives_what_memory_gives(journal: Journal) -> None:
         (Filter(alone=frozenset({"10.0.0.7"})), []),
         (Filter(kinds=frozenset({"role"})), []),
         (Filter(without=frozenset({"health"})), [602]),
+        (Filter(about=frozenset({"nobody"}), also=frozenset({"applied"})), [602]),
     )
     for wish, ids in wishes:
         assert [e.id for e in await journal.query(wanted=wish)] == ids, wish

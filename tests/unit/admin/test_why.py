@@ -12,10 +12,12 @@ from lvsguard.controller.standing import Seen, Standing
 from lvsguard.controller.view import elected_status
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Answer, Mode
 from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, SorryServer, VipPath
+from lvsguard.core.event import LinkEvent, ProberDied, StepRefused
 from lvsguard.core.health import FailureClass, Hint, Result
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
-from lvsguard.core.snapshot import ConflictStatus, ForeignStatus, VipStatus
+from lvsguard.core.snapshot import ConflictStatus, ForeignStatus, Role, VipStatus
+from lvsguard.core.step import AddService
 from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.core.vrrp_event import (
     FailoverAsked,
@@ -29,7 +31,7 @@ from lvsguard.probes.outcome import Outcome, connect_expired, connect_failed
 from lvsguard.vrrp.message import Address, State
 from lvsguard.vrrp.transitions import Trigger
 from tests.support.golden import Golden
-from tests.support.published import NOON, OTHER
+from tests.support.published import NOON, OTHER, WELL
 from tests.support.rig import OK, RS1, RS2, VIP, config, realserver, service
 from tests.support.why_stage import BEGIN, Stage
 
@@ -278,6 +280,82 @@ async def test_what_ended_is_told_in_the_timeline(golden: Golden) -> None:
     stage.clear(held, "bob (uid 1001)")
     stage.wait(5)
     await check(golden, "undrained", stage)
+
+
+async def test_what_was_undrained_in_another_service(golden: Golden) -> None:
+    other = replace(service(), name="other", key=replace(service().key, port=8080))
+    stage = Stage(config(service(), other))
+    for key in (RS1, RS2):
+        stage.probe(key, OK)
+    stage.wait(60)
+    held = replace(drain(), target=Target(RS1.address, 80, "other"))
+    weight = replace(drain(OverrideKind.WEIGHT, weight=Weight(5)), target=Target(RS1.address))
+    stage.put(held)
+    stage.put(weight)
+    stage.wait(60)
+    stage.clear(held, "bob (uid 1001)", "the update is done")
+    stage.clear(weight, "carol (uid 1002)")
+    stage.wait(5)
+    text, _, timeline = (await stage.transcript("10.0.0.42")).partition("\n\nwhat happened\n")
+    golden.check("why/undrained-in-another-service.txt", f"{text}\n")
+    assert "drain of 10.0.0.42:80 in other ended by bob (uid 1001)" in timeline
+
+
+# -- the kernel, and the director itself ---------------------------------------------------------
+
+SAID = "ip_vs_mh is not loaded: load it with modprobe ip_vs_mh"
+
+
+async def test_a_step_that_the_kernel_refuses(golden: Golden) -> None:
+    stage = well()
+    stage.refuses = lambda step: "no memory left: make some" if "-w 7" in str(step) else ""
+    stage.put(drain(OverrideKind.WEIGHT, reason="", weight=Weight(7)))
+    stage.wait(30)
+    await check(golden, "step-refused", stage)
+
+
+async def test_a_service_that_the_kernel_refuses(golden: Golden) -> None:
+    stage = Stage(config(), refuses=lambda step: SAID if isinstance(step, AddService) else "")
+    stage.probe(RS1, OK)
+    stage.wait(30)
+    await check(golden, "service-refused", stage, "web")
+    reply = await stage.ask("10.0.0.42")
+    assert reply is not None
+    assert "It lacks the whole service: lvsguard why web says why." in reply.answers[0].sentences
+
+
+async def test_an_address_that_the_kernel_refuses() -> None:
+    stage = well()
+    stage.vips = (replace(stage.vips[0], role=Role.INIT, held=frozenset(), master=None),)
+    stage.tell(StepRefused("ip addr add 10.0.0.8/24 dev eth0", "no such device: make it"))
+    reply = await stage.ask("10.0.0.8")
+    assert reply is not None
+    vip = next(one for one in reply.answers if one.kind == "vip")
+    assert "refused 'ip addr add 10.0.0.8/24 dev eth0'" in vip.sentences[-1]
+    assert vip.remedies == ["mend that: it is tried again by itself"]
+
+
+async def test_the_directors_own_link_is_down(golden: Golden) -> None:
+    stage = well()
+    stage.tell(LinkEvent("eth0", up=False))
+    trouble = "interface eth0 is down: look at its cable and `ip link show eth0`"
+    stage.pulse = replace(WELL, trouble=(trouble, "the kernel refuses 'x': y"))
+    stage.wait(10)
+    text = await check(golden, "link-of-the-director-down", stage)
+    assert text.count("has trouble") == 1
+    stage.vips = (group("fault", master="", problem=trouble, since=stage.wall(stage.now)),)
+    reply = await stage.ask("10.0.0.8")
+    assert reply is not None
+    vip = " ".join(next(one for one in reply.answers if one.kind == "vip").sentences)
+    assert vip.count("look at its cable") == 1
+
+
+async def test_a_prober_that_is_dead(golden: Golden) -> None:
+    stage = well()
+    stage.tell(ProberDied(0, "killed by SIGKILL", 2))
+    stage.pulse = replace(WELL, probers=0)
+    stage.wait(0.2)
+    await check(golden, "prober-dead", stage)
 
 
 # -- VIPs ----------------------------------------------------------------------------------------
