@@ -50,6 +50,8 @@ class Limits:
     age: float = 30 * 86400.0
     """Seconds."""
     count: int = 100_000
+    size: int = 256 * 1024 * 1024
+    """Bytes of the file that are in use."""
     pending: int = 10_000
     """Entries held in memory while the file cannot be written; the oldest give way."""
     retry: tuple[float, float] = (1.0, 30.0)
@@ -95,6 +97,8 @@ class Journal:
         self._addresses: frozenset[VipAddress] = frozenset()
         self._dirty: set[_Part] = set()
         self._pending: deque[Entry] = deque(maxlen=limits.pending)
+        self._missed = 0
+        """Entries that gave way and are not in the file."""
         self._last_id = 0
         self._since_prune = limits.count
         self._pruned = time.monotonic()
@@ -196,6 +200,7 @@ class Journal:
         """Add an event that happened ``at`` (wall clock); it is written with the next batch."""
         self._last_id += 1
         line = entry(self._last_id, at, event)
+        self._missed += len(self._pending) == self._pending.maxlen
         self._pending.append(line)
         self._feed.publish(line)
         self._wake.set()
@@ -280,10 +285,12 @@ class Journal:
         except _TROUBLES as error:
             await self._failed(path, error)
             return Kept(False, self._trouble)
-        if self._trouble:
+        missed, self._missed = self._missed, 0
+        if self._trouble or missed:
             self._trouble = ""
             self._pause = self._limits.retry[0]
-            self._report(StateRestored(f"{path} is written again, nothing is missing"))
+            what = f"{missed} events of meanwhile were not kept" if missed else "nothing is missing"
+            self._report(StateRestored(f"{path} is written again, {what}"))
         return Kept(True)
 
     async def _open(self, path: Path) -> Store:
@@ -355,7 +362,7 @@ class Journal:
             self._report(StateTrouble(self._trouble))
 
     async def _write(self, store: Store) -> None:
-        entries = tuple(self._pending)
+        entries, missed = tuple(self._pending), self._missed
         dirty, self._dirty = self._dirty, set()
         batch = Batch(
             self.overrides() if _Part.OVERRIDES in dirty else None,
@@ -370,10 +377,12 @@ class Journal:
             now, limits = time.monotonic(), self._limits
             if self._since_prune > limits.count // 20 or now - self._pruned >= limits.prune:
                 self._since_prune, self._pruned = 0, now
-                await store.prune(time.time() - limits.age, limits.count)
+                await store.prune(time.time() - limits.age, limits.count, limits.size)
         except BaseException:
             self._dirty |= dirty
             raise
+        # What gave way while it was written is in the file.
+        self._missed -= min(self._missed - missed, len(entries))
         last = entries[-1].id if entries else 0
         while self._pending and self._pending[0].id <= last:
             self._pending.popleft()

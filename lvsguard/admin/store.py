@@ -75,6 +75,14 @@ _OWNED = "SELECT * FROM owned"
 _ADDRESSES = "SELECT * FROM addresses"
 _RECORDS = "SELECT * FROM records"
 _LAST_ID = "SELECT max(id) FROM events"
+_IN_USE = (
+    "SELECT (page_count - freelist_count) * page_size"
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+)
+_DELETE_OLDEST = (
+    "DELETE FROM events WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 20 FROM events)"
+)
+"""A twentieth of them."""
 
 _Value = TypeVar("_Value")
 
@@ -191,12 +199,20 @@ class Store:
                 await connection.execute("ROLLBACK")
             raise
 
-    async def prune(self, before: float, keep: int) -> None:
-        """Forget entries older than ``before`` and all but the newest ``keep``."""
+    async def prune(self, before: float, keep: int, size: int) -> None:
+        """Forget entries older than ``before`` and all but the newest ``keep``, and the oldest of
+        them while more than ``size`` bytes of the file are in use.
+
+        The file itself does not shrink: what is free in it is written anew.
+        """
         await self._connection.execute(
             "DELETE FROM events WHERE at < ? OR id <= (SELECT max(id) FROM events) - ?",
             (before, keep),
         )
+        while await _scalar(self._connection, _IN_USE) > size:
+            gone = await self._connection.execute(_DELETE_OLDEST)
+            if not gone.rowcount:
+                return  # the rest is no history
 
     async def entries(self, since: float, limit: int, wanted: Filter = EVERYTHING) -> list[Entry]:
         """Entries at or after ``since`` that are wanted, oldest first, the newest ``limit``."""

@@ -325,7 +325,11 @@ class StateTable(Table):
     """What survives a restart: overrides and history."""
 
     directory: Annotated[str, FILE] = Field(
-        "/var/lib/lvsguard", description="Directory that the daemon may write to."
+        "/var/lib/lvsguard",
+        description="Directory that the daemon may write to. The history in it goes back 30 days, "
+        "at most 100,000 events, and so many that 256 MiB of its file are in use: the oldest go "
+        "first, once an hour and after each 5,000 events. While it cannot be written the last "
+        "10,000 events are held in memory, and what gives way is counted.",
     )
 
 

@@ -62,6 +62,9 @@ _PREAMBLE: Final = """\
 What `lvsguard events` prints, the admin API streams, the history keeps, and the log tells: one line
 an event. Made from the events themselves (`lvsguard/core`).
 
+The history goes back 30 days, at most 100,000 events and 256 MiB of the
+[state directory](config.md#state); the oldest go first.
+
 In the systemd journal each line carries fields that can be asked for: `LVSGUARD_KIND=` and the
 MESSAGE_ID of the kind, as below, and what the event is about, where it is about something:
 `LVSGUARD_SERVICE=`, `LVSGUARD_REALSERVER=` (`address:port`), `LVSGUARD_VIP=`, `LVSGUARD_PEER=`,

@@ -188,6 +188,33 @@ async def test_history_is_bounded_by_age_and_count(opened: Open) -> None:
     assert [line.id for line in await journal.query()] == [6, 7, 8, 9, 10]
 
 
+async def test_history_is_bounded_by_the_size_of_the_file(opened: Open, tmp_path: Path) -> None:
+    size = 300_000
+    journal = await opened(limits=Limits(size=size))
+    long = replace(DRAIN, reason="x" * 500)
+    for _ in range(1000):
+        journal.append(time.time(), OverrideSet(long))
+    await journal.put(DRAIN)
+    await journal.close()
+    left = [line.id for line in await (await opened()).query(limit=10_000)]
+    assert 100 < len(left) < 500
+    assert left == [*range(1001 - len(left), 1001)]  # the oldest went
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as file:
+        pages, free, page = (
+            file.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    assert 0.8 * size < (pages - free) * page <= size
+
+
+async def test_what_is_no_history_is_kept_whatever_its_size(opened: Open) -> None:
+    journal = await opened(limits=Limits(size=1))
+    journal.append(time.time(), Stopping(keep=True))
+    assert (await journal.put(DRAIN)).durable
+    assert await journal.query() == []
+    assert journal.overrides() == (DRAIN,)
+
+
 async def test_what_was_acknowledged_is_there_after_a_power_loss(
     opened: Open, tmp_path: Path, reports: list[StateTrouble]
 ) -> None:
@@ -360,6 +387,20 @@ async def test_what_was_set_while_the_file_could_not_be_read_is_joined_with_what
     assert [(line.id, line.data["keep"]) for line in await late.query()] == [(1, True), (2, False)]
     await late.close()
     assert set((await opened()).overrides()) == {DRAIN, WEIGHT}
+
+
+async def test_events_that_gave_way_meanwhile_are_counted(
+    opened: Open, tmp_path: Path, reports: list[StateTrouble]
+) -> None:
+    (tmp_path / FILE).mkdir()
+    journal = await opened(limits=replace(QUICK, pending=3))
+    for at in range(5):
+        journal.append(THEN + at, Stopping(keep=True))
+    (tmp_path / FILE).rmdir()
+    await until(lambda: len(reports) == 2)
+    assert reports[-1].ok
+    assert reports[-1].message.endswith("is written again, 2 events of meanwhile were not kept")
+    assert [line.id for line in await journal.query()] == [3, 4, 5]
 
 
 async def test_events_that_cannot_be_written_are_held_up_to_a_bound(
