@@ -80,6 +80,8 @@ def test_a_pulled_cable_cuts_no_connection(seed: Seed, seconds: float) -> None:
     (trouble,) = director.health().trouble
     assert "eth0 is down" in trouble
     assert "ip link show eth0" in trouble
+    assert f"This director has trouble: {trouble}." in director.why("10.0.0.42")
+    assert "interface eth0 is down" in director.timeline("10.0.0.42")
     assert holds_both(seed)
     seed.network.plug(director.host)
     plugged_at = time.monotonic()

@@ -14,7 +14,7 @@ import pytest
 from lvsguard.admin.protocol import ClearOverride, SetOverride
 from lvsguard.core.override import OverrideKind
 from tests.support.director import tell, wall
-from tests.support.director_config import Setup
+from tests.support.director_config import NO_CHECK, Service, Setup
 from tests.support.processes import run, wait_until
 from tests.support.topology import VIP
 from tests.support.topology_load import answered_by, failures, start_load
@@ -61,6 +61,9 @@ def test_a_killed_prober_is_replaced_and_its_verdicts_stand(seed: Seed) -> None:
     (event,) = director.events("prober-died", since)
     assert "signal 9" in event.text
     assert "the verdicts of its 2 checks stand" in event.text
+    told = director.timeline("10.0.0.42")
+    assert "the verdicts of its 2 checks stand" in told
+    assert "Its check http of 10.0.0.42:80 says up" in director.why("10.0.0.42")
     assert director.metric("prober_restarts_total") == restarts + 1
     assert director.probers() != (prober,)
     assert (director.table(), director.writes()) == (before, writes)
@@ -68,6 +71,25 @@ def test_a_killed_prober_is_replaced_and_its_verdicts_stand(seed: Seed) -> None:
     seed.webs[0].kill()  # and the new one probes
     director.wait_for_weights(1.5, rs1=None, rs2=1)
     tell("prober", replaced_s=replaced_s)
+
+
+def test_a_step_that_the_kernel_refuses_is_told_where_it_is_asked_about(seed: Seed) -> None:
+    """A broadcast address is no realserver (ip_vs_ctl.c, ip_vs_new_dest); the rest goes on."""
+    director, since = seed.director, wall()
+    wrong = Service(
+        name="wrong", address=f"{VIP}:81", check=NO_CHECK, realservers={"10.0.0.255": 1}
+    )
+    with clients_notice_nothing(seed):
+        director.configure(Setup(services=(Service(), wrong)))
+        director.client.reload()
+        wait_until(lambda: bool(director.events("step-refused", since)), 3, "it is told")
+        director.wait_for_passes(2)
+        why = director.why("10.0.0.255")
+    (refused,) = director.events("step-refused", since)
+    assert (refused.data["service"], refused.data["realserver"]) == ("wrong", "10.0.0.255:81")
+    assert "The kernel holds nothing where weight 1 is decided." in why
+    assert f"The kernel refused '{refused.data['command']}' at " in why
+    assert "refused" not in director.why("10.0.0.42")
 
 
 def test_it_and_its_probers_come_before_ordinary_processes(seed: Seed) -> None:

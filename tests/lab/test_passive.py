@@ -62,6 +62,7 @@ def test_one_without_the_vip_is_told_and_stays_for_a_sign_is_only_a_hint(
     one = director.realserver("10.0.0.42")
     assert (one.verdict, director.weights()["rs1"]) == ("up", 1)
     assert "; clients fare badly: " in one.reason
+    assert "Its checks pass, yet its clients fare badly: " in director.why("10.0.0.42")
     told = director.events("passive", since)
     assert {e.data["realserver"] for e in told} == {"10.0.0.42:80"}
     load.stop()
@@ -84,4 +85,5 @@ def test_a_silent_death_between_rare_probes_is_found(seed: Seed, undo: list[list
     load.stop()
     (down,) = [e for e in director.events("health", since) if e.data["after"] == "down"]
     assert (down.data["detector"], down.data["code"]) == ("passive", "L4TOUT")
+    assert "passive saw it first" in director.why("10.0.0.42")
     tell("passive, probes every 30 min", out_s=out_s)

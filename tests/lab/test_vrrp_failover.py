@@ -96,6 +96,8 @@ def test_a_dead_director_is_replaced_within_a_master_down_interval(
     network.unplug(network.director1)
     wait_for_role(two, "master")
     assert "master silent (no advert" in two.why(VIP)
+    assert "director1 is in fault for VIP web" in one.why(VIP)
+    assert "It cannot take part: interface eth0 is down" in one.why(VIP)
     time.sleep(1)
     network.plug(network.director1)
     wait_for_role(one, "master")

@@ -16,6 +16,7 @@ import pytest
 from tests.support import vrrp_director as lab
 from tests.support.director import Director, tell, wall
 from tests.support.processes import run, wait_until
+from tests.support.topology import VIP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +141,8 @@ def test_a_backup_that_hears_nothing_gives_way_as_soon_as_it_hears(pair: Pair) -
         SLACK,
         "both of its claims are told",
     )
+    assert "BOTH ARE MASTER: " in pair.one.why(VIP)
+    assert "says so in its adverts (priority 100" in pair.one.why(VIP)
     assert {event.data["other"] for event in conflicts(pair, since)} == {
         str(network.director2.address),
         network.director2.mac,

@@ -54,6 +54,7 @@ def test_a_vrrp_process_that_dies_is_replaced_and_counted_on(network: Network) -
     wait_for_role(one, "master", 15)
     wait_for_role(two, "backup")
     assert holders(one, two) == ["director1"]
+    assert "the VRRP process ended (" in one.timeline(VIP)
     least = min_held(watched)
     tell(
         "VRRP process killed",

@@ -207,6 +207,7 @@ def test_a_table_that_the_kernel_refuses_has_the_master_hand_over_and_lose_nothi
     wait_for_role(one, "backup")
     assert took >= UNPROGRAMMED_S - 0.5, "it may be over soon"
     assert (vip(one).ready, vip(one).why) == (False, [UNPROGRAMMED])
+    assert "The kernel refused 'ipvsadm -a " in one.why("10.0.0.255")
     one.config.write_text(as_it_was)
     one.client.reload()
     back = wait_for_role(one, "master")

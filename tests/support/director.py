@@ -157,6 +157,10 @@ class Director:
         """What `why` says of something, all of its sentences."""
         return " ".join(s for one in self.client.why(str(target)).answers for s in one.sentences)
 
+    def timeline(self, target: object) -> str:
+        """What `why` says of what happened to something, line by line."""
+        return "\n".join(one.text for one in self.client.why(str(target)).timeline)
+
     def events(self, kind: str = "", since: float = 0.0) -> list[EventReply]:
         """What happened since a wall-clock time, maybe of one kind only."""
         return [e for e in self.client.events(since) if kind in ("", e.kind)]

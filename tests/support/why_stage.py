@@ -17,7 +17,7 @@ from lvsguard.cli.why import lines
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.intake import changed
 from lvsguard.controller.report import Reporter, realserver_names, reloaded
-from lvsguard.controller.service_view import service_status
+from lvsguard.controller.service_view import Suspicion, service_status
 from lvsguard.core import agent as agents
 from lvsguard.core import health
 from lvsguard.core.agent import NOT_ASKED, Agent, Answer
@@ -50,6 +50,8 @@ class Stage:
     pulse: Loop = WELL
     refuses: Callable[[Step], str] = lambda step: ""
     """What the kernel says to a step; empty: it takes it."""
+    suspicion: Suspicion = lambda service, realserver: ""
+    """How clients fare badly at a realserver; empty: they do not."""
 
     def __post_init__(self) -> None:
         self.book = FactBook(self.config)
@@ -146,7 +148,14 @@ class Stage:
         """What the admin API answers."""
         facts = self.book.facts
         shown = [
-            service_status(s, facts, self.left.services.get(s.key), Observation(), wall=self.wall)
+            service_status(
+                s,
+                facts,
+                self.left.services.get(s.key),
+                Observation(),
+                wall=self.wall,
+                suspicion=self.suspicion,
+            )
             for s in self.config.services
         ]
         view = Picture(shown, self.pulse, self.foreign, self.vips, others=self.peers)

@@ -12,7 +12,7 @@ from lvsguard.controller.standing import Seen, Standing
 from lvsguard.controller.view import elected_status
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Answer, Mode
 from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, SorryServer, VipPath
-from lvsguard.core.event import LinkEvent, ProberDied, StepRefused
+from lvsguard.core.event import LinkEvent, ProberDied, Repaired, StepRefused
 from lvsguard.core.health import FailureClass, Hint, Result
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
@@ -25,6 +25,7 @@ from lvsguard.core.vrrp_event import (
     RoleChanged,
     VipConflict,
     VipConflictOver,
+    VrrpProcessDied,
 )
 from lvsguard.probes.http import HttpCheck
 from lvsguard.probes.outcome import Outcome, connect_expired, connect_failed
@@ -352,10 +353,33 @@ async def test_the_directors_own_link_is_down(golden: Golden) -> None:
 
 async def test_a_prober_that_is_dead(golden: Golden) -> None:
     stage = well()
-    stage.tell(ProberDied(0, "killed by SIGKILL", 2))
+    stage.tell(ProberDied(0, "signal 9", 2))
     stage.pulse = replace(WELL, probers=0)
     stage.wait(0.2)
     await check(golden, "prober-dead", stage)
+
+
+async def test_a_vrrp_process_that_is_dead(golden: Golden) -> None:
+    stage = director(group())
+    stage.tell(VrrpProcessDied("signal 9"))
+    stage.wait(0.2)
+    await check(golden, "vrrp-process-dead", stage, "10.0.0.8")
+
+
+async def test_what_somebody_else_changed_in_the_kernel(golden: Golden) -> None:
+    stage = well()
+    differed = "weight 7 instead of 1"
+    subject = "tcp 10.0.0.8:80 10.0.0.42:80"
+    stage.tell(Repaired("realserver", subject, differed, (), "web", str(RS1)))
+    stage.wait(5)
+    await check(golden, "drift", stage)
+
+
+async def test_one_whose_clients_fare_badly(golden: Golden) -> None:
+    sign = "connections do not establish: 1.0 packets each, 100 connections in 2 s"
+    stage = well()
+    stage.suspicion = lambda service, realserver: sign if realserver == RS1 else ""
+    await check(golden, "clients-fare-badly", stage)
 
 
 # -- VIPs ----------------------------------------------------------------------------------------
