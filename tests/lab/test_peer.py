@@ -13,11 +13,13 @@ import pytest
 from lvsguard.controller.ahead import LINGER_S
 from lvsguard.credential import create
 from tests.lab.test_vrrp_failover import SERVICE, holders, wait_for_role
+from tests.lab.test_vrrp_failover import pair as silent_pair
 from tests.support.director import Director, make_director, tell, wall
 from tests.support.director_config import Setup
 from tests.support.pace import slowness
 from tests.support.processes import wait_until
 from tests.support.topology_load import failures, start_load
+from tests.support.topology_pings import start_pings
 from tests.support.topology_web import start_web
 
 if TYPE_CHECKING:
@@ -124,6 +126,34 @@ def test_a_director_that_sees_fewer_realservers_leaves_the_vip_to_the_other(
     assert late == []
     assert one.status().vips[0].why == []
     assert holders(one, two) == ["director1"]
+
+
+def test_a_drain_is_waited_for_on_the_backup_until_the_masters_connections_end(
+    network: Network,
+) -> None:
+    """Its kernel knows of them by the sync, and that the master drains it knows by the channel."""
+    one, two = pair(network)
+    pings = start_pings(network.client, SERVICE, 20, every_s=0.5, last_s=8)
+    rs1 = network.rs1.address
+    wait_until(lambda: two.realserver(rs1).connections.active > 0, 10, "the backup knows of them")
+    done = two.run("drain", str(rs1), "--wait", "--timeout", "120s", check=False)
+    left = one.realserver(rs1).connections.active
+    assert (done.returncode, left) == (0, 0), f"{done.stdout}{done.stderr}"
+    assert " left" in done.stdout  # it had to wait
+    assert one.weights()["rs1"] == 0
+    connections = pings.stop()
+    assert [c.broken for c in connections if c.broken] == []
+    assert two.run("undrain", str(rs1), "--reason", "enough", "--wait").returncode == 0
+    wait_until(lambda: one.weights()["rs1"] == 1, 5, "the master has it back")
+
+
+def test_without_the_channel_a_wait_on_the_backup_believes_nothing(network: Network) -> None:
+    one, two = silent_pair(network)
+    rs1 = str(network.rs1.address)
+    done = two.run("drain", rs1, "--wait", "--timeout", "8s", check=False)
+    assert done.returncode == 4, f"{done.stdout}{done.stderr}"
+    assert "its connections are not known here" in done.stderr
+    assert one.run("drain", rs1, "--wait", "--timeout", "30s").returncode == 0
 
 
 def test_a_realserver_that_is_down_for_both_moves_nothing(network: Network) -> None:
