@@ -63,10 +63,21 @@ def play(
     assert sum(one.pings > 0 for one in connections) > held
 
 
+def drain_command(address: str) -> tuple[str, ...]:
+    """As docs/howto/rolling-restart.md has it."""
+    limits = ("--timeout", "60s", "--for", "1h")
+    return ("drain", address, "--wait", *limits, "--reason", "deploy")
+
+
+def undrain_command(address: str) -> tuple[str, ...]:
+    """As docs/howto/rolling-restart.md has it."""
+    return ("undrain", address, "--wait", "--timeout", "60s")
+
+
 def _restart(seed: Seed, number: int, happens: Callable[[], object] | None) -> bool:
     """Whether its drain had to wait."""
     address = str(seed.network.realservers[number].address)
-    drain = ("drain", address, "--wait", "--timeout", "60s", "--reason", "deploy")
+    drain = drain_command(address)
     if happens is not None:
         socket = ("--socket", str(seed.director.place / "lvsguard.sock"))
         waiting = seed.director.host.start("drain", "lvsguard", *drain, *socket)
@@ -78,7 +89,7 @@ def _restart(seed: Seed, number: int, happens: Callable[[], object] | None) -> b
         said = _typed(seed, *drain)
     seed.webs[number].kill()
     seed.webs[number].start()
-    _typed(seed, "undrain", address, "--wait", "--timeout", "60s")
+    _typed(seed, *undrain_command(address))
     return " left" in said
 
 
