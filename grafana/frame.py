@@ -8,7 +8,7 @@ from typing import TypeAlias
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.parts import RUNBOOKS, SOURCE, Panel, Query
+from grafana.parts import RUNBOOKS, SCRAPED, SOURCE, Panel, Query
 
 Part: TypeAlias = Panel | dashboard.Row
 """Of a dashboard: a panel, or a row that heads the panels after it."""
@@ -32,9 +32,11 @@ TO_REALSERVER = (
 )
 TO_DAEMON = f"/d/{DAEMON}?var-instance=${{__data.fields.instance}}&{_SAME}"
 
+# By `up`, not by what directors tell: one that is dead for longer than a dashboard shows would be
+# nobody's, and counted by no panel.
 VARIABLES = {
-    "cluster": "label_values(lvsguard_build_info, cluster)",
-    "instance": "label_values(lvsguard_build_info{@c}, instance)",
+    "cluster": f"label_values(up{{{SCRAPED}}}, cluster)",
+    "instance": f"label_values(up{{{SCRAPED},@c}}, instance)",
     "service": "label_values(lvsguard_service_present{@i}, service)",
     "realserver": "label_values(lvsguard_realserver_up{@s}, realserver)",
     "vip": "label_values(lvsguard_vip_held{@i}, vip)",

@@ -12,6 +12,7 @@ from grafana.parts import (
     ORANGE,
     PURPLE,
     RED,
+    SCRAPED,
     SOME_IS_ODD,
     Query,
     course,
@@ -120,7 +121,7 @@ def build(runbooks: str = frame.RUNBOOKS_URL) -> models.Dashboard:
             number(
                 "Directors that do not answer",
                 "How many directors could Prometheus not scrape?",
-                Query("sum(up{@i} == bool 0)"),
+                Query(f"sum(up{{{SCRAPED},@i}} == bool 0)"),
                 steps=NONE_IS_GOOD,
                 runbook="director-down",
             ),

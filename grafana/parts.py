@@ -37,6 +37,8 @@ SCOPES = {
     "@r": f'{_DIRECTORS},service="$service",realserver="$realserver"',
     "@v": f'{_DIRECTORS},vip=~"$vip"',
 }
+SCRAPED = 'job="lvsguard"'
+"""The job of the directors, as in the rules: other jobs may scrape the same hosts."""
 GREEN, YELLOW, ORANGE, RED = "green", "yellow", "orange", "red"
 BLUE, PURPLE, GREY = "blue", "purple", "text"
 

@@ -86,9 +86,10 @@ class Prometheus:
         """The answer to a range query."""
         return self._ask("query_range", query=expr, start=begin, end=end, step=step_s)
 
-    def values(self, label: str, match: str) -> list[str]:
-        """The values of a label, of the series that match."""
-        asked = urllib.parse.urlencode({"match[]": match})
+    def values(self, label: str, match: str, span: tuple[float, float] | None = None) -> list[str]:
+        """The values of a label, of the series that match; of such a time only, if one is given."""
+        range_ = {} if span is None else {"start": span[0], "end": span[1]}
+        asked = urllib.parse.urlencode({"match[]": match, **range_})
         with urllib.request.urlopen(f"{self.url}/api/v1/label/{label}/values?{asked}") as answer:
             return [str(value) for value in json.load(answer)["data"]]
 

@@ -39,15 +39,34 @@ SAID = {
 """By metric and labels, what the director of each cluster says; ``@`` is the cluster's own."""
 
 
+DEAD = "10.0.0.40:9852"
+"""A director of the first cluster that has told nothing for longer than a dashboard shows."""
+HOUR_S = 3600
+DEAD_S = 31 * HOUR_S
+"""Prometheus looks for labels in whole blocks, and a backfilled one is a day."""
+
+
+def labelled(cluster: str, instance: str, *more: str) -> str:
+    own = [*more, 'job="lvsguard"', f'instance="{instance}"']
+    own += [f'cluster="{cluster}"'] if cluster else []
+    return ",".join(filter(None, own))
+
+
 def exposed() -> Iterator[str]:
+    instances = {cluster: f"10.0.0.41:{9852 + at}" for at, cluster in enumerate((WELL, ILL, ALONE))}
+    yield "# TYPE up gauge\n"
+    for cluster, instance in instances.items():
+        yield f"up{{{labelled(cluster, instance)}}} 1 {MIDNIGHT}\n"
+    yield f"up{{{labelled(WELL, DEAD)}}} 0 {MIDNIGHT}\n"
+    yield f'up{{job="node",instance="{DEAD}",cluster="{WELL}"}} 0 {MIDNIGHT}\n'
     for series, values in SAID.items():
         name, _, labels = series.rstrip("}").partition("{")
         yield f"# TYPE {name} gauge\n"
+        if name == "lvsguard_build_info":
+            yield f"{name}{{{labelled(WELL, DEAD)}}} 1 {MIDNIGHT - DEAD_S}\n"
         for cluster, value in values.items():
-            own = [labels.replace("@", f"digest of {cluster}"), 'job="lvsguard"']
-            own += [f'instance="10.0.0.41:{9852 + list(values).index(cluster)}"']
-            own += [f'cluster="{cluster}"'] if cluster else []
-            yield f"{name}{{{','.join(filter(None, own))}}} {value} {MIDNIGHT}\n"
+            own = labels.replace("@", f"digest of {cluster}")
+            yield f"{name}{{{labelled(cluster, instances[cluster], own)}}} {value} {MIDNIGHT}\n"
     yield "# EOF\n"
 
 
@@ -95,10 +114,25 @@ def test_a_service_of_each_has_a_line_of_its_own(prometheus: Prometheus) -> None
     assert shown(prometheus, "overview", "Services", ".*") == [0, 0, 1]
 
 
+def choices(prometheus: Prometheus, variable: str, cluster: str) -> list[str]:
+    """What Grafana offers for a variable, with its dashboards' six hours in view."""
+    query = dashboards.filled(dashboards.variables("overview")[variable], {"cluster": cluster})
+    span = (MIDNIGHT - 6 * HOUR_S, MIDNIGHT)
+    return prometheus.values(*dashboards.label_values(query), span)
+
+
 def test_clusters_are_there_to_choose_from(prometheus: Prometheus) -> None:
-    for name in dashboards.names():
-        assert dashboards.variables(name)["cluster"] == "label_values(lvsguard_build_info, cluster)"
-    assert set(prometheus.values("cluster", "lvsguard_build_info")) == {WELL, ILL}
-    directors = dashboards.variables("overview")["instance"]
-    asked = dashboards.label_values(dashboards.filled(directors, {"cluster": ILL}))
-    assert prometheus.values(*asked) == ["10.0.0.41:9853"]
+    assert len({dashboards.variables(name)["cluster"] for name in dashboards.names()}) == 1
+    assert set(choices(prometheus, "cluster", ".*")) == {WELL, ILL}
+    assert choices(prometheus, "instance", ILL) == ["10.0.0.41:9853"]
+
+
+def test_a_director_that_is_dead_for_longer_than_is_shown_is_still_counted(
+    prometheus: Prometheus,
+) -> None:
+    directors = choices(prometheus, "instance", WELL)
+    assert set(directors) == {"10.0.0.41:9852", DEAD}
+    (target,) = dashboards.panel("overview", "Directors that do not answer").targets
+    chosen = {**CHOSEN, "cluster": WELL, "instance": f"({'|'.join(directors)})"}
+    (found,) = prometheus.at(target.filled(chosen), MIDNIGHT)
+    assert found.points[0][1] == 1
