@@ -60,9 +60,10 @@ def _well() -> tuple[frame.Part, ...]:
         ),
         number(
             "Configurations in force",
-            "Do all directors of a cluster have the same configuration? More than 1: they differ.",
+            "Do all directors of a cluster serve by the same configuration? More than 1: they"
+            " differ.",
             Query(
-                "max(count by (cluster) (count by (cluster, digest) (lvsguard_config_info{@i})))"
+                "max(count by (cluster) (count by (cluster, served) (lvsguard_config_info{@i})))"
             ),
             steps=((2, ORANGE),),
             runbook="config-differs",
@@ -102,7 +103,8 @@ def _well() -> tuple[frame.Part, ...]:
             {
                 "instance": "Instance",
                 "director": "Director",
-                "digest": "Configuration",
+                "served": "What is served",
+                "digest": "Whole configuration",
                 "Value": "Up",
             },
             words=YES_IS_GOOD,

@@ -30,6 +30,7 @@ from lvsguard.config.secret import without_secrets
 from lvsguard.config.validate import VALUES, Fault, bounded, size, validate
 from lvsguard.config.vrrp_keys import read_keys
 from lvsguard.core.config import Config
+from lvsguard.core.config_keys import SHARED
 
 FILE_MAX: Final = 8 * 1024 * 1024
 """Bytes; ten thousand services with ten realservers each take about seven million."""
@@ -119,7 +120,8 @@ def loads(
                 secrets |= found
                 faults += unread
         if not faults:
-            built = build(validated.document, name, _digest(values), interfaces, secrets)
+            built = build(validated.document, name, _digest(_shared(values)), interfaces, secrets)
+            built = replace(built, served=_digest(_served(values)))
             if built.peer is None and built.etcd is None:
                 return built
             return replace(built, keys=key_digests(_shared(values)))
@@ -177,19 +179,18 @@ def _director(given: str | None, written: str | None) -> tuple[str, list[Fault]]
 
 
 def _digest(values: Mapping[str, object]) -> str:
-    """What the file means, whatever its comments, its layout and the order of its keys.
+    """What this means, whatever its comments, its layout and the order of its keys.
 
-    Without its secrets: the digest is shown, and a short password could be guessed from it. Without
-    what is a director's own: two whose files differ in that alone have the same.
+    Without its secrets: the digest is shown, and a short password could be guessed from it.
     """
     canonical = json.dumps(
-        without_secrets(_shared(values)), sort_keys=True, separators=(",", ":"), default=str
+        without_secrets(values), sort_keys=True, separators=(",", ":"), default=str
     )
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 def _shared(values: Mapping[str, object]) -> Mapping[str, object]:
-    """The file without what is a director's own."""
+    """The file without what is a director's own: two that differ in that alone mean the same."""
     shared = dict(values)
     for section, own in OWN:
         table = values.get(section)
@@ -198,6 +199,11 @@ def _shared(values: Mapping[str, object]) -> Mapping[str, object]:
             if not shared[section]:
                 del shared[section]
     return shared
+
+
+def _served(values: Mapping[str, object]) -> Mapping[str, object]:
+    """What of the file says what is served and how."""
+    return {section: table for section, table in values.items() if section in SHARED}
 
 
 def _located(faults: Sequence[Fault], text: str, file: str) -> list[Problem]:

@@ -79,6 +79,11 @@ class LiveView:
         """Of the configuration in force."""
         return self._controller.book.config.digest
 
+    @property
+    def served_digest(self) -> str:
+        """Of what it says is served, and how."""
+        return self._controller.book.config.served
+
     def loop(self) -> Loop:
         """How the controller does."""
         pulse = self._controller.pulse

@@ -303,7 +303,8 @@ class IpvsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything. ``digest`` identifies the file's meaning (hex, 12 characters)."""
+    """Everything. ``digest`` identifies the file's meaning (hex, 12 characters), ``served`` that of
+    its tables that say what is served and how (``config_keys.SHARED``)."""
 
     director: str
     interface: str
@@ -336,6 +337,7 @@ class Config:
     remote: RemoteConfig | None = None
     """None: the admin API is on its socket alone."""
     hooks: tuple[HookConfig, ...] = ()
+    served: str = ""
     legs: frozenset[str] = frozenset()
     """Interfaces of this director in whose networks realservers are, as far as its addresses were
     known when the file was read."""

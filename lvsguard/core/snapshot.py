@@ -14,7 +14,7 @@ from typing import Protocol
 from lvsguard.core.agent import AgentKind
 from lvsguard.core.clock import Offset
 from lvsguard.core.config import Check, CheckKind
-from lvsguard.core.fitness import Reason
+from lvsguard.core.fitness import Reason, Why
 from lvsguard.core.health import Health, Verdict
 from lvsguard.core.model import (
     Counters,
@@ -242,6 +242,16 @@ class PeerStatus:
         """Whether it is fit to take over now, as far as it can be seen from here."""
         return not self.unfit
 
+    @property
+    def same_served(self) -> bool | None:
+        """Whether its configuration has the same served in the same way; None: not heard.
+
+        One that is another and has not told yet in which keys counts as one that has not.
+        """
+        if self.same_config is None:
+            return None
+        return self.same_config or all(one.why is not Why.CONFIG for one in self.unfit)
+
 
 @dataclass(frozen=True, slots=True)
 class ForeignStatus:
@@ -293,6 +303,10 @@ class View(Protocol):
     @property
     def config_digest(self) -> str:
         """Of the configuration in force."""
+
+    @property
+    def served_digest(self) -> str:
+        """Of what it says is served, and how: the same on directors that serve the same."""
 
     @property
     def config_path(self) -> str:

@@ -54,7 +54,14 @@ PROCESS_RESIDENT = _gauge(
     "process",
 )
 START_TIME = _gauge("start_time_seconds", "When the daemon started, in seconds since the epoch.")
-CONFIG_INFO = _gauge("config_info", "1; configuration in force.", "director", "digest")
+CONFIG_INFO = _gauge(
+    "config_info",
+    "1; configuration in force: digest is that of all of it, served that of what is served and how "
+    "(vip, service, ipvs, sync), which directors of a cluster should have in common.",
+    "director",
+    "digest",
+    "served",
+)
 RELOAD_SUCCESS = _gauge("config_reload_success", "1 when the last reload was accepted, else 0.")
 RELOAD_TIME = _gauge(
     "config_last_reload_success_timestamp_seconds",
@@ -293,8 +300,8 @@ PEER_LAST_WORD = _gauge(
 )
 PEER_SAME = _gauge(
     "peer_same",
-    "1 while the director has the same config, health or overrides, else 0; only while it is"
-    " heard.",
+    "1 while the director has the same config (of what is served and how), health or overrides, "
+    "else 0; only while it is heard.",
     "peer",
     "what",
 )
@@ -305,7 +312,9 @@ PEER_FIT = _gauge(
     "peer",
 )
 PEER_CONFIG_DIFFERENCES = _gauge(
-    "peer_config_differences", "Keys of the configuration that the director has otherwise.", "peer"
+    "peer_config_differences",
+    "Keys of the configuration that the director has otherwise, those about the host among them.",
+    "peer",
 )
 PEER_CLOCK = _gauge(
     "peer_clock_offset_seconds",

@@ -61,7 +61,8 @@ def _build(view: View) -> Family:
 
 def _config(view: View) -> Family:
     family = Family(catalog.CONFIG_INFO)
-    family.add(labels(director=view.director, digest=view.config_digest), 1)
+    own = labels(director=view.director, digest=view.config_digest, served=view.served_digest)
+    family.add(own, 1)
     return family
 
 
@@ -106,7 +107,7 @@ def _peers(view: View) -> tuple[Family, Family, Family]:
         heard.add(name, peer.heard)
         last.add(name, peer.last)
         known = {
-            "config": peer.same_config,
+            "config": peer.same_served,
             "health": not peer.differs if peer.heard else None,
             "overrides": peer.same_overrides,
         }

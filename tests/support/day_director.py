@@ -131,7 +131,7 @@ class Director:
         if self._digest:
             self.metrics.event(Reloaded(digest, 3))
         self._digest = digest
-        self.view.config_digest = digest
+        self.view.config_digest = self.view.served_digest = digest
         self.view.reloaded = float(MIDNIGHT + t)
         self.metrics.configure(config(self.name, digest))
 

@@ -246,6 +246,7 @@ class Picture:
     director: str = "director1"
     version: str = "0.1.0"
     config_digest: str = "0123456789ab"
+    served_digest: str = "a1b2c3d4e5f6"
     config_path: str = "/etc/lvsguard/config.toml"
     started: float = NOON - 7200
     reloaded: float = NOON - 7200

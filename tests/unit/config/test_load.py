@@ -154,6 +154,15 @@ def test_the_digest_is_the_same_on_every_director() -> None:
     assert digest(PLAIN + places + "[telemetry]\n") != digest(PLAIN)
 
 
+def test_the_digest_of_what_is_served_is_that_of_vips_services_ipvs_and_sync() -> None:
+    here, there = (loads(f'{PLAIN}[telemetry]\nlisten = "10.0.0.{n}:9852"\n') for n in (41, 40))
+    assert here.digest != there.digest
+    assert here.served == there.served == loads(PLAIN).served
+    assert re.fullmatch(r"[0-9a-f]{12}", here.served)
+    assert loads(PLAIN.replace("10.0.0.42", "10.0.0.44")).served != here.served
+    assert loads(PLAIN + "[ipvs]\nexpire_nodest_conn = false\n").served != here.served
+
+
 def thousand_services() -> str:
     parts = ['[director]\ninterface = "eth0"\n[[vip]]\nname = "all"\naddresses = [\n']
     vips = [f"10.{n // 250}.{n % 250}.8" for n in range(1000)]

@@ -22,7 +22,7 @@ WELL, ILL, ALONE = "well", "ill", ""
 """Three clusters; the last one is a pair without the label."""
 SAID = {
     "lvsguard_build_info": {WELL: 1, ILL: 1, ALONE: 1},
-    'lvsguard_config_info{digest="@"}': {WELL: 1, ILL: 1, ALONE: 1},
+    'lvsguard_config_info{digest="@",served="@"}': {WELL: 1, ILL: 1, ALONE: 1},
     'lvsguard_vrrp_state{vip="web",state="master"}': {WELL: 1, ILL: 0, ALONE: 1},
     'lvsguard_vrrp_ready{vip="web"}': {WELL: 2, ILL: 0, ALONE: 2},
     'lvsguard_service_live_weight{service="web"}': {WELL: 4, ILL: 1, ALONE: 4},

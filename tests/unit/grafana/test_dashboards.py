@@ -19,7 +19,7 @@ RUNBOOKS = CHECKOUT / "docs" / "runbooks"
 PANELS = dashboards.every_panel()
 NAMES = dashboards.names()
 
-SHARED = {"vip", "service", "realserver", "digest", "address"}
+SHARED = {"vip", "service", "realserver", "digest", "served", "address"}
 """Labels whose values directors of several clusters may share."""
 
 LOAD = {

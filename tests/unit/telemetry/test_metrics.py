@@ -65,6 +65,7 @@ from tests.support.published import (
     IN_STEP,
     NOON,
     OTHER,
+    UNFIT,
     VIP,
     WEB,
     Picture,
@@ -571,6 +572,15 @@ async def test_a_vip_that_one_check_misses_is_shown(each: tuple[bool, ...], show
 
 async def test_a_vip_that_nobody_asks_is_not_shown() -> None:
     assert "lvsguard_realserver_vip_path{" not in await exposition(eventful(), Picture())
+
+
+async def test_a_config_is_the_same_where_only_what_is_about_the_host_differs() -> None:
+    listens = replace(OTHER, same_config=False, config_differs=("telemetry.listen",))
+    serves = replace(UNFIT, name="director3")
+    found = samples(await exposition(Metrics(), Picture(others=(listens, serves))))
+    same = "lvsguard_peer_same[('peer', '{}'), ('what', 'config')]"
+    assert found[same.format("director2")] == 1
+    assert found[same.format("director3")] == 0
 
 
 async def test_of_a_director_that_is_not_heard_nothing_is_told_but_that() -> None:
