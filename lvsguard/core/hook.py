@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import ClassVar, Final
 
 from lvsguard.core.event import Event, Level
@@ -15,6 +16,18 @@ JITTER: Final = 0.2
 """Share of a pause that chance takes away, so that directors do not come back together."""
 About = frozenset[tuple[str, str]]
 """What an event concerns, as pairs such as ``("service", "web")``."""
+
+
+class Outcome(StrEnum):
+    """What became of an event for a hook, or of one try. Public: a label of metrics."""
+
+    DONE = "done"
+    RETRIED = "retried"
+    """A try failed, and another one follows."""
+    FAILED = "failed"
+    """It was given up."""
+    DROPPED = "dropped"
+    """The queue was full."""
 
 
 @dataclass(frozen=True, slots=True)

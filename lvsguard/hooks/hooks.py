@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from lvsguard.core.event import Event
-from lvsguard.core.hook import HookConfig, Occurrence
-from lvsguard.hooks.worker import Outcome, Worker
+from lvsguard.core.hook import HookConfig, Occurrence, Outcome
+from lvsguard.hooks.worker import Worker
 
 LAST_S: Final = 2.0
 """How long a stop waits for hooks that are at work."""

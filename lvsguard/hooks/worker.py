@@ -9,30 +9,25 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Final
 
 import aiohttp
 
 from lvsguard.core.event import Event
-from lvsguard.core.hook import HookConfig, HookFailed, HookWell, Occurrence, pause, wants
+from lvsguard.core.hook import (
+    HookConfig,
+    HookFailed,
+    HookWell,
+    Occurrence,
+    Outcome,
+    pause,
+    wants,
+)
 from lvsguard.hooks import command, webhook
 from lvsguard.hooks.outcome import Told
 
 QUEUE_MAX: Final = 1000
 """Events that wait for one hook; of more the oldest are dropped."""
-
-
-class Outcome(StrEnum):
-    """What became of an event, or of one try. Public: a label of metrics."""
-
-    DONE = "done"
-    RETRIED = "retried"
-    """A try failed, and another one follows."""
-    FAILED = "failed"
-    """It was given up."""
-    DROPPED = "dropped"
-    """The queue was full."""
 
 
 class Worker:

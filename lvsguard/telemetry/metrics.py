@@ -31,7 +31,7 @@ from lvsguard.core.event import (
     StepRefused,
 )
 from lvsguard.core.health import Verdict
-from lvsguard.core.hook import HOOK
+from lvsguard.core.hook import HOOK, HookConfig, Outcome
 from lvsguard.core.peer_event import PEER
 from lvsguard.core.service_event import SERVICE
 from lvsguard.core.snapshot import View
@@ -80,6 +80,7 @@ class Metrics:
         self._events = _counter(catalog.EVENTS, registry)
         self._reloads = _counter(catalog.RELOADS, registry)
         self._hooks = _counter(catalog.HOOKS, registry)
+        self._hooked: set[str] = set()
         self._errors = _counter(catalog.KERNEL_ERRORS, registry)
         self._repairs = _counter(catalog.DRIFT_REPAIRS, registry)
         self._restarts = _counter(catalog.PROBER_RESTARTS, registry)
@@ -114,6 +115,7 @@ class Metrics:
         self._checks.configure(config)
         self._labels.keep({service.name for service in config.services})
         self._elections.configure(config)
+        self._keep_hooks(config.hooks)
 
     def event(self, event: Event) -> None:
         """Count an event."""
@@ -150,8 +152,21 @@ class Metrics:
                 self._transfers.event(event)
 
     def hook(self, name: str, outcome: str) -> None:
-        """A hook was told of an event, or was not."""
-        self._hooks.labels(name, outcome).inc()
+        """A hook was told of an event, or was not. One that a reload has just ended counts no
+        more."""
+        if name in self._hooked:
+            self._hooks.labels(name, outcome).inc()
+
+    def _keep_hooks(self, hooks: Iterable[HookConfig]) -> None:
+        """Have every outcome of these from the start, at 0, and forget what is no hook any more."""
+        names = {hook.name for hook in hooks}
+        for gone in self._hooked - names:
+            for outcome in Outcome:
+                self._hooks.remove(gone, outcome)
+        for name in names:
+            for outcome in Outcome:
+                self._hooks.labels(name, outcome)
+        self._hooked = names
 
     def tally(self, tallies: Sequence[Tally]) -> None:
         """Add a prober's batch."""

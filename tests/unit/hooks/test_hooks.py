@@ -18,9 +18,9 @@ import pytest
 from aiohttp import web
 
 from lvsguard.core.event import Event, Level
-from lvsguard.core.hook import HookConfig, HookFailed, HookWell, Occurrence
+from lvsguard.core.hook import HookConfig, HookFailed, HookWell, Occurrence, Outcome
 from lvsguard.hooks.hooks import Hooks
-from lvsguard.hooks.worker import QUEUE_MAX, Outcome
+from lvsguard.hooks.worker import QUEUE_MAX
 from tests.support.peer_pair import until
 
 pytestmark = pytest.mark.slow

@@ -40,6 +40,7 @@ from lvsguard.core.event import (
     StepRefused,
 )
 from lvsguard.core.health import FailureClass, Verdict
+from lvsguard.core.hook import HookConfig, Outcome
 from lvsguard.core.model import Forwarding, Protocol, RealserverKey, ServiceKey
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
 from lvsguard.core.snapshot import AgentStatus, View
@@ -138,6 +139,7 @@ def samples(text: str) -> dict[str, float]:
 def eventful() -> Metrics:
     """Metrics after one event of each kind that is counted, and two batches."""
     seed = config(HEALTH, PLAIN, services=("web", "tls"), vips=(ELECTING,))
+    seed = replace(seed, hooks=(HookConfig("chat", url="https://chat.example"),))
     metrics = Metrics(seed, machine=lambda: MACHINE)
     events: tuple[Event, ...] = (
         HealthChanged("10.0.0.42:80", "http", Verdict.UP, Verdict.DOWN, "L4CON", "refused", None),
@@ -179,24 +181,30 @@ async def test_promtool_has_nothing_against_it() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian package: prometheus)")
-    text = await exposition(eventful(), FULL)
+    text = await exposition(eventful(), everything())
+    families = re.findall(r"^(lvsguard_\w+?)(?:_bucket|_sum|_count)?(?:{.*})? ", text, re.MULTILINE)
+    assert set(families) == {metric.name for metric in catalog.CATALOG}
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> None:
+def everything() -> Picture:
+    """A view in which every family has a series."""
     agent = AgentStatus(AgentKind.TEXT, 9100, "ready", 0.5, 0.5, "", "")
     check = replace(realserver().checks[0], vip_path=True)
     drained = Override(Target(RS1.address), OverrideKind.DRAIN, "alice", NOON, expires=NOON + 60)
     asked = service(
         replace(realserver(), agent=agent, checks=(check,), admin=Admin.DRAIN, overrides=(drained,))
     )
-    view = Picture(
+    return Picture(
         shown=(asked,), groups=(ELECTED,), in_step=IN_STEP, others=(OTHER,), by_etcd=True
     )
-    text = await exposition(eventful(), view)
+
+
+async def test_every_exposed_metric_is_declared_and_the_other_way_round() -> None:
+    text = await exposition(eventful(), everything())
     typed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     declared = {metric.name: str(metric.kind) for metric in catalog.CATALOG}
     assert typed == declared
@@ -356,6 +364,24 @@ async def test_a_drain_tells_since_when_and_until_when_where_it_ends() -> None:
     assert (found[since + labels], found.get(until + labels)) == (NOON - 1, None)
     text = await exposition(Metrics(), Picture([service(realserver())]))
     assert "_admin_since" not in text
+
+
+async def test_what_becomes_of_a_hooks_events_is_counted_from_0_while_it_is_configured() -> None:
+    chat = replace(config(), hooks=(HookConfig("chat", url="https://chat.example"),))
+    metrics = Metrics(chat)
+
+    async def counted() -> dict[str, float]:
+        found = samples(await exposition(metrics, Picture()))
+        name = "lvsguard_hook_events_total[('hook', 'chat'), ('outcome', '{}')]"
+        return {str(o): found[name.format(o)] for o in Outcome if name.format(o) in found}
+
+    assert await counted() == {"done": 0, "retried": 0, "failed": 0, "dropped": 0}
+    metrics.hook("chat", Outcome.FAILED)
+    metrics.configure(chat)
+    assert await counted() == {"done": 0, "retried": 0, "failed": 1, "dropped": 0}
+    metrics.configure(config())
+    metrics.hook("chat", Outcome.FAILED)
+    assert await counted() == {}
 
 
 async def test_a_reload_is_another_generation() -> None:
