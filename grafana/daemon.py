@@ -121,6 +121,19 @@ def _well() -> tuple[frame.Part, ...]:
             unit="s",
             runbook="director-down",
         ),
+        course(
+            "Events that hooks missed",
+            "Is somebody not told of what happens, since a command or a webhook fails?",
+            Query(
+                "sum by (instance, hook, outcome) (increase("
+                'lvsguard_hook_events_total{outcome=~"failed|dropped",@i}[$__rate_interval]))',
+                "{{instance}}: {{hook}} ({{outcome}})",
+            ),
+            steps=SOME_IS_ODD,
+            bars=True,
+            width=24,
+            runbook="hook-failing",
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from grafana.parts import (
     NONE_IS_GOOD,
     ORANGE,
     RED,
+    SOME_IS_ODD,
     YELLOW,
     YES_IS_GOOD,
     Query,
@@ -227,6 +228,20 @@ def _adverts() -> tuple[frame.Part, ...]:
             Query("lvsguard_vrrp_real_time{@i}", "{{instance}}: real-time priority"),
             words=YES_IS_GOOD,
             runbook="without-real-time",
+            width=8,
+        ),
+        course(
+            "VRRP processes that ended",
+            "Does a VRRP process end and come back, again and again?",
+            Query(
+                "sum by (instance)"
+                " (increase(lvsguard_vrrp_process_restarts_total{@i}[$__rate_interval]))",
+                "{{instance}}",
+            ),
+            steps=SOME_IS_ODD,
+            bars=True,
+            width=8,
+            runbook="vrrp-process-restarts",
         ),
         course(
             "Announcements",
@@ -237,6 +252,7 @@ def _adverts() -> tuple[frame.Part, ...]:
                 "{{instance}}",
             ),
             bars=True,
+            width=8,
             runbook="failovers-repeated",
         ),
     )
@@ -287,6 +303,15 @@ def _in_step() -> tuple[frame.Part, ...]:
             Query("lvsguard_peer_fit{@i}", "{{peer}}, as {{instance}} judges it"),
             words={1: ("fit", GREEN), 0: ("unfit", ORANGE)},
             runbook="standby-unfit",
+            width=8,
+        ),
+        states(
+            "Can etcd be asked?",
+            "Where directors meet in etcd: can each of them ask it?",
+            Query("lvsguard_cluster_connected{@i}", "{{instance}}"),
+            words=YES_IS_GOOD,
+            runbook="cluster-lost",
+            width=8,
         ),
         course(
             "Clocks",
@@ -294,6 +319,7 @@ def _in_step() -> tuple[frame.Part, ...]:
             Query("abs(lvsguard_peer_clock_offset_seconds{@i})", "{{peer}} and {{instance}}"),
             unit="s",
             steps=((2, RED),),
+            width=8,
             runbook="standby-unfit",
         ),
     )

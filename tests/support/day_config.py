@@ -14,11 +14,13 @@ from lvsguard.core.config import (
     ServiceConfig,
     VipConfig,
 )
+from lvsguard.core.hook import HookConfig
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VipAddress
 from lvsguard.core.vrrp import VrrpConfig
 from tests.support.day_script import SERVICES, VIPS, Service
 
 TLS = 443
+HOOK = HookConfig("chat", url="https://hooks.example.org/lvsguard")
 
 
 def check(host: str, port: int) -> Check:
@@ -48,7 +50,7 @@ def config(director: str, digest: str) -> Config:
         )
         for s in SERVICES
     )
-    return Config(director, "eth0", vips, services, digest)
+    return Config(director, "eth0", vips, services, digest, hooks=(HOOK,))
 
 
 def address(vip: str) -> VipAddress:

@@ -24,9 +24,10 @@ from lvsguard.core.event import (
     StepRefused,
 )
 from lvsguard.core.health import Verdict
+from lvsguard.core.hook import HookFailed, HookWell, Outcome
 from lvsguard.core.model import Counters
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
-from lvsguard.core.peer_event import PeerHeard, PeerSilent
+from lvsguard.core.peer_event import ClusterBack, ClusterLost, PeerHeard, PeerSilent
 from lvsguard.core.service_event import (
     PanicBegan,
     PanicOver,
@@ -39,9 +40,9 @@ from lvsguard.core.snapshot import AgentStatus, RealserverStatus, ServiceStatus
 from lvsguard.core.vrrp_event import TableFailed
 from lvsguard.telemetry.metrics import Metrics
 from tests.support import day_script as script
-from tests.support.day_config import config, key
+from tests.support.day_config import HOOK, config, key
 from tests.support.day_election import Changes, Elections
-from tests.support.day_peer import DIGESTS, SILENT, other_director
+from tests.support.day_peer import DIGESTS, SILENT, UNASKED, other_director
 from tests.support.day_probes import machine, tallies
 from tests.support.day_script import MIDNIGHT, SERVICES, Service, Span
 from tests.support.day_traffic import Traffic, Where
@@ -112,6 +113,7 @@ class Director:
         self._drains(t)
         self._drift(t)
         self._peer(t)
+        self._hook(t)
         self._loop(t)
         return True
 
@@ -268,6 +270,18 @@ class Director:
                     TableFailed("web", True, address, "it did not send them in time")
                 )
         self.view.others = (status,)
+        self.view.by_etcd = script.one(script.UNASKED, t) is None
+        if self._changes.turned("etcd", self.view.by_etcd, True):
+            back, lost = ClusterBack(900.0), ClusterLost(UNASKED)
+            self.metrics.event(back if self.view.by_etcd else lost)
+
+    def _hook(self, t: int) -> None:
+        mute = script.one(script.MUTE, t, self.name) is not None
+        if mute or t % 1200 == 0:
+            self.metrics.hook(HOOK.name, Outcome.FAILED if mute else Outcome.DONE)
+        if self._changes.turned("mute", mute, False):
+            failed = HookFailed(HOOK.name, "it answered 404")
+            self.metrics.event(failed if mute else HookWell(HOOK.name, 15))
 
     def _loop(self, t: int) -> None:
         unfit = script.one(script.UNFIT, t, self.name) is not None

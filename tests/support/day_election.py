@@ -12,7 +12,13 @@ from math import inf
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event
 from lvsguard.core.snapshot import ConflictStatus, Role, VipStatus
-from lvsguard.core.vrrp_event import RoleChanged, TableReceived, TableSent, VipConflict
+from lvsguard.core.vrrp_event import (
+    RoleChanged,
+    TableReceived,
+    TableSent,
+    VipConflict,
+    VrrpProcessDied,
+)
 from lvsguard.vrrp.message import LATENESS
 from tests.support import day_script as script
 from tests.support.day_config import address
@@ -97,6 +103,9 @@ class Elections:
             if self._changes.turned(("claim", vip), bool(claim), False) and claim:
                 self._tell(VipConflict(vip, "52:54:00:0a:00:2c", "arp", claim.code, "10.0.0.44"))
             groups.append(self._group(vip, vrid, role, t, fit=fit, first=first, claim=claim))
+        if script.one(script.DYING, t, self._name):
+            for _ in range(self._step // 60):
+                self._tell(VrrpProcessDied("signal 9"))
         if script.one(script.REJECTED, t, self._name):
             counted.rejected["auth-data"] += self._step
         counted.noise += self._chance.random() < 0.01

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from lvsguard.core.clock import Offset
 from lvsguard.core.config_keys import How, KeyDifference
-from lvsguard.core.fitness import PeerFacts, unfit
+from lvsguard.core.fitness import PeerFacts, Reason, Why, unfit
 from lvsguard.core.peer import Account, Comparison, VipPart
 from lvsguard.core.snapshot import PeerStatus, Role
+from lvsguard.daemon.peers import FROZEN
 from tests.support import day_script as script
 from tests.support.day_script import MIDNIGHT
 from tests.support.published import OTHER
@@ -17,6 +18,8 @@ from tests.support.published import OTHER
 DIGESTS = ("0123456789ab", "4f1e9c7a2b60")
 """Of the configuration in the morning, and of the one after its reload."""
 SILENT = "no word within 5 s"
+UNASKED = "https://10.0.0.50:2379: connection refused"
+"""Why etcd cannot be asked."""
 CHANGED = KeyDifference(("service", "web", "scheduler"), How.VALUE)
 """What the reload changes."""
 
@@ -52,10 +55,17 @@ def other_director(name: str, t: int, digest: str) -> PeerStatus:
         same_config=same,
         differs=differs,
         programmed=script.one(script.UNFIT, t, name) is None,
-        unfit=unfit(facts),
+        unfit=(*_frozen(t), *unfit(facts)),
         config_differs=() if same else (str(CHANGED),),
         clock=facts.clock,
     )
+
+
+def _frozen(t: int) -> tuple[Reason, ...]:
+    """While etcd cannot be asked nobody is fit."""
+    if script.one(script.UNASKED, t) is None:
+        return ()
+    return (Reason(Why.SILENT, f"{FROZEN}: {UNASKED}"),)
 
 
 def _account(name: str, t: int, digest: str) -> Account:

@@ -66,6 +66,17 @@ SCENES = {
     "config-differs": Scene(
         (("election", "Do they agree?"), ("overview", "Events by kind")), "03:40", "04:45"
     ),
+    "cluster-lost": Scene(
+        (("election", "Can etcd be asked?"), ("election", "Fit to take over?")), "06:30", "07:25"
+    ),
+    "hook-failing": Scene(
+        (("daemon", "Events that hooks missed"), ("overview", "Events by kind")), "08:35", "09:25"
+    ),
+    "vrrp-process-restarts": Scene(
+        (("election", "VRRP processes that ended"), ("overview", "Events by kind")),
+        "10:25",
+        "11:10",
+    ),
     "drift-repeated": Scene(
         (
             ("daemon", "Repairs of what somebody else changed"),

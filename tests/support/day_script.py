@@ -120,6 +120,13 @@ OUT_OF_STEP = (Span("01:00", "01:20", "director2"),)
 """Without the kernel's sync daemon that listens."""
 ORDINARY = (Span("01:30", "01:50", "director2"),)
 """A VRRP process without real-time priority."""
+UNASKED = (Span("06:50", "07:05"),)
+"""etcd, which the day's directors have beside the peer channel, so that all that there is to see is
+seen."""
+MUTE = (Span("08:50", "09:05", "director1", "chat"),)
+"""A hook that fails: whose, and its name."""
+DYING = (Span("10:35", "10:50", "director2"),)
+"""A VRRP process that ends each minute."""
 REJECTED = (Span("05:00", "05:20", "director2", "auth-data"),)
 
 

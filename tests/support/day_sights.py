@@ -34,6 +34,8 @@ SIGHTS = (
     Sight("director-down", "overview", "Directors that do not answer", "09:35", 1),
     Sight("adverts-rejected", "election", "Adverts that were dropped", "05:15", 1200),
     Sight("without-real-time", "election", "Without real-time priority", "01:40", 1),
+    Sight("cluster-lost", "election", "Can etcd be asked?", "07:00", 0),
+    Sight("cluster-lost", "election", "Fit to take over?", "07:00", 0),
     Sight("reload-refused", "daemon", "Configuration accepted", "08:30", 0),
     Sight("state-not-kept", "daemon", "State can be written", "22:10", 0),
     Sight("kernel-not-as-wanted", "daemon", "Kernel as wanted", "17:30", 0),

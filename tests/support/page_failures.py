@@ -21,23 +21,26 @@ from lvsguard.core.event import (
     StateTrouble,
 )
 from lvsguard.core.health import FailureClass, Result, Verdict
+from lvsguard.core.hook import HookFailed
 from lvsguard.core.model import RealserverKey
 from lvsguard.core.override import Override, OverrideKind, Target
-from lvsguard.core.peer_event import PeerSilent
+from lvsguard.core.peer_event import ClusterLost, PeerSilent
 from lvsguard.core.snapshot import PeerStatus
 from lvsguard.core.vrrp import ConnectionSync
 from lvsguard.core.vrrp_event import (
     AdvertRejected,
     RoleChanged,
     VipConflict,
+    VrrpProcessDied,
     VrrpStalled,
     VrrpTold,
 )
 from lvsguard.daemon.elections import daring
+from lvsguard.daemon.peers import FROZEN
 from lvsguard.probes.tls import certificate
 from lvsguard.vrrp.reception import Rejected
 from lvsguard.vrrp.transitions import Trigger
-from tests.support.day_peer import DIGESTS, SILENT
+from tests.support.day_peer import DIGESTS, SILENT, UNASKED
 from tests.support.day_script import DIRECTORS
 from tests.support.page_stage import Stage
 from tests.support.page_town import (
@@ -58,6 +61,7 @@ from tests.support.rig import OK, REFUSED, SILENCE, WRONG
 Play = Callable[[Stage], None]
 OTHER: Final = DIRECTORS["director2"]
 MAC: Final = "52:54:00:0a:00:2c"
+MISSING: Final = "it answered 404, which another try would not change: look at its url and key"
 NO_LINK: Final = "eth0 has no carrier or is down: raise it (ip link set up), look at the cable"
 
 
@@ -192,6 +196,12 @@ def _refused(stage: Stage) -> None:
     tell(stage, ReloadRefused(("config.toml:7: service: unknown key",)))
 
 
+def _etcd_lost(stage: Stage) -> None:
+    stage.meeting = False
+    stage.troubles = (f"{FROZEN}: {UNASKED}",)
+    tell(stage, ClusterLost(UNASKED))
+
+
 def _meddled(stage: Stage) -> None:
     for _ in range(3):
         stage.do(lambda: stage.rig.ipvs.drop(WEB_KEY, WEB[0]))
@@ -281,6 +291,16 @@ FAILURES: Mapping[str, Failure] = {
         "silent",
         ("pair", "events"),
         peer=partial(other, moment="21:15", since_s=130),
+    ),
+    "cluster-lost": Failure(
+        _etcd_lost,
+        "cannot be asked",
+        ("troubles", "pair", "events"),
+        peer=partial(other, moment="07:00"),
+    ),
+    "hook-failing": Failure(happens(HookFailed("chat", MISSING)), "hook chat failed", ("events",)),
+    "vrrp-process-restarts": Failure(
+        happens(*[VrrpProcessDied("signal 9")] * 3), "the VRRP process ended", ("pair", "events")
     ),
     "directors-differ": Failure(
         _nothing, "healthy there", ("pair",), peer=partial(other, moment="18:45")
