@@ -2,7 +2,8 @@
 
 The rules are those of deploy/prometheus, in a hurry (`tests.support.prometheus.hurried`). With
 their own times they are played by promtool (tests/unit/deploy). At the end of each play the
-dashboards' queries are asked of what was scraped (`tests.support.prometheus_dashboards`).
+dashboards' queries are asked of what was scraped (`tests.support.prometheus_dashboards`). The
+third play, with etcd, has a file of its own.
 """
 
 from __future__ import annotations
@@ -18,22 +19,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lvsguard.credential import create
+from tests.lab.test_agent import AGENT
 from tests.lab.test_peer import cut
 from tests.lab.test_vrrp_failover import wait_for_role
 from tests.support import vrrp_director
-from tests.support.director import Director, make_director, tell
+from tests.support.director import Director, make_director, tell, wall
 from tests.support.director_config import HTTP_CHECK, NO_CHECK, Service, Setup
 from tests.support.processes import Process, run, wait_until
-from tests.support.prometheus import GUESTS_OWN, Prometheus, start_prometheus
-from tests.support.prometheus_dashboards import NOT_IN_FIRST, NOT_IN_SECOND, unanswered
+from tests.support.prometheus import EVERY_S, GUESTS_OWN, Prometheus, start_prometheus
+from tests.support.prometheus_dashboards import IN_THIRD, NOT_IN_FIRST, NOT_IN_SECOND, unanswered
 from tests.support.topology import VIP
+from tests.support.topology_pings import start_pings
 from tests.support.topology_web import Web, start_web
 from tests.support.vrrp_attack import advert, attacker
 
 if TYPE_CHECKING:
     from tests.support.topology import Host, Network
 
-pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.timeout(1200)]
 
 VRRP = """vrid = 51
 priority = { director1 = 150, director2 = 100 }
@@ -107,9 +110,9 @@ def test_each_failure_has_its_alert_and_the_alert_its_end(network: Network) -> N
     _trouble_with_one(prometheus, one, two, setup, webs[0])
     _nobody_left(prometheus, one)
     _two_masters(prometheus, one, two)
-    _a_director_less(prometheus, two, webs[1])
+    _a_director_less(prometheus, network.client, two, webs[1])
     rested = prometheus.wait_for_rest(60)
-    assert unanswered(prometheus, NOT_IN_FIRST) == []
+    assert unanswered(prometheus, (*NOT_IN_FIRST, *IN_THIRD)) == []
     tell("alerts", whole_s=time.monotonic() - begun, rested_s=rested)
 
 
@@ -129,6 +132,7 @@ def _certificates_end(prometheus: Prometheus, realserver: Host, ten: Process) ->
     # While the servers changed places its check may have failed.
     wait_until(lambda: alone("critical"), 20, "the certificate alone fires", every_s=0.5)
     start_tls(realserver, days=60, instead_of=two)
+    prometheus.wait_for_end(alert)
 
 
 def _trouble_with_one(
@@ -162,6 +166,9 @@ def _trouble_with_one(
     web.start()
     for director in (one, two):
         director.wait_for_verdicts(rs1="up", rs2="up")
+    prometheus.wait_for_end("LvsguardRealserverDown", "LvsguardPanic", "LvsguardQuorumNear")
+    prometheus.wait_for_end("LvsguardReloadRefused", "LvsguardConfigDiffers")
+    prometheus.wait_for_end("LvsguardDriftRepeated", "LvsguardAdvertLate")
 
 
 def _nobody_left(prometheus: Prometheus, one: Director) -> None:
@@ -174,6 +181,7 @@ def _nobody_left(prometheus: Prometheus, one: Director) -> None:
     for realserver in ("10.0.0.42", "10.0.0.43"):
         one.run("undrain", realserver, "--service", "web")
     wait_for_role(one, "master", 20)
+    prometheus.wait_for_end("LvsguardQuorumLost", "LvsguardNotStandingBy", "LvsguardDrainForgotten")
 
 
 def _two_masters(prometheus: Prometheus, one: Director, two: Director) -> None:
@@ -184,28 +192,48 @@ def _two_masters(prometheus: Prometheus, one: Director, two: Director) -> None:
     deafen(two, undo=True)
     wait_for_role(two, "backup")
     wait_for_role(one, "master")
+    prometheus.wait_for_end("LvsguardTwoMasters", "LvsguardVipConflict")
 
 
-def _a_director_less(prometheus: Prometheus, two: Director, web: Web) -> None:
-    """The second director is down, while a realserver's health goes up and down."""
+def _a_director_less(prometheus: Prometheus, client: Host, two: Director, web: Web) -> None:
+    """The second director is down, while a realserver's health goes up and down. It comes back to
+    connections that it never saw."""
     two.running.stop()
+    pings = start_pings(client, f"{VIP}:80", 2, every_s=0.5)
     for change in range(8):
         web.set_health(well=bool(change % 2))
         time.sleep(1.6)
     prometheus.wait_for("LvsguardDirectorDown", instance=INSTANCES[1])
     prometheus.wait_for("LvsguardPeerNotHeard", peer="director2")
     prometheus.wait_for("LvsguardRealserverFlapping", realserver="10.0.0.43:80")
+    since = wall()
     two.start()
     wait_until(prometheus.scraped, 10, "both are scraped again", every_s=0.25)
+    wait_until(
+        lambda: bool(two.events("table-received", since)),
+        20,
+        "it has the connections",
+        every_s=0.25,
+    )
+    pings.stop()
+    prometheus.wait_for_end("LvsguardDirectorDown", "LvsguardPeerNotHeard")
+    prometheus.wait_for_end("LvsguardRealserverFlapping")
 
 
 QUICK = """vrid = 51
 priority = { director1 = 150, director2 = 100 }
 interval = "200ms"
 """
-BY_VIP = Service(check=HTTP_CHECK.replace("}", ', via = "vip" }'))
+BY_VIP = Service(check=HTTP_CHECK.replace("}", ', via = "vip" }'), more="agent = { port = 9100 }")
 PLAIN = Service(name="plain", address=f"{VIP}:81", check=HTTP_CHECK.replace("}", ", port = 80 }"))
 SYNC_PORT = 8848
+
+
+def start_agent(host: Host) -> Process:
+    """An agent that leaves a realserver all its weight."""
+    says = host.processes.logs / "agent.says"
+    says.write_text("100%\n")
+    return host.start("agent", "python3", "-c", AGENT, str(says))
 
 
 def test_each_other_failure_has_its_alert_and_the_alert_its_end(network: Network) -> None:
@@ -213,6 +241,7 @@ def test_each_other_failure_has_its_alert_and_the_alert_its_end(network: Network
     for realserver in network.realservers:
         realserver.hold_vip()
         start_web(realserver)
+    start_agent(network.rs1)
     one, two, setup = pair(network, QUICK, BY_VIP, PLAIN)
     prometheus = start_prometheus(network.client, *INSTANCES)
     _without_vip(prometheus, network.rs1)
@@ -220,11 +249,14 @@ def test_each_other_failure_has_its_alert_and_the_alert_its_end(network: Network
     _forged(prometheus, network.rs1)
     _estranged(prometheus, two, network.rs1)
     _stalled(prometheus, one)
+    _dying(prometheus, two)
+    _unplugged(prometheus, two)
+    _refused(prometheus, two, setup)
     _nobody_leads(prometheus, one, two, setup)
     _full(prometheus, two)
-    _crippled(prometheus, two, setup)
+    _crippled(prometheus, two)
     rested = prometheus.wait_for_rest(60)
-    assert unanswered(prometheus, NOT_IN_SECOND) == []
+    assert unanswered(prometheus, (*NOT_IN_SECOND, *IN_THIRD)) == []
     tell("other alerts", whole_s=time.monotonic() - begun, rested_s=rested)
 
 
@@ -234,6 +266,7 @@ def _without_vip(prometheus: Prometheus, realserver: Host) -> None:
     realserver.run(*change.format("del").split())
     prometheus.wait_for("LvsguardVipNotOnRealserver", realserver=f"{realserver.address}:80")
     realserver.run(*change.format("add").split())
+    prometheus.wait_for_end("LvsguardVipNotOnRealserver")
 
 
 def _to_and_fro(prometheus: Prometheus, one: Director, two: Director) -> None:
@@ -247,16 +280,19 @@ def _to_and_fro(prometheus: Prometheus, one: Director, two: Director) -> None:
         time.sleep(1.2)
     prometheus.wait_for("LvsguardFailoversRepeated", instance=INSTANCES[1], vip="web")
     wait_for_role(one, "master")
+    prometheus.wait_for_end("LvsguardFailoversRepeated")
 
 
 def _forged(prometheus: Prometheus, realserver: Host) -> None:
-    """Somebody sends adverts with a wrong checksum."""
+    """Somebody sends adverts with a wrong checksum, and what is no advert at all."""
     good = advert()
     with attacker(realserver) as villain:
+        villain.send(bytes(4))
         for _ in range(5):
             villain.send(good[:-1] + bytes([good[-1] ^ 1]))
             time.sleep(1)
         prometheus.wait_for("LvsguardAdvertsRejected", vip="web", reason="checksum")
+    prometheus.wait_for_end("LvsguardAdvertsRejected")
 
 
 def _estranged(prometheus: Prometheus, two: Director, realserver: Host) -> None:
@@ -265,6 +301,7 @@ def _estranged(prometheus: Prometheus, two: Director, realserver: Host) -> None:
     prometheus.wait_for("LvsguardDirectorsDiffer", instance=INSTANCES[0], what="health")
     prometheus.wait_for("LvsguardStandbyUnfit", instance=INSTANCES[0], peer="director2")
     cut(two, realserver.address, undo=True)
+    prometheus.wait_for_end("LvsguardDirectorsDiffer", "LvsguardStandbyUnfit")
 
 
 def _stalled(prometheus: Prometheus, one: Director) -> None:
@@ -277,6 +314,46 @@ def _stalled(prometheus: Prometheus, one: Director) -> None:
         return prometheus.fires("LvsguardChecksStalled", {"instance": INSTANCES[0]})
 
     wait_until(fires, 40, "checks are told to be stalled", every_s=0.1)
+    prometheus.wait_for_end("LvsguardChecksStalled")
+
+
+def _dying(prometheus: Prometheus, two: Director) -> None:
+    """The second director's VRRP process is killed four times."""
+    for _ in range(4):
+        killed = vrrp_director.child(two)
+        os.kill(killed, signal.SIGKILL)
+        wait_until(
+            lambda killed=killed: vrrp_director.child(two) not in (0, killed),  # type: ignore[misc]
+            10,
+            "another one runs",
+            every_s=0.1,
+        )
+    prometheus.wait_for("LvsguardVrrpProcessRestarts", instance=INSTANCES[1])
+    wait_for_role(two, "backup")
+    prometheus.wait_for_end("LvsguardVrrpProcessRestarts")
+
+
+def _unplugged(prometheus: Prometheus, two: Director) -> None:
+    """The second director's link is down for a moment, so that it is in fault."""
+    two.host.run("ip", "link", "set", "eth0", "down")  # the kernel forgets the IPv6 addresses
+    wait_for_role(two, "fault")
+    two.host.run("ip", "link", "set", "eth0", "up")
+    two.host.run("ip", "address", "replace", f"{two.host.address6}/64", "dev", "eth0", "nodad")
+    wait_for_role(two, "backup", 20)
+    wait_until(prometheus.scraped, 10, "both are scraped again", every_s=0.25)
+    time.sleep(2 * EVERY_S)  # and the change of role is among what was scraped
+
+
+def _refused(prometheus: Prometheus, two: Director, setup: Setup) -> None:
+    """A reload brings a realserver that the kernel refuses: the network's broadcast address."""
+    refused = Service(name="refused", address=f"{VIP}:82", check=NO_CHECK)
+    refused = replace(refused, realservers={"10.0.0.255": 1})
+    two.configure(replace(setup, services=(*setup.services, refused)))
+    two.run("reload", check=False)
+    prometheus.wait_for("LvsguardKernelNotAsWanted", instance=INSTANCES[1])
+    two.configure(setup)
+    two.run("reload")
+    prometheus.wait_for_end("LvsguardKernelNotAsWanted")
 
 
 def _full(prometheus: Prometheus, two: Director) -> None:
@@ -298,6 +375,7 @@ def _full(prometheus: Prometheus, two: Director) -> None:
     finally:
         two.kill()
         run(["umount", str(state)])
+    prometheus.wait_for_end("LvsguardStateNotKept")
 
 
 def _nobody_leads(prometheus: Prometheus, one: Director, two: Director, setup: Setup) -> None:
@@ -313,21 +391,19 @@ def _nobody_leads(prometheus: Prometheus, one: Director, two: Director, setup: S
     for director in (one, two):
         director.configure(setup)
         director.run("reload")
+    prometheus.wait_for_end("LvsguardNoMaster")
 
 
-def _crippled(prometheus: Prometheus, two: Director, setup: Setup) -> None:
-    """It is started without the right to real-time priority, somebody else has the port of the
-    kernel's sync daemon, and the kernel refuses a realserver: the network's broadcast address."""
-    refused = Service(name="refused", address=f"{VIP}:82", check=NO_CHECK)
-    services = (BY_VIP, PLAIN, replace(refused, realservers={"10.0.0.255": 1}))
-    two.configure(replace(setup, services=services))
+def _crippled(prometheus: Prometheus, two: Director) -> None:
+    """It is started without the right to real-time priority, and somebody else has the port of the
+    kernel's sync daemon."""
     two.host.run("ipvsadm", "--stop-daemon", "backup")
     with two.host.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", SYNC_PORT))
         two.launch(under=("setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"))
-        for alert in ("KernelNotAsWanted", "ConnectionsNotInStep", "WithoutRealTime"):
-            prometheus.wait_for(f"Lvsguard{alert}", instance=INSTANCES[1])
+        prometheus.wait_for("LvsguardConnectionsNotInStep", instance=INSTANCES[1])
+        prometheus.wait_for("LvsguardWithoutRealTime", instance=INSTANCES[1])
         vrrp_director.crash(two)  # with its VRRP process, that has no real-time priority
-    two.configure(setup)
     two.start()
     wait_until(prometheus.scraped, 10, "both are scraped again", every_s=0.25)
+    prometheus.wait_for_end("LvsguardConnectionsNotInStep", "LvsguardWithoutRealTime")

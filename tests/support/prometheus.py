@@ -81,6 +81,19 @@ class Prometheus:
         except AssertionError as error:
             raise AssertionError(f"{error}; what does: {self.firing()}") from error
 
+    def wait_for_end(self, *names: str, within_s: float = 60) -> None:
+        """Wait until these do not fire, one after the other: each at some moment."""
+        for name in names:
+            try:
+                wait_until(
+                    lambda name=name: name not in self._names(),  # type: ignore[misc]
+                    within_s,
+                    f"{name} ends",
+                    every_s=0.5,
+                )
+            except AssertionError as error:
+                raise AssertionError(f"{error}; what fires: {self.firing()}") from error
+
     def wait_for_rest(self, within_s: float = 60) -> float:
         """Wait until nothing fires but what is the guest's own, and then for a moment at which that
         does not: each wait is so long at most."""

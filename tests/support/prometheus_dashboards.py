@@ -26,19 +26,25 @@ CHOSEN = {
     "__rate_interval": WINDOW,
 }
 NEITHER = {
-    "lvsguard_realserver_agent_": "no realserver has an agent",
-    'to="fault"': "no director loses its link",
-    "lvsguard_sync_transfer": "no connection is open when a director joins",
-    "lvsguard_kernel_errors_total": "it is told once, maybe before the new daemon is scraped",
-    "lvsguard_vrrp_packets_discarded_total": "there is no series before one is thrown away",
+    "lvsguard_sync_transfer_failures_total": "tables arrive",
 }
 """Parts of queries, and why they may be without data. Slow start, sorry server and panic need not
 be here: without them their metrics are 0."""
+IN_THIRD = {
+    "lvsguard_cluster_connected": "directors meet in etcd",
+    "lvsguard_hook_events_total": "a hook is configured",
+}
+"""Parts of queries that the third play alone can answer, and why it can."""
 NOT_IN_FIRST = {
+    "lvsguard_realserver_agent_": "no realserver has an agent",
+    'to="fault"': "no director loses its link",
+    "lvsguard_kernel_errors_total": "the kernel takes all",
+    "lvsguard_vrrp_packets_discarded_total": "nobody sends what is no advert",
     "lvsguard_realserver_vip_path": "no check goes via the VIP",
     "lvsguard_vrrp_adverts_rejected_total": "nobody forges adverts",
 }
 NOT_IN_SECOND = {
+    "lvsguard_sync_transferred": "no connection is open when a director joins",
     "lvsguard_drift_repairs_total": "nobody edits the table",
     "lvsguard_certificate_expiry_timestamp_seconds": "no check is https",
     "(lvsguard_realserver_admin_state{": "nobody drains but on a full disk, which may be refused",
@@ -58,14 +64,18 @@ def excused(expr: str, parts: Iterable[str]) -> bool:
     return any(part in expr for part in parts)
 
 
-def unanswered(prometheus: Prometheus, but: Iterable[str]) -> list[str]:
-    """Queries that have had no value since Prometheus was started; those with such a part are
-    left out."""
-    parts = (*NEITHER, *but)
+def unanswered(
+    prometheus: Prometheus, but: Iterable[str] = (), of: Iterable[str] = ("",)
+) -> list[str]:
+    """Queries that have had no value since Prometheus was started; those with such a part (``but``)
+    are left out, and those without any of these (``of``)."""
+    parts, wanted = (*NEITHER, *but), (*of,)
     return [
         expr
         for expr in asked()
-        if not excused(expr, parts) and not _answered(prometheus, dashboards.filled(expr, CHOSEN))
+        if excused(expr, wanted)
+        and not excused(expr, parts)
+        and not _answered(prometheus, dashboards.filled(expr, CHOSEN))
     ]
 
 

@@ -14,6 +14,9 @@ from lvsguard.telemetry.catalog import CATALOG
 CHECKOUT = Path(__file__).parents[3]
 RULES = CHECKOUT / "deploy/prometheus/lvsguard.rules.yml"
 PLAYS = Path(__file__).with_name("lvsguard.rules.test.yml")
+LAB = sorted((CHECKOUT / "tests/interop").glob("test_prometheus*.py"))
+BY_OTHER_WORDS = {"LvsguardChecksStalled", "LvsguardCertificateExpiring"}
+"""Alerts that the plays wait for otherwise."""
 PROMTOOL = shutil.which("promtool")
 
 
@@ -45,11 +48,31 @@ def test_each_alert_fires_and_does_not_and_recordings_are_right_as_promtool_play
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def seconds(played: str) -> int:
+    """The time that it begins with."""
+    units = re.findall(r"(\d+)([hms])", played.partition("\n")[0])
+    return sum(int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in units)
+
+
 @pytest.mark.parametrize("alert", ALERTS)
-def test_each_alert_is_played_firing_and_silent(alert: str) -> None:
-    plays = re.split(r"^      - eval_time: ", PLAYS.read_text(), flags=re.MULTILINE)
-    own = [play for play in plays if re.search(rf"^ +alertname: {alert}$", play, re.MULTILINE)]
-    assert {"exp_alerts" in play for play in own} == {True, False}
+def test_each_alert_is_played_silent_then_firing_then_silent(alert: str) -> None:
+    """In one play."""
+    told = []
+    for play in re.split(r"^  - name: ", PLAYS.read_text(), flags=re.MULTILINE):
+        times = re.split(r"^      - eval_time: ", play, flags=re.MULTILINE)[1:]
+        own = [one for one in times if re.search(rf"^ +alertname: {alert}$", one, re.MULTILINE)]
+        own.sort(key=seconds)
+        told.append("".join("!" if "exp_alerts" in one else "." for one in own))
+    assert any(re.fullmatch(r"\.+!+\.+", one) for one in told), set(told)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_each_alert_fires_and_ends_in_the_lab(alert: str) -> None:
+    text = "".join(play.read_text() for play in LAB)
+    begins = set(re.findall(r"wait_for\(\s*\"(\w+)\"", text)) | set(BY_OTHER_WORDS)
+    ends = re.findall(r"wait_for_end\(([^)]*)\)", text)
+    assert alert in begins
+    assert alert in {*re.findall(r"\w+", " ".join(ends)), *BY_OTHER_WORDS}
 
 
 @pytest.mark.parametrize("rule", rules(), ids=name)
