@@ -8,7 +8,8 @@ and then some times more. Printed are how long a scrape took, how late a timer o
 loop was at worst meanwhile (each 10 ms), and how late that of an idle process was, with real-time
 priority where that is allowed. Beside them a rest of two seconds without a scrape, for the machine
 has others to serve, too. As root a real VRRP process speaks each 10 ms all the while, in a
-namespace of its own: how late its adverts left, by its own count.
+namespace of its own: how late its latest advert left at most, by its own count, in each of these
+times and the moment after it; below, all of them.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from lvsguard.telemetry.processes import usage
 from lvsguard.vrrp.message import LATENESS
 from tests.support.fake_kernel import FakeIpvs
 from tests.support.rig import OK, VIP, Rig, config, realserver, service
-from tests.support.vrrp_child import children, vip_group
+from tests.support.vrrp_child import Child, children, vip_group
 from tests.support.wire_pair import namespaces_problem, pair
 
 EACH = 10
@@ -173,6 +174,8 @@ class Round:
     """Of the controller."""
     loop: float
     other: float
+    advert: str
+    """How late the latest advert left, ms; empty: nobody speaks."""
     size: int
 
 
@@ -202,7 +205,34 @@ def scrape(port: int) -> int:
     return size
 
 
-def measure(controller: subprocess.Popen[str], other: subprocess.Popen[str], port: int) -> Round:
+class Adverts:
+    """How late a VRRP process sends, by its own count."""
+
+    def __init__(self, speaker: Child) -> None:
+        self._speaker = speaker
+        self._first = self._last = tuple(speaker.fresh_counts().lateness)
+
+    def worst_ms(self) -> str:
+        """Of those since the last time that this was asked, as a bound."""
+        self._speaker.listen(1.2)  # what it has told meanwhile is read
+        before, self._last = self._last, tuple(self._speaker.fresh_counts().lateness)
+        late = [now > then for then, now in zip(before, self._last, strict=True)]
+        worst = max((at for at, some in enumerate(late) if some), default=0)
+        return f"<={1000 * LATENESS[worst]:g}" if worst < len(LATENESS) else ">1000"
+
+    def told(self) -> str:
+        """All of them, by how late they were."""
+        late = [now - then for then, now in zip(self._first, self._last, strict=True)]
+        edges = [*(f"up to {1000 * edge:g} ms" for edge in LATENESS), "more"]
+        return ", ".join(f"{n} {edge}" for edge, n in zip(edges, late, strict=True) if n)
+
+
+def measure(
+    controller: subprocess.Popen[str],
+    other: subprocess.Popen[str],
+    speaks: Adverts | None,
+    port: int,
+) -> Round:
     """One scrape; no port: a rest."""
     ask(controller), ask(other)
     begun, before = time.monotonic(), cpu_s(controller.pid)
@@ -211,15 +241,16 @@ def measure(controller: subprocess.Popen[str], other: subprocess.Popen[str], por
         time.sleep(REST_S)
     took = time.monotonic() - begun
     cpu = cpu_s(controller.pid) - before
-    return Round(took, cpu, ask(controller), ask(other), size)
+    loop, idle_s = ask(controller), ask(other)
+    return Round(took, cpu, loop, idle_s, speaks.worst_ms() if speaks else "", size)
 
 
 @contextlib.contextmanager
-def adverts() -> Iterator[None]:
-    """Let a VRRP process speak meanwhile, and print how late it was."""
+def adverts() -> Iterator[Adverts | None]:
+    """Let a VRRP process speak meanwhile, and print how late it was; None: it may not."""
     if problem := namespaces_problem():
         print(f"no adverts beside it: {problem}")
-        yield
+        yield None
         return
     with (
         tempfile.TemporaryDirectory() as name,
@@ -228,20 +259,15 @@ def adverts() -> Iterator[None]:
     ):
         speaker.serve(vip_group("web", vrrp=VrrpConfig(51, priority=150, interval=TICK_S)))
         speaker.until_role("master")
-        before = speaker.fresh_counts().lateness
-        yield
-        speaker.listen(1.2)  # what it has told meanwhile is read
-        after = speaker.fresh_counts().lateness
-    late = [now - then for then, now in zip(before, after, strict=True)]
-    edges = [*(f"up to {1000 * edge:g} ms" for edge in LATENESS), "more"]
-    told = ", ".join(f"{n} {edge}" for edge, n in zip(edges, late, strict=True) if n)
-    print(f"         adverts each {1000 * TICK_S:g} ms meanwhile, late by: {told}")
+        speaks = Adverts(speaker)
+        yield speaks
+    print(f"         adverts each {1000 * TICK_S:g} ms meanwhile, late by: {speaks.told()}")
 
 
 def rounds(count: int) -> None:
     """Measure one size, and print it."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(adverts())
+        speaks = stack.enter_context(adverts())
         controller, other = (
             stack.enter_context(
                 subprocess.Popen(
@@ -256,14 +282,12 @@ def rounds(count: int) -> None:
         )
         assert controller.stdout is not None
         port = int(controller.stdout.readline())
-        measured = [("first", measure(controller, other, port))]
-        measured += [("rest", measure(controller, other, 0))]
-        for _ in range(SCRAPES - 1):
-            measured += [("again", measure(controller, other, port))]
-        measured += [("rest", measure(controller, other, 0))]
-        for name, one in measured:
-            numbers = (one.took, one.cpu, 1e3 * one.loop, 1e3 * one.other, one.size / 1e6)
-            print(f"{count:8} {name:6}" + "".join(f"{number:9.2f}" for number in numbers))
+        times = ["first", "rest", *["again"] * (SCRAPES - 1), "rest"]
+        for name in times:
+            one = measure(controller, other, speaks, 0 if name == "rest" else port)
+            numbers = (one.took, one.cpu, 1e3 * one.loop, 1e3 * one.other)
+            told = "".join(f"{number:9.2f}" for number in numbers)
+            print(f"{count:8} {name:6}{told}{one.advert or '-':>11}{one.size / 1e6:9.2f}")
         for process in (controller, other):
             assert process.stdin is not None
             process.stdin.close()
@@ -277,7 +301,8 @@ def main(arguments: list[str]) -> None:
             idle()
         case _:
             print(json.dumps({"load": os.getloadavg()[0], "cpus": os.cpu_count()}))
-            print(f"{'':15}{'took s':>9}{'CPU s':>9}{'loop ms':>9}{'idle ms':>9}{'MB':>9}")
+            heads = "".join(f"{head:>9}" for head in ("took s", "CPU s", "loop ms", "idle ms"))
+            print(f"{'':15}{heads}{'advert ms':>11}{'MB':>9}")
             for size in arguments or ("1000", "37000"):
                 rounds(int(size))
 
