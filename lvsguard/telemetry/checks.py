@@ -10,7 +10,7 @@ from lvsguard.core.health import FailureClass
 from lvsguard.core.model import endpoint
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.serving import Slices
-from lvsguard.telemetry import catalog
+from lvsguard.telemetry import catalog_checks as catalog
 from lvsguard.telemetry.exposition import PIECE_LINES, Family, Form, escape, labels
 from lvsguard.telemetry.histogram import Durations
 

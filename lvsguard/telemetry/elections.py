@@ -15,9 +15,9 @@ from lvsguard.core.dropped import Discard, Reason
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.snapshot import Role, View
 from lvsguard.core.vrrp_event import RoleChanged
-from lvsguard.telemetry import catalog
-from lvsguard.telemetry.catalog import Metric
+from lvsguard.telemetry import catalog_elections as catalog
 from lvsguard.telemetry.exposition import Family, Form, labels, number, upper
+from lvsguard.telemetry.metric import Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from enum import StrEnum
 import prometheus_client
 from prometheus_client import CollectorRegistry, openmetrics
 
-from lvsguard.telemetry.catalog import Kind, Metric
+from lvsguard.telemetry.metric import Kind, Metric
 
 
 class Form(StrEnum):

@@ -44,12 +44,12 @@ from lvsguard.core.vrrp_event import (
     VrrpProcessDied,
 )
 from lvsguard.serving import Slices
-from lvsguard.telemetry import catalog, overview, processes, tables
-from lvsguard.telemetry.catalog import Metric
+from lvsguard.telemetry import catalog, catalog_checks, overview, processes, tables
 from lvsguard.telemetry.checks import Checks
 from lvsguard.telemetry.elections import Elections
 from lvsguard.telemetry.exposition import END, Family, Form, library
 from lvsguard.telemetry.histogram import Durations
+from lvsguard.telemetry.metric import Metric
 from lvsguard.telemetry.processes import Machine
 from lvsguard.telemetry.transfers import Transfers
 
@@ -83,8 +83,8 @@ class Metrics:
         self._hooked: set[str] = set()
         self._errors = _counter(catalog.KERNEL_ERRORS, registry)
         self._repairs = _counter(catalog.DRIFT_REPAIRS, registry)
-        self._restarts = _counter(catalog.PROBER_RESTARTS, registry)
-        self._verdicts = _counter(catalog.VERDICT_CHANGES, registry)
+        self._restarts = _counter(catalog_checks.PROBER_RESTARTS, registry)
+        self._verdicts = _counter(catalog_checks.VERDICT_CHANGES, registry)
         self._latency = Durations(LATENCIES)
         self._lag = _histogram(catalog.LOOP_LAG, registry)
         self._passes = _histogram(catalog.PASS_SECONDS, registry)

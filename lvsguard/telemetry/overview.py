@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from lvsguard.core.override import OverrideKind
 from lvsguard.core.snapshot import View
-from lvsguard.telemetry import catalog
-from lvsguard.telemetry.catalog import Metric
+from lvsguard.telemetry import catalog, catalog_checks, catalog_elections
 from lvsguard.telemetry.exposition import Family, Form, labels
+from lvsguard.telemetry.metric import Metric
 
 
 def pieces(view: View, spent: float, longest: float, form: Form) -> Iterator[bytes]:
@@ -46,8 +46,8 @@ def _values(view: View, spent: float, longest: float) -> dict[Metric, float]:
         catalog.READ_CPU: loop.read_cpu_seconds,
         catalog.KERNEL_WRITES: loop.kernel_writes,
         catalog.FOREIGN: len(view.foreign()),
-        catalog.PROBERS: loop.probers,
-        catalog.PROBERS_WANTED: loop.probers_wanted,
+        catalog_checks.PROBERS: loop.probers,
+        catalog_checks.PROBERS_WANTED: loop.probers_wanted,
         catalog.EXPOSITION_DURATION: spent,
         catalog.EXPOSITION_SLICE: longest,
     }
@@ -75,7 +75,7 @@ def _overrides(view: View) -> Family:
 
 
 def _vips(view: View) -> tuple[Family, Family]:
-    held, conflicts = Family(catalog.VIP_HELD), Family(catalog.VIP_CONFLICTS)
+    held, conflicts = Family(catalog_elections.VIP_HELD), Family(catalog_elections.VIP_CONFLICTS)
     for vip in view.vips():
         for address in vip.addresses:
             labelled = labels(vip=vip.name, address=str(address.address))
@@ -85,8 +85,11 @@ def _vips(view: View) -> tuple[Family, Family]:
 
 
 def _fitness(view: View) -> tuple[Family, ...]:
-    fit, differ = Family(catalog.PEER_FIT), Family(catalog.PEER_CONFIG_DIFFERENCES)
-    clock, cluster = Family(catalog.PEER_CLOCK), Family(catalog.CLUSTER)
+    fit, differ = (
+        Family(catalog_elections.PEER_FIT),
+        Family(catalog_elections.PEER_CONFIG_DIFFERENCES),
+    )
+    clock, cluster = Family(catalog_elections.PEER_CLOCK), Family(catalog_elections.CLUSTER)
     if (connected := view.cluster()) is not None:
         cluster.add("", connected)
     for peer in view.peers():
@@ -100,8 +103,8 @@ def _fitness(view: View) -> tuple[Family, ...]:
 
 
 def _peers(view: View) -> tuple[Family, Family, Family]:
-    heard, last = Family(catalog.PEER_HEARD), Family(catalog.PEER_LAST_WORD)
-    same = Family(catalog.PEER_SAME)
+    heard, last = Family(catalog_elections.PEER_HEARD), Family(catalog_elections.PEER_LAST_WORD)
+    same = Family(catalog_elections.PEER_SAME)
     for peer in view.peers():
         name = labels(peer=peer.name)
         heard.add(name, peer.heard)

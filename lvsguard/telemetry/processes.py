@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from lvsguard.telemetry import catalog
+from lvsguard.telemetry import catalog, catalog_checks
 from lvsguard.telemetry.exposition import Family, Form, labels
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -53,8 +53,8 @@ def pieces(machine: Machine, form: Form) -> Iterator[bytes]:
             labelled = labels(process=name)
             cpu.add(labelled, used[0])
             resident.add(labelled, used[1])
-    late, flying = Family(catalog.PROBER_LATENESS), Family(catalog.PROBER_IN_FLIGHT)
-    waiting = Family(catalog.PROBER_WAITING)
+    late, flying = Family(catalog_checks.PROBER_LATENESS), Family(catalog_checks.PROBER_IN_FLIGHT)
+    waiting = Family(catalog_checks.PROBER_WAITING)
     for name, load in machine.loads.items():
         labelled = labels(process=name)
         late.add(labelled, load.lateness)

@@ -14,7 +14,7 @@ from lvsguard.core.model import Forwarding, RealserverKey
 from lvsguard.core.override import Admin, OverrideKind
 from lvsguard.core.snapshot import RealserverStatus, ServiceStatus, View
 from lvsguard.serving import Slices
-from lvsguard.telemetry import catalog
+from lvsguard.telemetry import catalog_services as catalog
 from lvsguard.telemetry.exposition import PIECE_LINES, Family, Form, escape, labels
 
 _ADMIN = {Admin.READY: 0, Admin.DRAIN: 1, Admin.DISABLED: 2}

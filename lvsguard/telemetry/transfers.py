@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from lvsguard.core.snapshot import View
 from lvsguard.core.vrrp_event import TableFailed, TableReceived, TableSent
-from lvsguard.telemetry import catalog
-from lvsguard.telemetry.catalog import Metric
+from lvsguard.telemetry import catalog_elections as catalog
 from lvsguard.telemetry.exposition import Family, Form, labels, library
+from lvsguard.telemetry.metric import Metric
 
 DURATIONS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds in seconds: a table of 100,000 connections takes one or two, a director that joins

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from grafana import build, frame
 from lvsguard.telemetry import catalog
-from lvsguard.telemetry.catalog import Kind
+from lvsguard.telemetry.metric import Kind
 from tests.support import dashboards
 from tests.support.dashboards import BUILT_IN, FOLDER, Panel
 from tests.support.documents import CHECKOUT

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from lvsguard.telemetry import catalog
-from lvsguard.telemetry.catalog import Kind
+from lvsguard.telemetry.metric import Kind
 from tests.support import day_script as script
 from tests.support.day import record
 from tests.support.units import shown
