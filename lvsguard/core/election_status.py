@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+AWAY_SECONDS = 5.0
+"""The VRRP process may be gone for so long: it is started anew within a second or two."""
+
 
 @dataclass(frozen=True, slots=True)
 class ElectionCounts:
@@ -54,3 +57,7 @@ class ElectionStatus:
     """VIP groups that have an election, and whether this director can serve them."""
     counts: ElectionCounts | None
     """None: the process has not told yet."""
+
+    def away(self, now: float) -> bool:
+        """Whether the process is gone for longer than a restart takes; ``now``: wall clock."""
+        return not self.alive and now - self.there > AWAY_SECONDS

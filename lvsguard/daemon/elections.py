@@ -52,13 +52,20 @@ class Elections:
     """All elections of one director."""
 
     def __init__(
-        self, config: Config, standings: Standings, *, emit: Callable[[Event], None]
+        self,
+        config: Config,
+        standings: Standings,
+        *,
+        emit: Callable[[Event], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """``standings`` says how fit this director is; nothing is said before it knows."""
+        """``standings`` says how fit this director is; nothing is said before it knows. ``clock``
+        is the wall's."""
         self._config = config
         self._standings = standings
         self._emit = emit
-        self._there = time.time()
+        self._clock = clock
+        self._there = clock()
         self.transfer: TransferStatus | None = None
         """The last time that a connection table was sent or received."""
         self._lacks: dict[str, tuple[str, float]] = {}
@@ -114,13 +121,25 @@ class Elections:
         wanted = [vip.name for vip in self._config.vips if vip.vrrp is not None]
         client = self.client
         if client.alive or not wanted:
-            self._there = time.time()
+            self._there = self._clock()
         if not wanted:
             return None
         known = self._standings.now
         ready = {name: name in known and known[name].ready for name in wanted}
         counts = _counts(client.counts) if client.counts is not None else None
         return ElectionStatus(client.alive, self._there, client.pid, ready, counts)
+
+    @property
+    def trouble(self) -> str:
+        """What to know of a VRRP process that is gone; empty while there is one, or none is
+        needed. The same words as long as it lasts: who watches is told once."""
+        status = self.status()
+        if status is None or not status.away(self._clock()):
+            return ""
+        return (
+            "the VRRP process is gone: its VIPs stand as they did, nobody speaks for them, and the"
+            " roles that are shown are its last; see the log"
+        )
 
     async def _stand(self) -> None:
         while True:

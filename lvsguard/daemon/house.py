@@ -201,7 +201,13 @@ class House:
 
     def _troubles(self) -> tuple[str, ...]:
         remote = "" if self._admin is None else self._admin.trouble
-        known = (self._journal.trouble, self._vip_watch.trouble, self._peers.trouble, remote)
+        known = (
+            self._journal.trouble,
+            self._elections.trouble,
+            self._vip_watch.trouble,
+            self._peers.trouble,
+            remote,
+        )
         return (*filter(None, known), *self._conflicts.trouble())
 
     def _tally(self, tallies: Sequence[Tally]) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lvsguard.core.election_status import ElectionStatus
+from lvsguard.core.election_status import AWAY_SECONDS, ElectionStatus
 from lvsguard.core.snapshot import Role, View
 from lvsguard.serving import Slices
 
 STALE_SECONDS = 10.0
 """Without a complete pass for so long the controller counts as stuck."""
-AWAY_SECONDS = 5.0
-"""A prober or the VRRP process may be gone for so long: it is started anew within a second or two.
-"""
 REASONS_MAX = 50
 
 
@@ -84,7 +81,7 @@ async def ready(
 
 
 def _away(election: ElectionStatus | None, now: float) -> list[str]:
-    if election is None or election.alive or now - election.there <= AWAY_SECONDS:
+    if election is None or not election.away(now):
         return []
     return [
         f"the VRRP process is gone since {now - election.there:.0f} s: its VIPs stand as they did, "

@@ -1,10 +1,18 @@
-"""Intervals that a host may not keep are told at the start."""
+"""Intervals that a host may not keep are told at the start, and a VRRP process that is gone."""
 
 from __future__ import annotations
 
 import pytest
 
-from lvsguard.daemon.elections import daring
+from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.pulse import Pulse
+from lvsguard.controller.standing import Standings
+from lvsguard.core.config import Config
+from lvsguard.core.election_status import AWAY_SECONDS
+from lvsguard.daemon.elections import Elections, daring
+from tests.support.page_town import director
+from tests.support.published import NOON
+from tests.support.rig import config
 
 
 @pytest.mark.parametrize(
@@ -25,3 +33,29 @@ def test_below_100_ms_and_below_1_s_without_real_time_priority_is_daring(
     text = daring(interval, real_time=real_time)
     assert (text == "") == (says == "")
     assert says in text
+
+
+def at(given: Config, seconds: float) -> str:
+    """What is wrong after so long without a VRRP process."""
+    times = iter((NOON, NOON + seconds))
+    standings = Standings(given, FactBook(given), Pulse())
+    elections = Elections(given, standings, emit=lambda event: None, clock=lambda: next(times))
+    try:
+        return elections.trouble
+    finally:
+        elections.client.close()
+
+
+def test_a_vrrp_process_that_is_gone_is_trouble_once_a_restart_should_be_over() -> None:
+    assert at(director(), AWAY_SECONDS) == ""
+    early, late = (at(director(), AWAY_SECONDS + more) for more in (0.1, 60.0))
+    assert early.startswith("the VRRP process is gone: ")
+    assert early == late  # the page reads out what is new
+
+
+def test_without_an_election_nobody_misses_it() -> None:
+    given = config()
+    standings = Standings(given, FactBook(given), Pulse())
+    elections = Elections(given, standings, emit=lambda event: None)
+    assert elections.trouble == ""
+    elections.client.close()
