@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 AWAY_SECONDS = 5.0
-"""The VRRP process may be gone for so long: it is started anew within a second or two."""
+"""A prober or the VRRP process may be gone for so long: it is started anew within a second or two.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as changed
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -21,8 +22,12 @@ from lvsguard.core.config import CheckKind, CheckSpec, HttpSpec
 from lvsguard.core.health import Timing, Verdict
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VirtualService
 from lvsguard.core.override import Override, OverrideKind, Target
-from tests.support import chromium
+from lvsguard.core.snapshot import PeerStatus
+from lvsguard.core.vrrp import Track, TrackKind
+from lvsguard.vrrp.message import State
+from tests.support import chromium, page_town
 from tests.support.chromium import browser, logged, prefers, size, until
+from tests.support.page_failures import FAILURES, NO_LINK
 from tests.support.page_stage import (
     API,
     API_SERVERS,
@@ -120,6 +125,85 @@ def test_a_director_that_is_not_fit_is_orange_and_says_why(driver: Chrome, tmp_p
         until(lambda: "etcd, where directors meet, cannot be asked" in shown.text, "etcd is gone")
         stage.meeting = True
         until(lambda: "They meet at etcd, which answers." in shown.text, "it is back")
+
+
+Town = tuple[Stage, Path]
+"""A director of two VIP groups with an election, and the file that makes it stand back from one."""
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    folder = tmp_path_factory.mktemp("town")
+    switch = folder / "away"
+    track = Track(TrackKind.FILE, str(switch), interval=0.1, rise=1, fall=1)
+    with playing(page_town.stage(page_town.director(track=(track,)), folder)) as stage:
+        page_town.begin(stage)
+        yield stage, switch
+
+
+@pytest.mark.parametrize(
+    ("state", "theirs", "says", "pill"),
+    [
+        (page_town.state("web", "master"), "backup", "all is well", "up"),
+        (page_town.state("web", "backup"), "master", "all is well", "up"),
+        (page_town.state("web", "fault", 5, NO_LINK), "backup", "no master of web", "down"),
+        (
+            changed(page_town.state("web", "backup"), master=""),
+            "backup",
+            "no master of web",
+            "down",
+        ),
+        (page_town.state("web", "fault", 5, NO_LINK), "master", "fault: web", "down"),
+        (page_town.state("web", "init", 5), "master", "init: web", "down"),
+        (None, "master", "init: web", "down"),
+        (page_town.state("web", "master"), "master", "two masters of web", "down"),
+    ],
+)
+def test_the_headline_knows_how_the_vips_do(
+    driver: Chrome, town: Town, state: State | None, theirs: str, says: str, pill: str
+) -> None:
+    """Also while nothing else is wrong: no trouble, no quorum lost, nothing of the other."""
+    stage, _ = town
+    stage.peers = (leading_web(theirs),)
+    stage.states = {"internal": page_town.state("internal", "backup")}
+    if state is not None:
+        stage.states["web"] = state
+    opened(driver, stage)
+    until(lambda: says in text(driver, "overall"), says)
+    own = driver.find_element(By.CSS_SELECTOR, "#directors tbody tr:first-child td .pill")
+    for shown in (own, driver.find_element(By.ID, "overall")):
+        assert shown.get_attribute("class") == f"pill {pill}"
+    assert own.text.endswith("well" if pill == "up" else says)
+
+
+def test_the_headline_knows_who_stands_back(driver: Chrome, town: Town) -> None:
+    stage, switch = town
+    stage.peers = (leading_web("master"),)
+    stage.states = {vip: page_town.state(vip, "backup") for vip in ("web", "internal")}
+    switch.touch()
+    try:
+        opened(driver, stage)
+        until(lambda: "stands back: web" in text(driver, "overall"), "it stands back")
+    finally:
+        switch.unlink()
+    until(lambda: "all is well" in text(driver, "overall"), "it is back")
+
+
+def leading_web(role: str) -> PeerStatus:
+    """The other director, with this part in VIP group web."""
+    heard = page_town.other()
+    return replace(heard, vips=(replace(heard.vips[0], role=role), heard.vips[1]))
+
+
+def test_two_masters_with_the_channel_up_are_the_headline(driver: Chrome, tmp_path: Path) -> None:
+    failure = FAILURES["two-masters"]
+    made = page_town.stage(failure.config, tmp_path)
+    made.peers = (failure.peer(),)
+    with playing(made) as stage:
+        page_town.begin(stage)
+        failure.play(stage)
+        opened(driver, stage)
+        until(lambda: "two masters of web" in text(driver, "overall"), "two masters")
 
 
 def test_services_of_others_are_listed(driver: Chrome, stage: Stage) -> None:

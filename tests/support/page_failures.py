@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 from typing import Final, NamedTuple
@@ -114,13 +115,18 @@ def _no_link(stage: Stage) -> None:
 
 
 def _two_masters(stage: Stage) -> None:
+    """Their adverts are lost, not their peer channel."""
     stage.states = {"web": state("web", "master"), "internal": state("internal", "master", 70)}
     tell(
         stage,
-        PeerSilent("director2", OTHER, SILENT),
         RoleChanged("internal", "backup", "master", str(Trigger.MASTER_SILENT), ""),
         VipConflict("web", OTHER, "advert", "priority 100"),
     )
+
+
+def leading() -> PeerStatus:
+    """The other director, which says that it is master of everything."""
+    return replace(other(), vips=tuple(replace(one, role="master") for one in other().vips))
 
 
 def _claimed(stage: Stage) -> None:
@@ -238,7 +244,7 @@ FAILURES: Mapping[str, Failure] = {
         _two_masters,
         "master, too",
         ("pair", "events"),
-        peer=partial(other, moment="21:15", since_s=72),
+        peer=leading,
     ),
     "vip-conflict": Failure(_claimed, "is claimed by", ("troubles", "pair", "events")),
     "quorum-lost": Failure(falls(*API[:2]), "quorum lost", ("api", "events")),

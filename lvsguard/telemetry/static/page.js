@@ -297,7 +297,7 @@ function drawDirectors(head) {
   const roles = (vips) => named("VIPs", el("td", "", ...vips.flatMap((vip) => [pill(el("span"), vip.role, `${vip.name}: ${vip.role}`), " "])));
   body.append(line(
     el("th", "", head.director, el("span", "under", "this one")),
-    el("td", "", pill(el("span"), head.troubles.length ? "down" : "up", head.troubles.length ? "trouble" : "well"),
+    el("td", "", pill(el("span"), ...(head.troubles.length ? ["down", "trouble"] : vipTrouble(head) ?? ["up", "well"])),
       head.sync && head.sync.length < 2 ? el("span", "under bad", "a sync daemon is missing") : ""),
     roles(head.vips), ageCell(head.started),
   ));
@@ -319,6 +319,20 @@ function drawDirectors(head) {
   if (head.etcd === true) below.push(el("p", "quiet", "They meet at etcd, which answers."));
   if (!head.peers.length) below.push(el("p", "quiet", head.etcd === null ? "No channel to another director: [peer] in the config makes one." : "No other director is known."));
   $("directors").replaceChildren(table("stack", [["Director", ""], ["State", ""], ["VIPs", ""], ["For", "num"]], body), ...below);
+}
+
+// What is wrong with the VIPs, the worst first; null: nothing.
+function vipTrouble(head) {
+  const elsewhere = (vip) => head.peers.some((peer) => peer.heard && peer.vips.some((one) => one.name === vip.name && one.role === "master"));
+  const found = (is) => head.vips.find(is);
+  const twice = found((vip) => vip.role === "master" && elsewhere(vip));
+  if (twice) return ["down", `two masters of ${twice.name}`];
+  const nobodys = found((vip) => vip.role !== "master" && vip.master === null && !elsewhere(vip));
+  if (nobodys) return ["down", `no master of ${nobodys.name}`];
+  const out = found((vip) => vip.role === "fault" || vip.role === "init");
+  if (out) return ["down", `${out.role}: ${out.name}`];
+  const back = found((vip) => vip.ready === false);
+  return back ? ["drain", `stands back: ${back.name}`] : null;
 }
 
 // A master that is not well takes nothing over: it is not asked whether it is fit for that.
@@ -419,11 +433,12 @@ function drawTiles() {
     put(tile.lastChild, text);
   });
   const troubled = top_ && top_.troubles.length > 0;
-  const faulty = top_?.vips.find((vip) => vip.role === "fault");
+  const vips = top_ && vipTrouble(top_);
   const other = top_?.peers.find((peer) => !peer.heard || peer.unfit.length > 0);
-  const [state, text] = troubled ? ["down", "trouble"]
+  const [state, text] = vips?.[0] === "down" ? vips
+    : troubled ? ["down", "trouble"]
     : unfit ? ["down", "quorum lost"]
-    : faulty ? ["down", `VIP ${faulty.name} in fault`]
+    : vips ? vips
     : count.down ? ["drain", `${number(count.down)} down`]
     : other ? ["drain", `${other.name || other.address} ${peerState(other)[1]}`]
     : ["up", "all is well"];
