@@ -18,7 +18,7 @@ Place = tuple[str, str, int]
 
 
 class Rates:
-    """The totals of the last few seconds."""
+    """The totals of the last few seconds, of realservers that are in the kernel's table."""
 
     def __init__(self) -> None:
         self._looks: deque[tuple[float, Mapping[Place, int]]] = deque()
@@ -32,6 +32,7 @@ class Rates:
                     (service.name, one.address, one.port): one.connections.total
                     for service in status.services
                     for one in service.realservers
+                    if one.weight_read is not None
                 },
             )
         )
@@ -44,11 +45,13 @@ class Rates:
         self._looks.clear()
 
     def of(self, place: Place) -> float | None:
-        """New connections a second; None: not known yet."""
+        """New connections a second; None: not known yet, or not in the kernel's table now."""
         if len(self._looks) < 2:
             return None
-        (began, first), (ended, last) = self._looks[0], self._looks[-1]
-        if place not in first or place not in last or ended <= began:
+        ended, last = self._looks[-1]
+        # The kernel goes on counting from where it was with an entry that was out for a while.
+        began, first = next((look for look in self._looks if place in look[1]), self._looks[-1])
+        if place not in last or ended <= began:
             return None
         # A total that shrank is that of an entry that was made anew.
         return max(last[place] - first[place], 0) / (ended - began)

@@ -247,7 +247,7 @@ class Controller:
         addresses = Metered(self._owner.read({a.interface for a in self._recorded}))
         found = await addresses
         ended, cpu = time.monotonic(), table.seconds + addresses.seconds
-        self.pulse.read(ended - begun, cpu)
+        self.pulse.read(ended, ended - begun, cpu)
         self._rhythm.read(begun, ended, cpu, self.book.config.resync)
         return found
 

@@ -13,14 +13,18 @@ class Pulse:
     last_pass: float = 0.0
     pass_seconds: float = 0.0
     read_seconds: float = 0.0
+    last_read: float = 0.0
+    """Monotonic seconds at which the last read ended."""
     reads: int = 0
     read_cpu_seconds: float = 0.0
     """CPU time of all reads so far."""
     failed_passes: int = 0
     programmed: bool = False
 
-    def read(self, seconds: float, cpu: float) -> None:
-        """The kernel was read, in so many seconds, for so many of which this process worked."""
+    def read(self, ended: float, seconds: float, cpu: float) -> None:
+        """The kernel was read, until ``ended`` (monotonic), in so many seconds, for so many of
+        which this process worked."""
         self.reads += 1
+        self.last_read = ended
         self.read_seconds = seconds
         self.read_cpu_seconds += cpu

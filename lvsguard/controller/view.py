@@ -108,6 +108,7 @@ class LiveView:
             wanted,
             self._controller.writes,
             self._probers_there,
+            pulse.last_read,
         )
 
     def vips(self) -> tuple[VipStatus, ...]:

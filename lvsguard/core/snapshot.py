@@ -287,6 +287,8 @@ class Loop:
     kernel_writes: int
     probers_there: float = 0.0
     """Wall clock of when as many as are wanted were last known to be alive."""
+    last_read: float = 0.0
+    """Monotonic seconds at the end of the last read of the kernel; 0: none yet."""
 
 
 class View(Protocol):

@@ -147,7 +147,7 @@ class Board:
         self._heads: list[Head] = []
         self._rows: list[Row] = []
         self._reads: int | None = None
-        self._read_at = 0.0
+        self._read_at = 0.0  # monotonic
         self.sweeps = 0
         """Sweeps so far."""
         self.longest = 0.0
@@ -292,7 +292,8 @@ class Board:
             for realserver in status.realservers:
                 row = self._row(next(numbers), at)
                 if read:
-                    row.rate.take(realserver.counters, elapsed)
+                    there = realserver.weight_read is not None
+                    row.rate.take(realserver.counters if there else None, elapsed)
                 self._tell(row, realserver, everything if whole else None, changed)
                 if slices.due():
                     await slices.rest()
@@ -327,10 +328,8 @@ class Board:
         if loop.reads == self._reads:
             return None, False
         first = self._reads is None
-        # The pass says when; a pass without a time of its own is as good as now.
-        at = loop.last_pass if loop.last_pass > self._read_at else time.time()
-        elapsed = at - self._read_at
-        self._reads, self._read_at = loop.reads, at
+        elapsed = loop.last_read - self._read_at
+        self._reads, self._read_at = loop.reads, loop.last_read
         return (None if first or elapsed <= 0 else elapsed), True
 
 

@@ -33,11 +33,12 @@ class Rate:
         self.value: float | None = None
         """None: not known before two reads of the kernel."""
 
-    def take(self, counters: Counters, elapsed: float | None) -> None:
-        """What a further read of the kernel says; ``elapsed``: seconds since the read before, None
-        where that is not known. A total that shrank is that of a new entry."""
-        before, self._total = self._total, counters.connections
-        if before is None or elapsed is None:
+    def take(self, counters: Counters | None, elapsed: float | None) -> None:
+        """What a further read of the kernel says, None: it does not have the entry; ``elapsed``:
+        seconds since the read before, None where that is not known. A total that shrank is that
+        of a new entry; one that was out may go on from where it was."""
+        before, self._total = self._total, None if counters is None else counters.connections
+        if before is None or self._total is None or elapsed is None:
             self.value = None
         elif before > self._total:
             self.value = 0.0

@@ -97,7 +97,7 @@ AGENT_SHARE = gauge(
     *_RS,
 )
 CONNECTIONS = counter(
-    "ipvs_connections", "Connections scheduled to it since it is in the table.", *_RS
+    "ipvs_connections", "Connections scheduled to it; only while it is in the table.", *_RS
 )
 PACKETS = counter(
     "ipvs_packets",

@@ -10,7 +10,11 @@ _PREAMBLE = """\
 `http://127.0.0.1:9852/metrics` (`[telemetry] listen`), in the Prometheus text format 0.0.4, or in
 OpenMetrics 1.0 for whom the request's `Accept` header prefers it, as Prometheus does. Times are
 seconds, sizes are bytes, counters only grow, except that the kernel begins anew when a
-service or realserver is removed and added again.
+service is removed and added again. A realserver that is out of the kernel's table (one that
+refuses connections, or is disabled) has no `lvsguard_ipvs_connections_total`,
+`lvsguard_ipvs_packets_total` and `lvsguard_ipvs_bytes_total` meanwhile: the kernel keeps its totals
+for two minutes or longer and goes on from there when it is back, else it begins anew, and over a
+gap `rate()` is right in both cases.
 
 Labels: `service` is the service's name in the configuration; `realserver` is `address:port`;
 `vip` is the name of the VIP group; `check` is the kind of check and, for HTTP, its path without

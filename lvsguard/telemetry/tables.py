@@ -174,11 +174,14 @@ def _realserver(families: list[Family], made: Labelled, status: RealserverStatus
         answers.lines.append(f"{answers.name}{plain} {0 if agent.silent else 1}\n")
         left_it = agent.share if agent.state in {"ready", "unknown"} else 0
         share.lines.append(f"{share.name}{plain} {left_it:g}\n")
-    connections.lines.append(f"{connections.name}{plain} {counters.connections}\n")
-    packets.lines.append(f"{packets.name}{came} {counters.in_packets}\n")
-    sizes.lines.append(f"{sizes.name}{came} {counters.in_bytes}\n")
-    if status.forwarding is Forwarding.NAT:
-        packets.lines.append(f"{packets.name}{left} {counters.out_packets}\n")
-        sizes.lines.append(f"{sizes.name}{left} {counters.out_bytes}\n")
+    # The kernel keeps the totals of an entry that is out for a while, and goes on from there when
+    # it is back: a 0 in between would look like a reset, and all of the total like new traffic.
+    if status.weight_read is not None:
+        connections.lines.append(f"{connections.name}{plain} {counters.connections}\n")
+        packets.lines.append(f"{packets.name}{came} {counters.in_packets}\n")
+        sizes.lines.append(f"{sizes.name}{came} {counters.in_bytes}\n")
+        if status.forwarding is Forwarding.NAT:
+            packets.lines.append(f"{packets.name}{left} {counters.out_packets}\n")
+            sizes.lines.append(f"{sizes.name}{left} {counters.out_bytes}\n")
     active.lines.append(f"{active.name}{plain} {counters.active}\n")
     inactive.lines.append(f"{inactive.name}{plain} {counters.inactive}\n")

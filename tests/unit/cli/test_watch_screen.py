@@ -9,8 +9,9 @@ from lvsguard.cli.watch_draw import draw
 from lvsguard.cli.watch_keys import Keys
 from lvsguard.cli.watch_rates import Rates
 from lvsguard.cli.watch_screen import Drain, Mode, Quit, Screen, Undrain, Why, Wish, where
+from lvsguard.core.model import Counters
 from lvsguard.core.override import Target
-from tests.support.published import NOON, Picture
+from tests.support.published import NOON, Picture, realserver, service
 from tests.unit.cli.watching import DRAIN, crowded, eventful, look, moved, watched
 
 
@@ -176,3 +177,15 @@ async def test_rates_are_means_of_a_few_seconds() -> None:
     assert rates.of(place) == 0.0  # the entry was made anew
     rates.forget()
     assert rates.of(place) is None
+
+
+async def test_a_look_without_the_entry_does_not_count_what_it_had_before_anew() -> None:
+    """The kernel keeps the totals of a realserver that refused for a while."""
+    rates = Rates()
+    place = ("web", "10.0.0.42", 80)
+    for at, total, weight in ((0.0, 1000, 1), (1.0, 0, None), (2.0, 1020, 1)):
+        one = realserver(weight=weight, counters=Counters(connections=total))
+        rates.take(at, (await look(Picture([service(one)]))).status)
+        if weight is None:
+            assert rates.of(place) is None
+    assert rates.of(place) == 10.0

@@ -216,7 +216,7 @@ async def test_rates_are_those_between_two_reads_of_the_kernel() -> None:
     def at(second: int, total: int) -> None:
         counted = replace(well, counters=Counters(connections=total))
         picture.shown = [replace(service(counted), counters=Counters(connections=total))]
-        picture.pulse = replace(WELL, reads=3000 + second, last_pass=NOON + second)
+        picture.pulse = replace(WELL, reads=3000 + second, last_read=float(second))
 
     well, _ = seed_services()[0].realservers
     picture = Picture()
@@ -231,6 +231,42 @@ async def test_rates_are_those_between_two_reads_of_the_kernel() -> None:
         assert named(told, "services")[0]["rate"] == 25.0
         at(3, 10)  # the entry was made anew
         assert named(await changes(follower), "live")[0][3] == 0.0
+
+
+async def test_a_quick_pass_between_two_reads_makes_no_rate_higher() -> None:
+    """It moves the time of the last pass, and reads nothing."""
+    well, _ = seed_services()[0].realservers
+    picture = Picture([service(replace(well, counters=Counters(connections=100)))])
+    picture.pulse = replace(WELL, reads=1, last_read=10.0, last_pass=NOON + 0.5)
+    board = quick(picture)
+    async with running(board):
+        follower = board.follow()
+        await following(follower)
+        picture.shown = [service(replace(well, counters=Counters(connections=200)))]
+        picture.pulse = replace(WELL, reads=2, last_read=11.0, last_pass=NOON + 1.0)
+        assert named(await changes(follower), "live")[0][3] == 100.0
+
+
+async def test_an_entry_that_was_out_is_not_taken_for_new_connections() -> None:
+    """The kernel keeps its totals meanwhile."""
+
+    def at(second: int, total: int, weight: int | None) -> None:
+        one = replace(well, counters=Counters(connections=total), weight=weight, weight_read=weight)
+        picture.shown = [service(one)]
+        picture.pulse = replace(WELL, reads=3000 + second, last_read=float(second))
+
+    well, _ = seed_services()[0].realservers
+    picture = Picture()
+    board = quick(picture)
+    at(0, 1_000_000, 1)
+    seen = []
+    async with running(board):
+        follower = board.follow()
+        await following(follower)
+        for look in ((1, 1_000_010, 1), (2, 0, None), (3, 1_000_020, 1), (4, 1_000_050, 1)):
+            at(*look)
+            seen.append([live[3] for live in named(await changes(follower), "live")])
+    assert seen == [[10.0], [None], [], [30.0]]  # the third: its weight changed, and no number
 
 
 def test_a_rate_of_a_long_pause_is_not_known() -> None:

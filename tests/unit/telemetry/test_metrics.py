@@ -168,6 +168,19 @@ def eventful() -> Metrics:
     return metrics
 
 
+async def test_a_realserver_that_is_not_in_the_table_has_no_totals() -> None:
+    """They go on when it is back; a 0 meanwhile is a reset to ``rate()``."""
+    there = realserver("10.0.0.42", forwarding=Forwarding.NAT)
+    picture = Picture([service(there, realserver("10.0.0.43", weight=None))])
+    known = samples(await exposition(Metrics(), picture))
+    totals = [
+        name for name in known if re.match(r"lvsguard_ipvs_(connections|packets|bytes)_", name)
+    ]
+    assert len(totals) == 5
+    assert all("10.0.0.42:80" in name for name in totals)
+    assert sum("ipvs_active_connections" in name for name in known) == 2
+
+
 async def test_the_exposition_is_public(golden: Golden) -> None:
     text = await exposition(eventful(), FULL)
     text = re.sub(r'(python=)"[^"]*"', r'\1"3"', text)
