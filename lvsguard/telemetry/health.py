@@ -53,8 +53,9 @@ async def ready(
     quorum, and this director is master of each VIP group or stands by to become it. So a backup
     that is well is ready.
 
-    ``peers``: and whether it hears each other director. Apart from the rest, for a director whose
-    partner has died serves as well as before, and must not be taken out for it.
+    ``peers``: and whether it hears each other director, by etcd where they meet there. Apart from
+    the rest, for a director whose partner has died serves as well as before, and must not be taken
+    out for it.
     """
     reasons = []
     loop = view.loop()
@@ -90,7 +91,8 @@ def _away(election: ElectionStatus | None, now: float) -> list[str]:
 
 
 def _unheard(view: View) -> list[str]:
-    return [
+    lost = ["etcd, where directors meet, cannot be asked: lvsguard status says why"]
+    return (lost if view.cluster() is False else []) + [
         f"director {peer.name} is not heard: {peer.problem or 'lvsguard status says why'}"
         for peer in view.peers()
         if not peer.heard

@@ -158,6 +158,20 @@ async def test_peers_are_asked_for_apart(server: TelemetryServer, picture: Pictu
     assert (await get(server, "/readyz?peers")).status == 200
 
 
+async def test_peers_that_meet_at_an_etcd_that_is_lost_are_not_heard(
+    server: TelemetryServer, picture: Picture
+) -> None:
+    """Nobody falls silent then: what is known of them is what was told last."""
+    picture.others, picture.by_etcd = (OTHER,), False
+    answer = await get(server, "/readyz?peers")
+    assert answer.status == 503
+    (reason,) = answer.json["reasons"]
+    assert reason.startswith("etcd, where directors meet, cannot be asked")
+    assert (await get(server, "/readyz")).status == 200
+    picture.by_etcd = True
+    assert (await get(server, "/readyz?peers")).status == 200
+
+
 async def test_there_is_nothing_else(server: TelemetryServer) -> None:
     answer = await get(server, "/etc/passwd")
     assert answer.status == 404
