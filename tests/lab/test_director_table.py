@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.director import tell
 from tests.support.director_observers import tap_netlink
+from tests.support.processes import wait_until
 from tests.support.topology import VIP
 
 if TYPE_CHECKING:
@@ -56,6 +57,28 @@ def test_status_json_tells_what_the_kernel_holds(seed: Seed) -> None:
         ("10.0.0.43", 1, "up"),
     ]
     assert status["foreign"] == []
+
+
+def test_what_a_realserver_had_goes_on_after_a_death_and_is_not_0_meanwhile(seed: Seed) -> None:
+    """The kernel keeps what it removed, so that a 0 would look like a reset to ``rate()``."""
+    director, labels = seed.director, {"service": "web", "realserver": "10.0.0.42:80"}
+
+    def total() -> float | None:
+        found = director.metrics().get("lvsguard_ipvs_connections_total", {})
+        return found.get(frozenset(labels.items()))
+
+    before = total() or 0.0
+    for _ in range(6):
+        seed.client.get(VIP)
+    wait_until(lambda: total() == before + 3, 5, "its connections are counted")
+    seed.webs[0].kill()
+    director.wait_for_weights(3, rs1=None, rs2=1)
+    wait_until(lambda: total() is None, 5, "its total is left out")
+    seed.webs[0].start()
+    director.wait_for_weights(10, rs1=1, rs2=1)
+    wait_until(lambda: total() is not None, 5, "its total is back")
+    assert total() == before + 3
+    tell("after a death", connections=total())
 
 
 def test_a_director_at_rest_writes_nothing(seed: Seed) -> None:
