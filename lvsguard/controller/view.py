@@ -33,6 +33,8 @@ from lvsguard.vrrp.message import vip_address
 from lvsguard.vrrp.ownership import AddressOwner
 
 NOTHING = Counters()
+STEP_S = 0.5
+"""Seconds by which the clock must have been set for times to follow it."""
 
 
 class LiveView:
@@ -51,18 +53,23 @@ class LiveView:
         conflicts: Callable[[str], tuple[ConflictStatus, ...]] = lambda vip: (),
         peers: Callable[[], tuple[PeerStatus, ...]] = tuple,
         cluster: Callable[[], bool | None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """``probers`` gives (alive, wanted); ``troubles`` what others than the controller know;
         ``elections`` what is known of the election of each VIP group; ``transfer`` the last time
         that a connection table was sent or received; ``conflicts`` who claims a VIP group;
-        ``peers`` the other directors; ``cluster`` whether what they meet by can be asked."""
+        ``peers`` the other directors; ``cluster`` whether what they meet by can be asked.
+        ``clock`` is the wall's, ``steady`` the one of verdicts."""
         self.director = controller.book.config.director
         self.version = __version__
         self.config_path = config_path
-        self.started = time.time()
+        self.started = clock()
         self.reloaded = self.started
         self.reload_ok = True
-        self._epoch = time.time() - time.monotonic()
+        self._clock = clock
+        self._steady = steady
+        self._epoch = clock() - steady()
         self._controller = controller
         self._owner = owner
         self._probers = probers
@@ -148,6 +155,7 @@ class LiveView:
 
     def services(self, *, brief: bool = False) -> Iterator[ServiceStatus]:
         """Configured services, made one at a time."""
+        self._anchor()
         book = self._controller.book
         facts = book.facts
         for service in book.config.services:
@@ -178,6 +186,14 @@ class LiveView:
             suspicion=self._controller.passive.suspicion,
             brief=brief,
         )
+
+    def _anchor(self) -> None:
+        """Follow a clock that was set: at a boot with a wrong one, or after a pause of a virtual
+        machine. Not what slews it, and not the jitter of two readings, which would make every time
+        of a change another one at each look."""
+        epoch = self._clock() - self._steady()
+        if abs(epoch - self._epoch) > STEP_S:
+            self._epoch = epoch
 
     def _wall(self, monotonic: float) -> float:
         if monotonic == 0.0:

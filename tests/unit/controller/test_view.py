@@ -118,3 +118,26 @@ async def test_since_when_probers_are_missing_is_known(rig: Rig) -> None:
     assert view.loop().probers_there == there
     alive[0] = 2
     assert view.loop().probers_there >= there
+
+
+async def test_times_follow_a_clock_that_was_set_and_no_jitter(rig: Rig) -> None:
+    await rig.settled()
+    ahead = [0.0]
+    shown = LiveView(
+        rig.controller,
+        rig.owner,
+        config_path="config.toml",
+        probers=lambda: (1, 1),
+        clock=lambda: 1000.0 + ahead[0],
+        steady=lambda: 400.0,
+    )
+
+    def since() -> float:
+        (service,) = shown.services()
+        return service.realservers[0].since
+
+    at = since()
+    for ahead[0] in (0.3, -0.3):
+        assert since() == at
+    for ahead[0] in (86400.0, -7200.0):
+        assert since() == at + ahead[0]
