@@ -16,7 +16,7 @@ from lvsguard.core import agent as agents
 from lvsguard.core.agent import Agent, Standing
 from lvsguard.core.agent_event import AgentBack, AgentChanged, AgentSilent
 from lvsguard.core.config import Check
-from lvsguard.core.event import Event, HealthChanged, OverrideCleared, OverrideSet
+from lvsguard.core.event import Event, HealthChanged, HealthLost, OverrideCleared, OverrideSet
 from lvsguard.core.health import Health, Result, Verdict
 from lvsguard.core.model import VipAddress, endpoint
 from lvsguard.core.override import Override, OverrideKind, Target, override_trace
@@ -155,7 +155,8 @@ def changed(
     """A change of verdict with its evidence."""
     hint = health.hint
     up = health.verdict is Verdict.UP
-    return HealthChanged(
+    kind = HealthLost if health.verdict is Verdict.DOWN else HealthChanged
+    return kind(
         endpoint(check.address, check.port),
         check.how,
         before,

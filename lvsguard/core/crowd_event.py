@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from lvsguard.core.event import Event, HealthChanged
+from lvsguard.core.event import Event, HealthChanged, Level
 from lvsguard.core.health import FailureClass, Verdict
 
 KINDS: Final = 8
@@ -40,7 +40,8 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class HealthChangedMany(Event):
-    """More verdicts changed within a second than are worth a line each."""
+    """More verdicts changed within a second than are worth a line each; a warning where some went
+    down."""
 
     kind: ClassVar[str] = "health-many"
     up: int
@@ -55,6 +56,13 @@ class HealthChangedMany(Event):
         return f"{line}: {told}" if told else line
 
 
+@dataclass(frozen=True, slots=True)
+class HealthLostMany(HealthChangedMany):
+    """Some of them went down. ``down`` is not 0."""
+
+    level: ClassVar[Level] = Level.WARNING
+
+
 def summed(changes: Sequence[HealthChanged]) -> HealthChangedMany:
     """The sum of these changes."""
     groups: dict[tuple[object, ...], list[HealthChanged]] = {}
@@ -67,7 +75,9 @@ def summed(changes: Sequence[HealthChanged]) -> HealthChangedMany:
         if rest:
             alike.append(_alike(rest, "several", "several"))
     up = sum(one.after is Verdict.UP for one in changes)
-    return HealthChangedMany(up, len(changes) - up, tuple(alike))
+    down = len(changes) - up
+    kind = HealthLostMany if down else HealthChangedMany
+    return kind(up, down, tuple(alike))
 
 
 def _alike(group: Sequence[HealthChanged], detector: str, code: str) -> Alike:

@@ -70,7 +70,7 @@ class Stopping(Event):
 
 @dataclass(frozen=True, slots=True)
 class HealthChanged(Event):
-    """A check's verdict changed."""
+    """A check's verdict changed; a warning where it went down."""
 
     kind: ClassVar[str] = "health"
     realserver: str
@@ -107,6 +107,13 @@ class HealthChanged(Event):
         if not self.detector or self.latency is None:
             return line
         return f"{line} ({self.latency * 1000:.0f} ms after a hint, {self.detector}: {self.hint})"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthLost(HealthChanged):
+    """A check's verdict went down. ``after`` is that."""
+
+    level: ClassVar[Level] = Level.WARNING
 
 
 @dataclass(frozen=True, slots=True)

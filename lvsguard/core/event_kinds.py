@@ -99,5 +99,5 @@ def reference() -> str:
 def _row(kind: str, event: type[Event]) -> str:
     what = " ".join((event.__doc__ or "").split()).replace("|", r"\|")
     names = ", ".join(f"`{one.name}`" for one in fields(event))
-    level = event.level.name.lower()
-    return f"| `{kind}` | {level} | `{message_id(kind)}` | {what} | {names} |\n"
+    levels = dict.fromkeys(one.level.name.lower() for one in _below(Event) if one.kind == kind)
+    return f"| `{kind}` | {', '.join(levels)} | `{message_id(kind)}` | {what} | {names} |\n"

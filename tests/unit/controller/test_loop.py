@@ -20,6 +20,7 @@ from lvsguard.core.event import (
     HealthChanged,
     KernelFailed,
     KernelRecovered,
+    Level,
     LinkEvent,
     MoreAlike,
     OverrideCleared,
@@ -611,6 +612,7 @@ async def test_a_change_of_verdict_carries_its_evidence(rig: Rig) -> None:
     rig.controller.record(check, down)
     rig.controller.record(check, Health(Verdict.UP, 110.0, 2, result=OK, doubted=109.0))
     first, second = rig.told(HealthChanged)
+    assert (first.level, second.level) == (Level.WARNING, Level.INFO)
     assert isinstance(first, HealthChanged)
     assert (first.detector, first.hint, first.latency) == ("passive", "1.2 packets each", 0.5)
     assert (first.code, first.failure) == ("L7STS", FailureClass.WRONG)

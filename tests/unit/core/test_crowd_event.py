@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lvsguard.admin.entry import entry
 from lvsguard.core.crowd_event import KINDS, HealthChangedMany, summed
-from lvsguard.core.event import HealthChanged
+from lvsguard.core.event import HealthChanged, Level
 from lvsguard.core.health import FailureClass, Verdict
 
 
@@ -43,6 +43,12 @@ def test_it_says_by_what_of_which_class_and_how_soon() -> None:
         " (refused), in 11 to 400 ms, such as 10.1.0.1:80: connection refused; 1 up by check, L7OK,"
         " in 0 to 0 ms, such as 10.1.1.1:80: 200 OK"
     )
+
+
+def test_it_is_a_warning_where_some_went_down() -> None:
+    mixed, well = summed([up(1), down(1)]), summed([up(1), up(2)])
+    assert (mixed.level, well.level) == (Level.WARNING, Level.INFO)
+    assert mixed.kind == well.kind == "health-many"
 
 
 def test_changes_for_different_reasons_are_told_apart_the_largest_first() -> None:

@@ -119,7 +119,7 @@ EVENTS = [
     for value in vars(event).values()
     if isinstance(value, type) and issubclass(value, Event) and value.__base__ is Event
 ]
-"""Without those that are a milder form of another one and share its kind."""
+"""Without those that are a milder or graver form of another one and share its kind."""
 
 
 def test_kinds_are_unique_and_written_alike() -> None:
