@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from lvsguard.core.config import CheckKind, CheckSpec, HttpSpec
+from lvsguard.core.event import Level
 from lvsguard.core.health import Timing, Verdict
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VirtualService
 from lvsguard.core.override import Override, OverrideKind, Target
@@ -248,6 +251,22 @@ def test_a_drain_shows_who_why_and_the_time_that_is_left(driver: Chrome, stage: 
     assert "drain" in row(driver, "10.0.0.44").text
     assert "1h59m" in text(driver, "overrides")
     assert "alice (uid 1000)" in text(driver, "overrides")
+
+
+def test_events_of_another_day_have_their_date(driver: Chrome, stage: Stage) -> None:
+    now = time.time()
+    before = datetime.fromtimestamp(now - 2 * 86400, UTC).astimezone()  # as the browser has it
+    stage.do(lambda: stage.board.recall([(before.timestamp(), "started", Level.INFO, "long ago")]))
+    stage.do(lambda: stage.board.event(now, "started", Level.INFO, "just now"))
+    opened(driver, stage)
+
+    def at(what: str) -> str:
+        rows = driver.find_elements(By.CSS_SELECTOR, "#events tbody tr")
+        return next((row.text for row in rows if what in row.text), "")
+
+    until(lambda: "long ago" in at("long ago"), "what was recalled")
+    assert at("long ago").startswith(f"{before:%b} {before.day} {before:%H:%M:%S} ")
+    assert re.match(r"\d\d:\d\d:\d\d ", at("just now"))
 
 
 def test_connections_rates_and_their_line_move(driver: Chrome, stage: Stage) -> None:

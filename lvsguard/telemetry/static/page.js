@@ -54,6 +54,13 @@ function span(seconds) {
 }
 
 const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hourCycle: "h23" });
+const day = (at) => new Date(at * 1000).toDateString();
+// With its date where that is not today's: events of past days are shown, too.
+function moment(at) {
+  if (day(at) === day(now())) return clock(at);
+  return `${new Date(at * 1000).toLocaleDateString([], { month: "short", day: "numeric" })} ${clock(at)}`;
+}
+
 const plural = (n, noun) => `${number(n)} ${noun}${n === 1 ? "" : "s"}`;
 const number = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
 const rateText = (rate) => (rate === null ? "–" : rate >= 100 ? number(Math.round(rate)) : rate.toFixed(1));
@@ -397,6 +404,7 @@ function drawTimes() {
     const since = Number(node.dataset.since);
     put(node, since ? span(now() - since) : "–");
   }
+  for (const node of document.querySelectorAll(".when")) put(node, moment(Number(node.dataset.at)));
   for (const node of document.querySelectorAll(".left")) {
     put(node, node.dataset.expires ? span(Number(node.dataset.expires) - now()) : "until cleared");
   }
@@ -616,7 +624,8 @@ function drawSparks() {
 function drawEvents() {
   const body = el("tbody");
   for (const one of [...events].reverse()) {
-    const at = el("time", "", clock(one.at));
+    const at = el("time", "when", moment(one.at));
+    at.dataset.at = one.at;
     at.dateTime = new Date(one.at * 1000).toISOString();
     at.title = new Date(one.at * 1000).toLocaleString();
     const names = one.level === "error" ? "bad" : one.level === "warning" ? "warn" : "";
@@ -656,7 +665,7 @@ function linked() {
 function lost(why) {
   dress($("link"), "quiet dead");
   put($("link"), "not connected");
-  const known = lastWord === null ? "" : ` What is shown was so at ${clock(lastWord)}.`;
+  const known = lastWord === null ? "" : ` What is shown was so at ${moment(lastWord)}.`;
   const text = `${why}${known} Trying again.`;
   if ($("lost").hidden) say(text);
   put($("lost"), text);
