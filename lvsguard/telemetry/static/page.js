@@ -304,7 +304,7 @@ function drawDirectors(head) {
   const roles = (vips) => named("VIPs", el("td", "", ...vips.flatMap((vip) => [pill(el("span"), vip.role, `${vip.name}: ${vip.role}`), " "])));
   body.append(line(
     el("th", "", head.director, el("span", "under", "this one")),
-    el("td", "", pill(el("span"), ...(head.troubles.length ? ["down", "trouble"] : vipTrouble(head) ?? ["up", "well"])),
+    el("td", "", pill(el("span"), ...(head.troubles.length ? ["down", "trouble"] : vipTrouble(head)?.slice(0, 2) ?? ["up", "well"])),
       head.sync && head.sync.length < 2 ? el("span", "under bad", "a sync daemon is missing") : ""),
     roles(head.vips), ageCell(head.started),
   ));
@@ -328,18 +328,18 @@ function drawDirectors(head) {
   $("directors").replaceChildren(table("stack", [["Director", ""], ["State", ""], ["VIPs", ""], ["For", "num"]], body), ...below);
 }
 
-// What is wrong with the VIPs, the worst first; null: nothing.
+// The worst that is wrong with the VIPs: its colour, what, and with which VIP group; null: nothing.
 function vipTrouble(head) {
   const elsewhere = (vip) => head.peers.some((peer) => peer.heard && peer.vips.some((one) => one.name === vip.name && one.role === "master"));
   const found = (is) => head.vips.find(is);
   const twice = found((vip) => vip.role === "master" && elsewhere(vip));
-  if (twice) return ["down", `two masters of ${twice.name}`];
+  if (twice) return ["down", "two masters", twice.name];
   const nobodys = found((vip) => vip.role !== "master" && vip.master === null && !elsewhere(vip));
-  if (nobodys) return ["down", `no master of ${nobodys.name}`];
+  if (nobodys) return ["down", "no master", nobodys.name];
   const out = found((vip) => vip.role === "fault" || vip.role === "init");
-  if (out) return ["down", `${out.role}: ${out.name}`];
+  if (out) return ["down", out.role, out.name];
   const back = found((vip) => vip.ready === false);
-  return back ? ["drain", `stands back: ${back.name}`] : null;
+  return back ? ["drain", "stands back", back.name] : null;
 }
 
 // A master that is not well takes nothing over: it is not asked whether it is fit for that.
@@ -441,7 +441,8 @@ function drawTiles() {
     put(tile.lastChild, text);
   });
   const troubled = top_ && top_.troubles.length > 0;
-  const vips = top_ && vipTrouble(top_);
+  const found = top_ && vipTrouble(top_);
+  const vips = found && [found[0], `${found[1]}: ${found[2]}`];
   const other = top_?.peers.find((peer) => !peer.heard || peer.unfit.length > 0);
   const [state, text] = vips?.[0] === "down" ? vips
     : troubled ? ["down", "trouble"]
