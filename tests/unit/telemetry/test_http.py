@@ -14,12 +14,13 @@ from dataclasses import replace
 
 import pytest
 
+from lvsguard.core.election_status import AWAY_SECONDS
 from lvsguard.core.health import Verdict
 from lvsguard.core.snapshot import Role
 from lvsguard.serving import Bounds
 from lvsguard.telemetry.board import Board
 from lvsguard.telemetry.exposition import Form
-from lvsguard.telemetry.health import AWAY_SECONDS, alive, ready
+from lvsguard.telemetry.health import alive, ready
 from lvsguard.telemetry.http import TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
 from lvsguard.telemetry.page import HEADERS, PATHS, StatusPage
