@@ -2,6 +2,8 @@
 priority depends on that.
 
 Only who sees fewer is held back, so it is never both. A director that is not heard says nothing.
+While nobody can be asked it stays as it is: what is seen here now is not held against what others
+saw then.
 """
 
 from __future__ import annotations
@@ -29,13 +31,16 @@ Heard = Mapping[str, Mapping[str, ServiceHealth]]
 class Ahead:
     """Compares what this director sees with what others do."""
 
-    def __init__(self, book: FactBook, heard: Callable[[], Heard]) -> None:
+    def __init__(self, book: FactBook, heard: Callable[[], Heard | None]) -> None:
+        """``heard``: None while it cannot be known who is heard."""
         self._book = book
         self._heard = heard
         self._begun: float | None = None
         self._last_word = float("-inf")
         self._unknown_since: dict[str, float] = {}
         """By VIP group."""
+        self._compared: set[str] = set()
+        """VIP groups of which something was found."""
 
     async def look(self, vip: str) -> Finding:
         """Compare the services on a VIP group, and on those that move with it."""
@@ -46,6 +51,9 @@ class Ahead:
         if self._begun is None:
             self._begun = now
         others = self._heard()
+        if others is None and vip in self._compared:
+            self._last_word = now  # who is back may find that the others are not yet
+            return Finding(None, "it cannot be known now what other directors see")
         if not others:
             if now - self._begun < FIRST_WORD_S:
                 return Finding(None, "a word of the other directors is awaited")
@@ -59,6 +67,7 @@ class Ahead:
             self._unknown_since.pop(vip, None)
         elif self._awaits(vip, now):
             return Finding(None, "first verdicts are awaited, to compare them")
+        self._compared.add(vip)
         best, one = max(found.items(), key=lambda item: item[1].theirs - item[1].mine)
         if one.theirs <= one.mine:
             return Finding(True)

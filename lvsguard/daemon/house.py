@@ -178,7 +178,7 @@ class House:
         self._controller.claim(self._journal.owned(), self._journal.addresses())
         self._sharing.recall()
 
-    def _heard(self) -> Heard:
+    def _heard(self) -> Heard | None:
         return self._peers.heard()
 
     def _condition(self) -> Condition:

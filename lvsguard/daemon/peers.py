@@ -154,8 +154,11 @@ class Peers:
                     self._emit(PeerDiffers(name, theirs, mine, shortened(keys)))
                 self._told[name] = theirs
 
-    def heard(self) -> Heard:
-        """How each director that is heard sees the services."""
+    def heard(self) -> Heard | None:
+        """How each director that is heard sees the services; None while etcd cannot be asked, for
+        what is known is as old as its loss."""
+        if self.trouble:
+            return None
         peers = self._channel.peers.values()
         return {peer.name: peer.services for peer in peers if not peer.silent}
 

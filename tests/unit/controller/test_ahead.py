@@ -24,7 +24,7 @@ class Bench:
 
     def __init__(self, given: Config | None = None) -> None:
         self.book = FactBook(given or config())
-        self.others: dict[str, dict[str, ServiceHealth]] = {}
+        self.others: dict[str, dict[str, ServiceHealth]] | None = {}
         self.ahead = Ahead(self.book, lambda: self.others)
 
     def verdict(self, key: RealserverKey, what: Verdict) -> None:
@@ -86,6 +86,29 @@ def test_a_first_word_is_awaited_for_a_moment_and_a_later_silence_means_nothing(
     bench.others = {}
     assert bench.look(111.0).well is None, "it may be starting anew"
     assert bench.look(110.0 + LINGER_S) == Finding(True)
+
+
+def test_while_nobody_can_be_asked_it_stays_as_it_is() -> None:
+    """Neither an own loss since then nor an older one of the other is compared with old sights."""
+    for up in (2, 1):
+        bench = well(up)
+        bench.others = {"director2": seen(web=2)}
+        assert bench.look(100.0).well is (up == 2)
+        bench.others = None
+        bench.verdict(RS1, Verdict.DOWN)
+        for now in (101.0, 100.0 + LINGER_S, 100_000.0):
+            assert bench.look(now).well is None
+        bench.others = {}
+        assert bench.look(100_001.0).well is None, "they may come back a moment later"
+        bench.others = {"director2": seen(web=1)}
+        assert bench.look(100_002.0).well is (up == 2)
+
+
+def test_who_could_never_ask_anybody_is_well() -> None:
+    bench = well(up=1)
+    bench.others = None
+    assert bench.look(100.0).well is None
+    assert bench.look(100.0 + FIRST_WORD_S) == Finding(True)
 
 
 def test_verdicts_that_the_other_lacks_are_awaited_too() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lvsguard.admin.journal import Journal
+from lvsguard.controller.ahead import LINGER_S, Ahead
 from lvsguard.controller.standing import Seen, Standing
 from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.health import Verdict
@@ -96,3 +97,19 @@ async def test_three_directors_share_and_judge_each_other(tmp_path: Path) -> Non
             await until(lambda: two.drained == three.drained == set(), "it has caught up", 20)
             await until(lambda: one.fits() == {"director2": [], "director3": []}, "fit again")
             assert await one.peers.objections(["web"]) == ()
+
+
+async def test_a_frozen_picture_is_not_held_against_what_is_seen_here(tmp_path: Path) -> None:
+    """A realserver that dies for all while one director has lost etcd is no reason to fail over."""
+    async with server() as etcd:
+        one = Director("director1", etcd.access, tmp_path, "master")
+        two = Director("director2", etcd.access, tmp_path)
+        ahead = Ahead(one.rig.controller.book, one.peers.heard)
+        async with one.running(), two.running():
+            await until(lambda: ahead.at("web", 100.0).well, "both see the same")
+            etcd.kill()
+            await until(lambda: one.peers.trouble, "its loss is known", 15)
+            one.rig.verdict(RS2, Verdict.DOWN, WRONG)
+            await one.rig.turn()
+            for now in (101.0, 100.0 + LINGER_S, 1000.0):
+                assert ahead.at("web", now).well is None
