@@ -10,41 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
 
-from lvsguard.admin import peer_message, peer_records
+from lvsguard.admin import peer_message
 from lvsguard.admin.etcd import Entry, Etcd, EtcdError
+from lvsguard.admin.etcd_overrides import EtcdOverrides
+from lvsguard.admin.etcd_words import BEAT, DIRECTORS, OVERRIDES, named, put_together, wanted
 from lvsguard.admin.peer_gate import Gate
 from lvsguard.admin.peer_message import Beat, Digests, Message, MessageError, Services
-from lvsguard.admin.peer_records import Word
 from lvsguard.admin.peer_session import Peer, Shared
 from lvsguard.core.cluster import EtcdAccess
-from lvsguard.core.config_keys import Path
 from lvsguard.core.event import Event
-from lvsguard.core.ledger import Record, wins
-from lvsguard.core.peer import Account, ServiceHealth
+from lvsguard.core.ledger import Record
+from lvsguard.core.peer import Account
 from lvsguard.core.peer_event import ClusterBack, ClusterLost, PeerHeard, PeerSilent
 
 AGAIN_S: Final = 0.5
 """Pause before the next try to reach etcd."""
 LEAVE_S: Final = 1.0
 """For the lease to be ended when this director stops."""
-DIRECTORS: Final = "directors"
-OVERRIDES: Final = "overrides"
-BEAT: Final = "beat"
-NAME_MAX: Final = 63
 PEERS_MAX: Final = 64
-TRIES: Final = 5
-"""To write a record that others write as well."""
-SWEPT: Final = 100
-"""Old records that are deleted at one turn, a third of a lease."""
-_word: Final = msgspec.json.Decoder(Word)
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class EtcdChannel:
@@ -66,9 +55,7 @@ class EtcdChannel:
         self._account: Account | None = None
         self._peers: dict[str, Peer] = {}
         self._pieces: dict[str, dict[str, Services | Digests]] = {}
-        self._known: dict[str, tuple[int, Record]] = {}
-        """Overrides as etcd has them, by key: revision and record."""
-        self._due: dict[str, Record] = {}
+        self._overrides = EtcdOverrides(shared)
         self._changed = asyncio.Event()
         self._gate = Gate(emit)
         self._since: float | None = None
@@ -89,7 +76,7 @@ class EtcdChannel:
 
     def news(self, records: Iterable[Record] = ()) -> None:
         """Tell what has changed now, and these records."""
-        self._due |= {_key(record): record for record in records}
+        self._overrides.decided(records)
         self._changed.set()
 
     async def run(self) -> None:
@@ -140,16 +127,13 @@ class EtcdChannel:
     async def _read(self, etcd: Etcd) -> int:
         """Everything that is there now; the revision that it is of."""
         revision, entries = await etcd.read()
-        self._known.clear()
+        self._overrides.forget_all()
         before, self._pieces = self._pieces, {}
         for entry in entries:
             self._take(entry)
         for name in before.keys() - self._pieces.keys():
             self._gone(name)
-        for record in self._shared.records:
-            known = self._known.get(_key(record))
-            if known is None or wins(record, known[1]):
-                self._due[_key(record)] = record
+        self._overrides.reconcile()
         self._changed.set()
         return revision
 
@@ -166,11 +150,9 @@ class EtcdChannel:
         place, _, name = entry.key.removeprefix(self._access.prefix).partition("/")
         try:
             if place == DIRECTORS:
-                self._hear(*_named(name), peer_message.decode(entry.value))
+                self._hear(*named(name), peer_message.decode(entry.value))
             elif place == OVERRIDES:
-                record = peer_records.record(_word.decode(entry.value))
-                self._known[name] = (entry.revision, record)
-                self._hear_record(record)
+                self._hear_record(*self._overrides.take(name, entry))
         except (MessageError, ValueError, msgspec.MsgspecError) as error:
             self._gate.refuse(f"etcd key {entry.key[:200]}", str(error)[:200], time.monotonic())
 
@@ -194,11 +176,10 @@ class EtcdChannel:
                     self._emit(PeerHeard(name, peer.address, message.version, 0.0))
             case Services() | Digests():
                 pieces[piece] = message
-                _put_together(peer, pieces.values())
+                put_together(peer, pieces.values())
 
-    def _hear_record(self, record: Record) -> None:
-        peer = self._peers.get(record.stamp.director)
-        refused = self._shared.take(record.stamp.director, (record,))
+    def _hear_record(self, author: str, refused: str) -> None:
+        peer = self._peers.get(author)
         if peer is not None and refused:
             peer.refused = refused
         self._changed.set()  # the fingerprint may be another one
@@ -207,16 +188,16 @@ class EtcdChannel:
         """A key is gone: a lease has ended, or an override was forgotten."""
         place, _, rest = entry.key.removeprefix(self._access.prefix).partition("/")
         if place == OVERRIDES:
-            self._known.pop(rest, None)
+            self._overrides.forget(rest)
             return
         with contextlib.suppress(ValueError):
-            name, piece = _named(rest)
+            name, piece = named(rest)
             if place == DIRECTORS and name != self._director:
                 if piece == BEAT:
                     self._gone(name)
                 elif (pieces := self._pieces.get(name)) is not None:
                     pieces.pop(piece, None)
-                    _put_together(self._peers[name], pieces.values())
+                    put_together(self._peers[name], pieces.values())
 
     def _gone(self, name: str) -> None:
         peer = self._peers.get(name)
@@ -237,8 +218,8 @@ class EtcdChannel:
                 self._changed.clear()
                 if self._account is not None:
                     await self._tell(etcd, lease, told, self._account)
-                await self._write(etcd)
-                await self._sweep(etcd)
+                await self._overrides.write(etcd, self._take)
+                await self._overrides.sweep(etcd, time.time())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._lease / 3):
                         await self._changed.wait()
@@ -252,77 +233,12 @@ class EtcdChannel:
             raise
 
     async def _tell(self, etcd: Etcd, lease: int, told: dict[str, bytes], account: Account) -> None:
-        wanted = _wanted(account, self._shared.fingerprint)
+        pieces = wanted(account, self._shared.fingerprint)
         place = f"{DIRECTORS}/{self._director}/"
-        for piece in told.keys() - wanted.keys():
+        for piece in told.keys() - pieces.keys():
             await etcd.drop(place + piece)
             del told[piece]
-        for piece, octets in wanted.items():
+        for piece, octets in pieces.items():
             if told.get(piece) != octets:
                 await etcd.put(place + piece, octets, lease)
                 told[piece] = octets
-
-    async def _write(self, etcd: Etcd) -> None:
-        for key, record in list(self._due.items()):
-            for _ in range(TRIES):
-                revision, known = self._known.get(key, (0, None))
-                if known is not None and not wins(record, known):
-                    break
-                octets = _encode(peer_records.word(record))
-                there = await etcd.replace(f"{OVERRIDES}/{key}", octets, revision)
-                if there is None:
-                    break
-                self._known.pop(key, None)
-                if there.revision:
-                    self._take(there)
-            if self._due.get(key) is record:
-                del self._due[key]
-
-    async def _sweep(self, etcd: Etcd) -> None:
-        """Delete what has ended so long ago that no director remembers it, some at a time."""
-        now = time.time()
-        old = [(k, revision) for k, (revision, r) in self._known.items() if r.stale(now)]
-        for key, revision in old[:SWEPT]:
-            if await etcd.replace(f"{OVERRIDES}/{key}", None, revision) is None:
-                self._known.pop(key, None)
-
-
-def _named(rest: str) -> tuple[str, str]:
-    name, _, piece = rest.partition("/")
-    if not 0 < len(name) <= NAME_MAX or not piece:
-        raise ValueError("no key of a director")
-    return name, piece
-
-
-def _put_together(peer: Peer, pieces: Iterable[Services | Digests]) -> None:
-    services: dict[str, ServiceHealth] = {}
-    keys: dict[Path, str] = {}
-    of: set[str] = set()
-    for piece in pieces:
-        match piece:
-            case Services():
-                services |= peer_message.healths(piece)
-            case Digests():
-                keys |= {tuple(one.path): one.digest for one in piece.keys}
-                of.add(piece.config)
-    peer.services, peer.keys = services, keys
-    # While it writes the keys of another configuration both are there.
-    peer.keys_of = of.pop() if len(of) == 1 else ""
-
-
-def _wanted(account: Account, fingerprint: str) -> dict[str, bytes]:
-    """What a director tells of itself, by the names of the pieces; the beat comes last."""
-    found: dict[str, bytes] = {}
-    for number, piece in enumerate(peer_message.services(account.services, None)):
-        found[f"services-{number}"] = _encode(piece)
-    for number, keys in enumerate(peer_message.digests(account.config, account.keys)):
-        found[f"keys-{number}"] = _encode(keys)
-    found[BEAT] = _encode(peer_message.beat(account, fingerprint))
-    return found
-
-
-def _key(record: Record) -> str:
-    """The name of a record: the same on every director, and fit for a key."""
-    target, kind = record.key
-    text = f"{target.address} {target.port} {target.service} {kind}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
