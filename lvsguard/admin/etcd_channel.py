@@ -55,7 +55,9 @@ class EtcdChannel:
         self._account: Account | None = None
         self._peers: dict[str, Peer] = {}
         self._pieces: dict[str, dict[str, Services | Digests]] = {}
-        self._overrides = EtcdOverrides(shared)
+        self._overrides = EtcdOverrides(director, shared)
+        self._reconciled = 0.0
+        """When (monotonic) overrides were held side by side last."""
         self._changed = asyncio.Event()
         self._gate = Gate(emit)
         self._since: float | None = None
@@ -133,7 +135,7 @@ class EtcdChannel:
             self._take(entry)
         for name in before.keys() - self._pieces.keys():
             self._gone(name)
-        self._overrides.reconcile()
+        self._reconcile()
         self._changed.set()
         return revision
 
@@ -152,7 +154,9 @@ class EtcdChannel:
             if place == DIRECTORS:
                 self._hear(*named(name), peer_message.decode(entry.value))
             elif place == OVERRIDES:
-                self._hear_record(*self._overrides.take(name, entry))
+                self._overrides.take(name, entry)
+                self._tell_refused()
+                self._changed.set()  # the fingerprint may be another one
         except (MessageError, ValueError, msgspec.MsgspecError) as error:
             self._gate.refuse(f"etcd key {entry.key[:200]}", str(error)[:200], time.monotonic())
 
@@ -170,7 +174,8 @@ class EtcdChannel:
                 peer.beat = message
                 peer.heard, peer.last = time.monotonic(), time.time()
                 if message.overrides == self._shared.fingerprint:
-                    self._shared.agrees(name)
+                    self._overrides.agree(name)
+                    self._tell_refused()
                 if peer.silent:
                     peer.silent, peer.since, peer.problem = False, peer.last, ""
                     self._emit(PeerHeard(name, peer.address, message.version, 0.0))
@@ -178,11 +183,14 @@ class EtcdChannel:
                 pieces[piece] = message
                 put_together(peer, pieces.values())
 
-    def _hear_record(self, author: str, refused: str) -> None:
-        peer = self._peers.get(author)
-        if peer is not None and refused:
-            peer.refused = refused
-        self._changed.set()  # the fingerprint may be another one
+    def _reconcile(self) -> None:
+        self._reconciled = time.monotonic()
+        self._overrides.reconcile(time.time())
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
+        for peer in self._peers.values():
+            peer.refused = self._overrides.refused.get(peer.name, "")
 
     def _forget(self, entry: Entry) -> None:
         """A key is gone: a lease has ended, or an override was forgotten."""
@@ -216,9 +224,11 @@ class EtcdChannel:
         try:
             while True:
                 self._changed.clear()
+                if time.monotonic() - self._reconciled >= self._lease / 3:
+                    self._reconcile()
                 if self._account is not None:
                     await self._tell(etcd, lease, told, self._account)
-                await self._overrides.write(etcd, self._take)
+                await self._overrides.write(etcd, self._take, time.time())
                 await self._overrides.sweep(etcd, time.time())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._lease / 3):

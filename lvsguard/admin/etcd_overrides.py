@@ -24,11 +24,17 @@ _word: Final = msgspec.json.Decoder(Word)
 class EtcdOverrides:
     """What etcd has of overrides, beside what this director holds."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, director: str, shared: Shared) -> None:
+        """``director``: this one."""
+        self._director = director
         self._shared = shared
         self._known: dict[str, tuple[int, Record]] = {}
         """As etcd has them, by key: revision and record."""
         self._due: dict[str, Record] = {}
+        self._agreed = ""
+        """Fingerprint of what is held here when both were the same last; empty: they were not."""
+        self.refused: dict[str, str] = {}
+        """Why words of these directors are not taken."""
 
     def decided(self, records: Iterable[Record]) -> None:
         """Write these, which were decided here."""
@@ -37,32 +43,70 @@ class EtcdOverrides:
     def forget_all(self) -> None:
         """Everything is read again."""
         self._known.clear()
+        self._agreed = ""
 
-    def take(self, name: str, entry: Entry) -> tuple[str, str]:
-        """Somebody has written a record: who decided it, and why it was not taken (empty: it was).
-        Raises ValueError or MsgspecError."""
+    def take(self, name: str, entry: Entry) -> None:
+        """Somebody has written a record. Raises ValueError or MsgspecError."""
         record = peer_records.record(_word.decode(entry.value))
         self._known[name] = (entry.revision, record)
+        self._agreed = ""
+        self._merge(record, self.refused)
+
+    def _merge(self, record: Record, refused: dict[str, str]) -> None:
         author = record.stamp.director
-        return author, self._shared.take(author, (record,))
+        if why := self._shared.take(author, (record,)):
+            refused[author] = why
+
+    def agree(self, director: str) -> None:
+        """It holds the same: what was refused is so no more."""
+        self.refused.pop(director, None)
+        self._shared.agrees(director)
 
     def forget(self, name: str) -> None:
         """A record was deleted."""
         self._known.pop(name, None)
+        self._agreed = ""
 
-    def reconcile(self) -> None:
-        """Write what is later here."""
-        for record in self._shared.records:
-            known = self._known.get(record_key(record))
-            if known is None or wins(record, known[1]):
-                self._due[record_key(record)] = record
+    def reconcile(self, now: float) -> None:
+        """Hold both side by side (``now``: wall clock): take what is later there, which may have
+        been refused until now, and write what is later here, which may have been stamped anew, or
+        come from a journal that could not be read before."""
+        if self._agreed == self._shared.fingerprint:
+            return
+        refused: dict[str, str] = {}
+        mine = {record_key(record): record for record in self._shared.records}
+        for name, (_, record) in self._known.items():
+            own = mine.get(name)
+            if own is None or (own != record and not self._outdoes(own, record, now)):
+                self._merge(record, refused)
+        for name, record in mine.items():
+            _, known = self._known.get(name, (0, None))
+            if self._outdoes(record, known, now):
+                self._due[name] = record
+        for author in self.refused.keys() - refused.keys():
+            self._shared.agrees(author)
+        self.refused = refused
+        if not self._due and not refused:
+            self._agreed = self._shared.fingerprint
 
-    async def write(self, etcd: Etcd, hear: Callable[[Entry], None]) -> None:
-        """Write what is due; ``hear`` gets what others have written meanwhile. Raises EtcdError."""
+    def _outdoes(self, record: Record, known: Record | None, now: float) -> bool:
+        """Whether what is held here belongs in the place of what etcd has."""
+        if known is None:
+            return not record.stale(now)
+        if known.ahead(now) and not record.ahead(now):
+            # Nobody takes that. Another director's own word is left to that one, whose clock may be
+            # right: two would overwrite each other.
+            own = known.stamp.director == self._director
+            return own or (record.override, record.actor) == (known.override, known.actor)
+        return wins(record, known)
+
+    async def write(self, etcd: Etcd, hear: Callable[[Entry], None], now: float) -> None:
+        """Write what is due (``now``: wall clock); ``hear`` gets what others have written
+        meanwhile. Raises EtcdError."""
         for name, record in list(self._due.items()):
             for _ in range(TRIES):
                 revision, known = self._known.get(name, (0, None))
-                if known is not None and not wins(record, known):
+                if not self._outdoes(record, known, now):
                     break
                 octets = encode(peer_records.word(record))
                 there = await etcd.replace(f"{OVERRIDES}/{name}", octets, revision)

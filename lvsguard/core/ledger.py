@@ -74,6 +74,10 @@ class Record:
         """Whether it is an override whose time is not over at ``now`` (wall clock)."""
         return self.override is not None and not self.override.expired(now)
 
+    def ahead(self, now: float) -> bool:
+        """Whether it lies so far ahead of the clock that nobody takes it."""
+        return self.stamp.wall > (now + SKEW_S) * 1000
+
     def stale(self, now: float) -> bool:
         """Whether it has ended so long ago that nobody needs to remember it."""
         if self.override is None:
@@ -146,7 +150,7 @@ class Ledger:
 
     def merge(self, record: Record, now: float) -> Outcome:
         """Take another director's word in."""
-        if record.stamp.wall > (now + SKEW_S) * 1000:
+        if record.ahead(now):
             return Outcome.AHEAD
         known = self._records.get(record.key)
         if known is not None:
@@ -170,12 +174,11 @@ class Ledger:
         stale = [key for key, record in self._records.items() if record.stale(now)]
         for key in stale:
             self._forget(key)
-        limit = (now + SKEW_S) * 1000
-        ahead = sorted((r for r in self.records if r.stamp.wall > limit), key=_order)
+        ahead = sorted((r for r in self.records if r.ahead(now)), key=_order)
         if ahead:
             self._clock.restart()
             for record in self._records.values():
-                if record.stamp.wall <= limit:
+                if not record.ahead(now):
                     self._clock.observe(record.stamp)
             for record in ahead:
                 self._put(replace(record, stamp=self._clock.tick(now)))

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from lvsguard.admin import etcd_channel
 from lvsguard.admin.etcd import Compacted, Etcd, EtcdError
 from lvsguard.admin.peer_message import Beat, encode
 from lvsguard.core.cluster import EtcdAccess
-from lvsguard.core.ledger import KEPT_S
+from lvsguard.core.ledger import KEPT_S, SKEW_S, Record
+from lvsguard.core.override import Override, OverrideKind, Target
 from tests.support.etcd import MISSING, Member, Server, agreed, members, server
 from tests.support.peer_pair import ACCOUNT, seen, until
 
@@ -37,6 +39,15 @@ def share(one: Member, address: str, reason: str = "") -> None:
 def unshare(one: Member, address: str) -> None:
     one.channel.news = one.by_etcd.news  # type: ignore[method-assign]
     one.undrain(address)
+
+
+def drained_at(one: Member, address: str, now: float) -> Record:
+    """A drain by such a clock that nobody is told of."""
+    target = Target(ip_address(address))
+    override = Override(target, OverrideKind.DRAIN, "alice", time.time(), "by a clock")
+    record = one.ledger.write(override, now)
+    assert record is not None
+    return record
 
 
 async def test_two_directors_see_each_other_and_share_drains(etcd: Server) -> None:
@@ -142,6 +153,63 @@ async def test_a_watch_that_breaks_is_begun_again(etcd: Server) -> None:
         await etcd.start()
         share(one, "10.0.0.43")
         await until(lambda: two.drained == {"10.0.0.42", "10.0.0.43"}, "told again", 20)
+
+
+async def test_a_stamp_that_lies_ahead_is_taken_once_clocks_allow_it(etcd: Server) -> None:
+    one, two = members(etcd.access, "director1", "director2")
+    async with one.running(), two.running():
+        await until(lambda: "director1" in two.by_etcd.peers, "they know each other")
+        record = drained_at(one, "10.0.0.42", time.time() + SKEW_S + 2)
+        one.by_etcd.news((record,))
+        peer = two.by_etcd.peers["director1"]
+        await until(lambda: peer.refused == "its clock is ahead", "it is refused")
+        assert two.drained == set()
+        await until(lambda: two.drained == {"10.0.0.42"}, "it is taken")
+        await until(lambda: peer.refused == "", "nothing is refused any more")
+        await agreed(one, two)
+
+
+async def test_a_stamp_that_was_refused_and_ended_is_forgotten(etcd: Server) -> None:
+    one, two = members(etcd.access, "director1", "director2")
+    async with one.running(), two.running():
+        await until(lambda: "director1" in two.by_etcd.peers, "they know each other")
+        record = drained_at(one, "10.0.0.42", time.time() + SKEW_S + 2)
+        one.by_etcd.news((record,))
+        peer = two.by_etcd.peers["director1"]
+        await until(lambda: peer.refused, "it is refused")
+        await asyncio.sleep(2)
+        unshare(one, "10.0.0.42")
+        await agreed(one, two)
+        await until(lambda: peer.refused == "", "nothing is refused any more", 3)
+        assert two.drained == set()
+
+
+async def test_what_was_stamped_anew_once_the_clock_was_right_is_told(etcd: Server) -> None:
+    one, two, three = members(etcd.access, "director1", "director2", "director3")
+    async with one.running(), two.running(), three.running():
+        share(one, "10.0.0.43", "said by a clock that is right")
+        await agreed(one, two, three)
+        await until(lambda: "director1" in two.by_etcd.peers, "they know each other")
+        ahead = time.time() + 3600
+        for address in ("10.0.0.42", "10.0.0.43"):
+            one.by_etcd.news((drained_at(one, address, ahead),))
+        peer = two.by_etcd.peers["director1"]
+        await until(lambda: peer.refused, "it is refused")
+        assert one.ledger.prune(time.time())
+        await agreed(one, two, three)
+        assert two.drained == three.drained == {"10.0.0.42", "10.0.0.43"}
+        assert {o.reason for o in two.ledger.in_force(time.time())} == {"by a clock"}
+        await until(lambda: peer.refused == "", "nothing is refused any more")
+
+
+async def test_what_a_journal_brings_late_is_told(etcd: Server) -> None:
+    one, two = members(etcd.access, "director1", "director2")
+    async with one.running(), two.running():
+        share(one, "10.0.0.43")
+        await agreed(one, two)
+        drained_at(one, "10.0.0.42", time.time())
+        await until(lambda: two.drained == {"10.0.0.42", "10.0.0.43"}, "it is told")
+        await agreed(one, two)
 
 
 async def test_what_ended_long_ago_is_deleted(etcd: Server) -> None:
