@@ -219,8 +219,8 @@ class EtcdChannel:
 
     async def _speak(self, etcd: Etcd) -> None:
         """Keep what this director tells under a lease, and write records that are later."""
-        lease = await etcd.grant(self._lease)
-        told: dict[str, bytes] = {}
+        lease, told = await etcd.grant(self._lease), dict[str, bytes]()
+        keeping = asyncio.create_task(self._keep(etcd, lease), name="etcd-lease")
         try:
             while True:
                 self._changed.clear()
@@ -228,19 +228,33 @@ class EtcdChannel:
                     self._reconcile()
                 if self._account is not None:
                     await self._tell(etcd, lease, told, self._account)
-                await self._overrides.write(etcd, self._take, time.time())
+                if await self._overrides.write(etcd, self._take, time.time()):
+                    self._changed.set()
                 await self._overrides.sweep(etcd, time.time())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._lease / 3):
                         await self._changed.wait()
-                if not await etcd.keep(lease):
+                if keeping.done():
+                    await keeping
                     lease = await etcd.grant(self._lease)
+                    keeping = asyncio.create_task(self._keep(etcd, lease), name="etcd-lease")
                     told.clear()
         except asyncio.CancelledError:
             with contextlib.suppress(EtcdError, TimeoutError):
                 async with asyncio.timeout(LEAVE_S):
                     await etcd.revoke(lease)
             raise
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    async def _keep(self, etcd: Etcd, lease: int) -> None:
+        """Keep the lease, however long it takes to say what is to be said, until it has ended."""
+        try:
+            while await etcd.keep(lease):  # noqa: ASYNC110 - it is etcd that ends it
+                await asyncio.sleep(self._lease / 3)
+        finally:
+            self._changed.set()
 
     async def _tell(self, etcd: Etcd, lease: int, told: dict[str, bytes], account: Account) -> None:
         pieces = wanted(account, self._shared.fingerprint)

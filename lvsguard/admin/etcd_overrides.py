@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -16,6 +17,8 @@ from lvsguard.core.ledger import Record, wins
 
 TRIES: Final = 5
 """To write a record that others write as well."""
+WRITTEN: Final = 50
+"""Records that are written at one turn: how this director does is told in between."""
 SWEPT: Final = 100
 """Old records that are deleted at one turn, a third of a lease."""
 _word: Final = msgspec.json.Decoder(Word)
@@ -100,10 +103,10 @@ class EtcdOverrides:
             return own or (record.override, record.actor) == (known.override, known.actor)
         return wins(record, known)
 
-    async def write(self, etcd: Etcd, hear: Callable[[Entry], None], now: float) -> None:
-        """Write what is due (``now``: wall clock); ``hear`` gets what others have written
-        meanwhile. Raises EtcdError."""
-        for name, record in list(self._due.items()):
+    async def write(self, etcd: Etcd, hear: Callable[[Entry], None], now: float) -> bool:
+        """Write some of what is due (``now``: wall clock); whether there is more. ``hear`` gets
+        what others have written meanwhile. Raises EtcdError."""
+        for name, record in list(islice(self._due.items(), WRITTEN)):
             for _ in range(TRIES):
                 revision, known = self._known.get(name, (0, None))
                 if not self._outdoes(record, known, now):
@@ -117,6 +120,7 @@ class EtcdOverrides:
                     hear(there)
             if self._due.get(name) is record:
                 del self._due[name]
+        return bool(self._due)
 
     async def sweep(self, etcd: Etcd, now: float) -> None:
         """Delete what has ended so long ago (``now``: wall clock) that no director remembers it,

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+from aiohttp import web
+
 from lvsguard.admin.etcd import Etcd, EtcdError
 from lvsguard.admin.etcd_channel import EtcdChannel
 from lvsguard.core.cluster import EtcdAccess
@@ -98,6 +101,35 @@ async def server(*options: str, known: EtcdAccess | None = None) -> AsyncIterato
     finally:
         made.kill()
         shutil.rmtree(made.place, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def slowed(behind: Server, seconds: float) -> AsyncIterator[EtcdAccess]:
+    """A way to it on which each transaction takes so long."""
+    async with aiohttp.ClientSession() as session:
+
+        async def forward(request: web.Request) -> web.StreamResponse:
+            if request.path == "/v3/kv/txn":
+                await asyncio.sleep(seconds)
+            url = f"{behind.access.endpoints[0]}{request.path}"
+            async with session.post(url, data=await request.read()) as answer:
+                reply = web.StreamResponse(status=answer.status)
+                await reply.prepare(request)
+                async for piece in answer.content.iter_any():
+                    await reply.write(piece)
+                return reply
+
+        app = web.Application()
+        app.router.add_post("/{path:.*}", forward)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        try:
+            port = runner.addresses[0][1]
+            yield replace(behind.access, endpoints=(f"http://127.0.0.1:{port}",))
+        finally:
+            await runner.cleanup()
 
 
 class Member(Side):

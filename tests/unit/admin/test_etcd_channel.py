@@ -18,7 +18,7 @@ from lvsguard.admin.peer_message import Beat, encode
 from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.ledger import KEPT_S, SKEW_S, Record
 from lvsguard.core.override import Override, OverrideKind, Target
-from tests.support.etcd import MISSING, Member, Server, agreed, members, server
+from tests.support.etcd import MISSING, Member, Server, agreed, members, server, slowed
 from tests.support.peer_pair import ACCOUNT, seen, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
@@ -127,6 +127,24 @@ async def test_the_loss_of_etcd_freezes_what_is_known_and_is_told(etcd: Server) 
         assert one.drained == two.drained == {"10.0.0.43"}
         assert two.by_etcd.trouble == ""
         await until(lambda: not two.by_etcd.peers["director1"].silent, "heard", 5)
+
+
+async def test_a_ledger_that_takes_long_to_write_costs_no_lease_and_no_word(etcd: Server) -> None:
+    (two,) = members(etcd.access, "director2")
+    async with slowed(etcd, 0.05) as access:
+        (one,) = members(access, "director1")
+        for number in range(120):
+            drained_at(one, f"10.1.0.{number}", time.time())
+        async with two.running(), one.running():
+            await until(lambda: len(two.drained) > 5, "it is writing")
+            one.account = replace(ACCOUNT, services=seen(web=1))
+            peer = two.by_etcd.peers["director1"]
+            await until(lambda: peer.services, "how it does is told meanwhile")
+            assert len(two.drained) < 120
+            await until(lambda: len(two.drained) == 120, "all of it is written", 20)
+            await agreed(one, two)
+            assert two.told("peer-silent") == []
+            assert one.told("cluster-lost") == []
 
 
 async def test_what_was_compacted_is_read_anew(etcd: Server) -> None:
