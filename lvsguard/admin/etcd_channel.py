@@ -34,6 +34,8 @@ AGAIN_S: Final = 0.5
 LEAVE_S: Final = 1.0
 """For the lease to be ended when this director stops."""
 PEERS_MAX: Final = 64
+FORGET_S: Final = 86400.0
+"""A director that is gone for so long is no director any more."""
 
 
 class EtcdChannel:
@@ -60,6 +62,8 @@ class EtcdChannel:
         """When (monotonic) overrides were held side by side last."""
         self._changed = asyncio.Event()
         self._gate = Gate(emit)
+        self._gone_since: dict[str, float] = {}
+        """When (monotonic) others were found gone."""
         self._since: float | None = None
         """When (monotonic) etcd was lost; None: it was not, or never reached."""
         self.trouble = "etcd was not reached yet"
@@ -215,6 +219,15 @@ class EtcdChannel:
             peer.problem = "its lease in etcd has ended"
             self._emit(PeerSilent(name, peer.address, peer.problem))
 
+    def _forget_gone(self, now: float) -> None:
+        """Know nothing any more of who was taken out of service. Nobody else is there to say so."""
+        silent = {name for name, peer in self._peers.items() if peer.silent}
+        self._gone_since = {name: self._gone_since.get(name, now) for name in silent}
+        for name, since in self._gone_since.items():
+            if now - since >= FORGET_S:
+                del self._peers[name]
+                self._pieces.pop(name, None)
+
     # -- what this one tells -----------------------------------------------------------------
 
     async def _speak(self, etcd: Etcd) -> None:
@@ -231,6 +244,7 @@ class EtcdChannel:
                 if await self._overrides.write(etcd, self._take, time.time()):
                     self._changed.set()
                 await self._overrides.sweep(etcd, time.time())
+                self._forget_gone(time.monotonic())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._lease / 3):
                         await self._changed.wait()

@@ -58,6 +58,8 @@ class PeerFacts:
     """What it tells of itself; None: nothing is heard of it."""
     problem: str = ""
     """Why not."""
+    by_etcd: bool = False
+    """They meet there, and not on the channel of their own."""
     same_config: bool = True
     differing: tuple[KeyDifference, ...] | None = ()
     """Keys that differ; None: it has not told yet."""
@@ -74,11 +76,16 @@ def unfit(facts: PeerFacts, vips: Collection[str] | None = None) -> tuple[Reason
     """Why it is not fit to take over these VIP groups (None: all) now; empty: it is."""
     account = facts.account
     if account is None:
+        way = (
+            "its [cluster] is the same and etcd answers it: lvsguard status there"
+            if facts.by_etcd
+            else "the [peer] port is open both ways"
+        )
         return (
             Reason(
                 Why.SILENT,
                 f"nothing is heard of it ({facts.problem or 'no word yet'}): see that lvsguard runs"
-                " there, and that the [peer] port is open both ways",
+                f" there, and that {way}",
             ),
         )
     return (

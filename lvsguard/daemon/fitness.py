@@ -62,6 +62,7 @@ class Fitness:
             PeerFacts(
                 account=account,
                 problem=peer.problem,
+                by_etcd=book.config.etcd is not None,
                 same_config=account is None or account.config == book.config.digest,
                 differing=self.differing(peer),
                 seen=compare(book.sights, peer.services, names),

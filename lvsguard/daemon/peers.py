@@ -29,6 +29,11 @@ from lvsguard.kernel.module_list import lacking
 from lvsguard.kernel.port import SyncRole
 
 FROZEN = "etcd cannot be asked, so what other directors hold is shown as it was known last"
+NOBODY = (
+    "no other director is known in etcd, so nobody knows whether one could take over: see that"
+    " lvsguard runs on the other one, and that its [cluster] is the same and etcd answers it"
+    " (lvsguard status there)"
+)
 LOOK_S = 0.25
 """Rhythm of the looks at what is to be told."""
 DIFFERING_MAX = 1000
@@ -203,6 +208,8 @@ class Peers:
         until = time.monotonic() + PATIENCE_S
         while True:
             found = tuple(map(str, self._frozen()))
+            if self._by_etcd is not None and not found and not self._channel.peers:
+                found += (NOBODY,)
             found += self._fitness.objections(self._channel.peers.values(), vips)
             if not found or time.monotonic() >= until:
                 return found

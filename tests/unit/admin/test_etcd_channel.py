@@ -102,6 +102,24 @@ async def test_a_director_that_dies_is_gone_when_its_lease_ends(
         await until(lambda: two.by_etcd.peers["director1"].silent, "its lease has ended", 12)
 
 
+async def test_a_director_that_is_gone_for_long_leaves_the_list(
+    etcd: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(etcd_channel, "FORGET_S", 2.0)
+    one, two = members(etcd.access, "director1", "director2")
+    async with two.running():
+        async with one.running():
+            await until(lambda: "director1" in two.by_etcd.peers, "it is there")
+            await asyncio.sleep(3)
+            assert "director1" in two.by_etcd.peers
+        await until(lambda: two.by_etcd.peers["director1"].silent, "it is gone")
+        await asyncio.sleep(1)
+        assert "director1" in two.by_etcd.peers, "it may come back"
+        await until(lambda: not two.by_etcd.peers, "it is no director any more")
+        async with one.running():
+            await until(lambda: "director1" in two.by_etcd.peers, "unless it comes back")
+
+
 async def test_the_loss_of_etcd_freezes_what_is_known_and_is_told(etcd: Server) -> None:
     one, two = members(etcd.access, "director1", "director2")
     one.account = replace(ACCOUNT, services=seen(web=2))

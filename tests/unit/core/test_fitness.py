@@ -43,6 +43,13 @@ def test_of_one_that_is_not_heard_nothing_else_is_said() -> None:
     assert how(facts).startswith("nothing is heard of it (connection refused): see that")
 
 
+def test_of_one_that_is_not_heard_the_way_is_told_that_they_meet_by() -> None:
+    facts = replace(FACTS, account=None)
+    assert "the [peer] port is open" in how(facts)
+    assert "etcd answers it" in how(replace(facts, by_etcd=True))
+    assert "[peer]" not in how(replace(facts, by_etcd=True))
+
+
 def test_keys_that_differ_are_named() -> None:
     facts = replace(
         FACTS, same_config=False, differing=(key("service", "web", "scheduler"), key("admin"))

@@ -17,7 +17,7 @@ from lvsguard.controller.standing import Seen, Standing
 from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.health import Verdict
 from lvsguard.core.override import Override, OverrideKind, Target
-from lvsguard.daemon.peers import FROZEN, Peers
+from lvsguard.daemon.peers import FROZEN, NOBODY, Peers
 from lvsguard.daemon.sharing import Sharing
 from lvsguard.vrrp.message import State
 from tests.support.etcd import MISSING, server
@@ -113,3 +113,20 @@ async def test_a_frozen_picture_is_not_held_against_what_is_seen_here(tmp_path: 
             await one.rig.turn()
             for now in (101.0, 100.0 + LINGER_S, 1000.0):
                 assert ahead.at("web", now).well is None
+
+
+async def test_nothing_is_left_to_a_director_that_is_not_in_etcd(tmp_path: Path) -> None:
+    """There may be a backup by VRRP all the same; nobody knows how it is."""
+    async with server() as etcd:
+        one = Director("director1", etcd.access, tmp_path, "master")
+        async with one.running():
+            await until(lambda: one.peers.cluster, "etcd is reached")
+            assert await one.peers.objections(["web"]) == (NOBODY,)
+            two = Director("director2", etcd.access, tmp_path)
+            async with two.running():
+                await until(lambda: one.fits() == {"director2": []}, "it is fit")
+                assert await one.peers.objections(["web"]) == ()
+            await until(lambda: not one.peers.status()[0].heard, "it is gone")
+            (objection,) = await one.peers.objections(["web"])
+            assert objection.startswith("director2: nothing is heard of it (its lease")
+            assert "etcd answers it" in objection
