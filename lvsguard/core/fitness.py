@@ -150,11 +150,11 @@ def _kernel(account: Account) -> Iterator[Reason]:
 
 
 def _checks(facts: PeerFacts) -> Iterator[Reason]:
-    account, fewer = facts.account, facts.seen.fewer
-    if fewer:
+    account, worse = facts.account, facts.seen.worse
+    if worse:
         yield Reason(
             Why.CHECKS,
-            f"checks fail from there that pass from here ({shortened(fewer)}): mend its way to the"
+            f"checks fail from there that pass from here ({shortened(worse)}): mend its way to the"
             " realservers",
         )
     if account is not None and account.probers_lacking:

@@ -93,8 +93,9 @@ class Comparison:
     differs: tuple[str, ...] = ()
     """Services of which they do not see the same, such as ``web: 2 of 2 healthy there, 1 here
     (10.0.0.43 down here)``."""
-    fewer: tuple[str, ...] = ()
-    """Those of them of which the other one sees fewer healthy realservers."""
+    worse: tuple[str, ...] = ()
+    """Those of them of which the other one sees fewer healthy realservers, or one down that is up
+    here, though others may be up there alone."""
     unknown: bool = False
     """Whether one of the two lacks verdicts."""
 
@@ -111,7 +112,7 @@ def compare(
     """
     sums = [0, 0]
     differs: list[str] = []
-    fewer: list[str] = []
+    worse: list[str] = []
     unknown = False
     for name in mine if among is None else among:
         here, there = mine.get(name), theirs.get(name)
@@ -122,13 +123,20 @@ def compare(
         unknown |= here.unknown > 0 or there.unknown > 0
         if here.healthy == there.healthy and here.down == there.down:
             continue
-        named = _named(here, there)
-        if here.healthy != there.healthy or named:
+        named, lost = _named(here, there), _lost(here, there)
+        if here.healthy != there.healthy or named or lost:
             line = f"{name}: {there.healthy} of {there.total} healthy there, {here.healthy} here"
             differs.append(f"{line} ({named})" if named else line)
-            if there.healthy < here.healthy:
-                fewer.append(differs[-1])
-    return Comparison(sums[0], sums[1], tuple(differs), tuple(fewer), unknown)
+            if there.healthy < here.healthy or lost:
+                worse.append(differs[-1])
+    return Comparison(sums[0], sums[1], tuple(differs), tuple(worse), unknown)
+
+
+def _lost(here: ServiceHealth, there: ServiceHealth) -> bool:
+    """Whether a realserver is down there that is up here, for certain."""
+    if here.unknown or len(here.down) >= DOWN_MAX:
+        return False
+    return any(name not in here.down for name in there.down)
 
 
 def _named(here: ServiceHealth, there: ServiceHealth) -> str:

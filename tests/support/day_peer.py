@@ -46,7 +46,7 @@ def other_director(name: str, t: int, digest: str) -> PeerStatus:
         _account(name, t, theirs),
         same_config=same,
         differing=() if same else (CHANGED,),
-        seen=Comparison(differs=differs, fewer=differs),
+        seen=Comparison(differs=differs, worse=differs),
         clock=Offset(0.0006 + 0.0004 * math.sin(t / 9000), 0.0012),
     )
     return replace(

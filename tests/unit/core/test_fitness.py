@@ -9,7 +9,7 @@ import pytest
 from lvsguard.core.clock import Offset
 from lvsguard.core.config_keys import How, KeyDifference
 from lvsguard.core.fitness import CLOCK_S, PeerFacts, Why, unfit
-from lvsguard.core.peer import Account, Comparison, VipPart
+from lvsguard.core.peer import Account, Comparison, ServiceHealth, VipPart, compare
 
 WELL = Account("0.1.0", "01", programmed=True, vips=(VipPart("web", "backup", True, 100),))
 FACTS = PeerFacts(WELL, clock=Offset(0.001, 0.002))
@@ -134,6 +134,16 @@ def test_checks_that_fail_from_there_alone_count() -> None:
     assert kinds(facts) == [Why.CHECKS]
     assert FEWER in how(facts)
     assert unfit(replace(FACTS, seen=Comparison(1, 2, ("web: 2 of 2 there, 1 here",)))) == ()
+
+
+def test_one_that_sees_as_many_but_others_is_not_fit() -> None:
+    """The realserver that it does not see is one that clients are served by now."""
+    mine = {"web": ServiceHealth(1, 0, 2, 1, ("10.0.0.43",))}
+    theirs = {"web": ServiceHealth(1, 0, 2, 1, ("10.0.0.42",))}
+    facts = replace(FACTS, seen=compare(mine, theirs))
+    assert kinds(facts) == [Why.CHECKS]
+    assert "10.0.0.42 down there" in how(facts)
+    assert kinds(replace(FACTS, seen=compare(mine, mine))) == []
 
 
 def test_overrides_that_it_does_not_know_count() -> None:

@@ -31,18 +31,28 @@ def test_realservers_that_are_seen_otherwise_are_named() -> None:
         "web: 20 of 20 healthy there, 19 here (rs1 down here)",
     )
     found = compare(down("rs1"), down("rs2", "rs3"))
-    assert found.differs == found.fewer
-    assert found.fewer == (
+    assert found.differs == found.worse
+    assert found.worse == (
         "web: 18 of 20 healthy there, 19 here (rs2 down there; rs3 down there; rs1 down here)",
     )
 
 
-def test_as_many_but_others_are_a_difference_and_not_fewer() -> None:
+def test_as_many_but_others_are_worse_for_what_is_up_here() -> None:
     found = compare(down("rs1"), down("rs2"))
     assert found.differs == (
         "web: 19 of 20 healthy there, 19 here (rs2 down there; rs1 down here)",
     )
-    assert found.fewer == ()
+    assert found.worse == found.differs
+    assert compare(down("rs1", "rs2"), down("rs3")).worse, "more are up there, and one is not"
+    assert compare(down("rs1", "rs2"), down("rs1")).worse == ()
+
+
+def test_what_may_be_down_here_too_is_not_worse_there() -> None:
+    many = [f"rs{n}" for n in range(DOWN_MAX)]
+    assert compare(down(*many), down("rs99")).worse == ()
+    assert compare(down("rs99"), down(*many)).worse
+    one, other = health(1, unknown=1), ServiceHealth(1, 0, 2, 1, ("rs1",))
+    assert compare({"web": one}, {"web": other}).worse == ()
 
 
 def test_where_not_all_are_named_none_is() -> None:
