@@ -19,10 +19,19 @@ import msgspec
 from lvsguard.admin import peer_message
 from lvsguard.admin.etcd import Entry, Etcd, EtcdError
 from lvsguard.admin.etcd_overrides import EtcdOverrides
-from lvsguard.admin.etcd_words import BEAT, DIRECTORS, OVERRIDES, named, put_together, wanted
+from lvsguard.admin.etcd_words import (
+    BEAT,
+    DIRECTORS,
+    OVERRIDES,
+    beat_now,
+    named,
+    put_together,
+    wanted,
+)
 from lvsguard.admin.peer_gate import Gate
 from lvsguard.admin.peer_message import Beat, Digests, Message, MessageError, Services
 from lvsguard.admin.peer_session import Peer, Shared
+from lvsguard.core.clock import ClockMeter
 from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.event import Event
 from lvsguard.core.ledger import Record
@@ -34,6 +43,9 @@ AGAIN_S: Final = 0.5
 LEAVE_S: Final = 1.0
 """For the lease to be ended when this director stops."""
 PEERS_MAX: Final = 64
+CLOCK_S: Final = 60.0
+"""Longest time between two beats, by which clocks are measured. Each is a revision in etcd."""
+CLOCK_AGE_S: Final = 180.0
 FORGET_S: Final = 86400.0
 """A director that is gone for so long is no director any more."""
 
@@ -61,6 +73,8 @@ class EtcdChannel:
         self._reconciled = 0.0
         """When (monotonic) overrides were held side by side last."""
         self._changed = asyncio.Event()
+        self._beat_at = float("-inf")
+        """When (monotonic) the beat was written last."""
         self._gate = Gate(emit)
         self._gone_since: dict[str, float] = {}
         """When (monotonic) others were found gone."""
@@ -176,6 +190,11 @@ class EtcdChannel:
         match message:
             case Beat():
                 peer.beat = message
+                if peer.silent:
+                    peer.clock = ClockMeter(CLOCK_AGE_S)  # what was heard before is too long ago
+                    self._answer()
+                if (clock := peer_message.clock(message, self._director)) is not None:
+                    peer.clock.take(clock, time.time(), time.monotonic())
                 peer.heard, peer.last = time.monotonic(), time.time()
                 if message.overrides == self._shared.fingerprint:
                     self._overrides.agree(name)
@@ -186,6 +205,11 @@ class EtcdChannel:
             case Services() | Digests():
                 pieces[piece] = message
                 put_together(peer, pieces.values())
+
+    def _answer(self) -> None:
+        """Say a word now, for somebody to measure this clock by."""
+        self._beat_at = float("-inf")
+        self._changed.set()
 
     def _reconcile(self) -> None:
         self._reconciled = time.monotonic()
@@ -277,6 +301,12 @@ class EtcdChannel:
             await etcd.drop(place + piece)
             del told[piece]
         for piece, octets in pieces.items():
-            if told.get(piece) != octets:
+            if piece == BEAT:
+                due = time.monotonic() - self._beat_at >= CLOCK_S
+                if due or told.get(BEAT) != octets:
+                    self._beat_at, now = time.monotonic(), time.time()
+                    told_now = beat_now(account, self._shared.fingerprint, self._peers, now)
+                    await etcd.put(place + BEAT, told_now, lease)
+            elif told.get(piece) != octets:
                 await etcd.put(place + piece, octets, lease)
-                told[piece] = octets
+            told[piece] = octets

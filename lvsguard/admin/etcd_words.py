@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from lvsguard.admin import peer_message
 from lvsguard.admin.peer_message import Digests, Services
 from lvsguard.admin.peer_session import Peer
+from lvsguard.core.clock import Clock
 from lvsguard.core.config_keys import Path
 from lvsguard.core.ledger import Record
 from lvsguard.core.peer import Account, ServiceHealth
@@ -48,7 +49,8 @@ def put_together(peer: Peer, pieces: Iterable[Services | Digests]) -> None:
 
 
 def wanted(account: Account, fingerprint: str) -> dict[str, bytes]:
-    """What a director tells of itself, by the names of the pieces; the beat comes last."""
+    """What a director tells of itself, by the names of the pieces; the beat comes last, without
+    times."""
     found: dict[str, bytes] = {}
     for number, piece in enumerate(peer_message.services(account.services, None)):
         found[f"services-{number}"] = encode(piece)
@@ -56,6 +58,12 @@ def wanted(account: Account, fingerprint: str) -> dict[str, bytes]:
         found[f"keys-{number}"] = encode(keys)
     found[BEAT] = encode(peer_message.beat(account, fingerprint))
     return found
+
+
+def beat_now(account: Account, fingerprint: str, peers: Mapping[str, Peer], now: float) -> bytes:
+    """The beat with the times that the others measure clocks by (``now``: wall clock)."""
+    clocks = {one.name: one.clock.stamp(now) for one in peers.values() if not one.silent}
+    return encode(peer_message.beat(account, fingerprint, Clock(now), clocks))
 
 
 def record_key(record: Record) -> str:

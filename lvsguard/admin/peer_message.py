@@ -37,6 +37,8 @@ WORDS_EACH: Final = 1000
 VIPS_MAX: Final = 200
 """VIP groups that are told of; it is for people to look at."""
 
+CLOCKS_MAX: Final = 64
+
 _WHY_MAX: Final = 100
 _WHYS: Final = 50
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
@@ -95,6 +97,8 @@ class Beat(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     overrides: _Word = ""
     vips: Annotated[list[Part], msgspec.Meta(max_length=VIPS_MAX)] = []
     clock: Times | None = None
+    clocks: Annotated[dict[_Name, Times], msgspec.Meta(max_length=CLOCKS_MAX)] = {}
+    """For each director where all read the same beat."""
     trouble: Annotated[list[_Line], msgspec.Meta(max_length=TROUBLE_MAX)] = []
     probers_lacking: _Count = 0
     modules_lacking: Annotated[list[_Word], msgspec.Meta(max_length=64)] = []
@@ -166,21 +170,32 @@ def decode(body: bytes) -> Message:
         raise MessageError(f"not a message of version {VERSION}: {error}") from None
 
 
-def beat(account: Account, overrides: str, clock: Clock | None = None) -> Beat:
-    """What an account says but for its services and keys; ``overrides``: their fingerprint."""
+def beat(
+    account: Account,
+    overrides: str,
+    clock: Clock | None = None,
+    clocks: Mapping[str, Clock] | None = None,
+) -> Beat:
+    """What an account says but for its services and keys; ``overrides``: their fingerprint;
+    ``clocks``: for each director that reads it."""
     return Beat(
         version=account.version,
         config=account.config,
         programmed=account.programmed,
         overrides=overrides,
         vips=[_part(one, n < _WHYS) for n, one in enumerate(account.vips[:VIPS_MAX])],
-        clock=None if clock is None else Times(clock.sent, clock.echo, clock.heard),
+        clock=None if clock is None else _times(clock),
+        clocks={name: _times(one) for name, one in (clocks or {}).items()},
         trouble=[line[:LINE_MAX] for line in account.trouble[:TROUBLE_MAX]],
         probers_lacking=account.probers_lacking,
         modules_lacking=[name[:64] for name in account.modules_lacking[:64]],
         sync_lacking=list(account.sync_lacking),
         table_lacks=account.table_lacks[:LINE_MAX],
     )
+
+
+def _times(clock: Clock) -> Times:
+    return Times(clock.sent, clock.echo, clock.heard)
 
 
 def _part(one: VipPart, reason: bool) -> Part:
@@ -267,7 +282,7 @@ def vips(message: Beat) -> tuple[VipPart, ...]:
     )
 
 
-def clock(message: Beat) -> Clock | None:
-    """The times of a beat."""
-    told = message.clock
+def clock(message: Beat, director: str = "") -> Clock | None:
+    """The times of a beat; ``director``: those for this one, if there are any."""
+    told = message.clocks.get(director, message.clock)
     return None if told is None else Clock(told.sent, told.echo, told.heard)

@@ -13,7 +13,7 @@ from typing import Final
 
 SAMPLES: Final = 8
 AGE_S: Final = 20.0
-"""Older ones say nothing of a clock that may have been set since."""
+"""Older ones say nothing of a clock that may have been set since, with one each second."""
 SLACK_S: Final = 0.001
 
 
@@ -48,7 +48,9 @@ class Offset:
 class ClockMeter:
     """Measures one other clock, message by message."""
 
-    def __init__(self) -> None:
+    def __init__(self, age: float = AGE_S) -> None:
+        """``age``: seconds for which a measurement counts."""
+        self._age = age
         self._samples: deque[tuple[float, Offset]] = deque(maxlen=SAMPLES)
         self._sent: float | None = None
         self._heard = 0.0
@@ -76,7 +78,7 @@ class ClockMeter:
 
     def read(self, at: float) -> Offset | None:
         """The best that is known at ``at`` (monotonic); None: nothing."""
-        fresh = [one for when, one in self._samples if at - when <= AGE_S]
+        fresh = [one for when, one in self._samples if at - when <= self._age]
         return min(fresh, key=lambda one: one.bound, default=None)
 
 

@@ -15,6 +15,7 @@ import trustme
 from lvsguard.admin import etcd_channel
 from lvsguard.admin.etcd import Compacted, Etcd, EtcdError
 from lvsguard.admin.peer_message import Beat, encode
+from lvsguard.core.clock import Offset
 from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.ledger import KEPT_S, SKEW_S, Record
 from lvsguard.core.override import Override, OverrideKind, Target
@@ -48,6 +49,11 @@ def drained_at(one: Member, address: str, now: float) -> Record:
     record = one.ledger.write(override, now)
     assert record is not None
     return record
+
+
+def _offset(here: Member, there: str) -> Offset | None:
+    peer = here.by_etcd.peers.get(there)
+    return None if peer is None else peer.clock.read(time.monotonic())
 
 
 async def test_two_directors_see_each_other_and_share_drains(etcd: Server) -> None:
@@ -163,6 +169,36 @@ async def test_a_ledger_that_takes_long_to_write_costs_no_lease_and_no_word(etcd
             await agreed(one, two)
             assert two.told("peer-silent") == []
             assert one.told("cluster-lost") == []
+
+
+async def test_clocks_are_measured_between_any_two(
+    etcd: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(etcd_channel, "CLOCK_S", 0.5)
+    all_of_them = members(etcd.access, "director1", "director2", "director3")
+    one, two, three = all_of_them
+    async with one.running(), two.running(), three.running():
+        for here in all_of_them:
+            for there in all_of_them:
+                if here is not there:
+                    name = there.name
+                    await until(lambda h=here, n=name: _offset(h, n), "it is known")  # type: ignore[misc]
+                    offset = _offset(here, name)
+                    assert offset is not None
+                    assert abs(offset.seconds) <= offset.bound + 0.01
+
+
+async def test_who_says_nothing_new_writes_no_beat(etcd: Server) -> None:
+    """Each is a revision, and nobody may compact them."""
+    one, two = members(etcd.access, "director1", "director2")
+    async with one.running(), two.running():
+        await until(lambda: "director1" in two.by_etcd.peers and one.by_etcd.peers, "both know")
+        await asyncio.sleep(1)
+        async with Etcd(etcd.access, etcd.access.endpoints[0]) as raw:
+            before, _ = await raw.read()
+            await asyncio.sleep(3)  # more than a lease
+            after, _ = await raw.read()
+        assert after == before
 
 
 async def test_what_was_compacted_is_read_anew(etcd: Server) -> None:

@@ -30,7 +30,7 @@ from lvsguard.admin.peer_message import (
 from lvsguard.core.clock import Clock
 from lvsguard.core.config_keys import Keys
 from lvsguard.core.peer import Account, ServiceHealth, VipPart
-from tests.support.peer_pair import seen
+from tests.support.peer_pair import ACCOUNT, seen
 
 MESSAGES = (
     Hello(1, "director1"),
@@ -41,6 +41,7 @@ MESSAGES = (
         programmed=False,
         vips=[Part("web", "fault", False, 100, "eth0 is down")],
         clock=Times(1.5, 1.25, 1.0),
+        clocks={"director2": Times(1.5, 1.0)},
         trouble=["IPVS refuses web"],
         probers_lacking=1,
         modules_lacking=["ip_vs_mh"],
@@ -98,6 +99,14 @@ def test_what_is_no_message_is_refused(body: bytes) -> None:
 def test_fields_of_a_later_version_are_passed_over() -> None:
     told = b'{"type":"Beat","version":"9","config":"0","programmed":true,"mood":"good"}'
     assert decode(told) == Beat(version="9", config="0", programmed=True)
+
+
+def test_times_are_those_for_who_reads_them_if_there_are_any() -> None:
+    given = {"director2": Clock(9.0, 8.0, 7.0)}
+    told = decode(encode(beat(ACCOUNT, "", Clock(9.0), given))[4:])
+    assert isinstance(told, Beat)
+    assert clock(told, "director2") == Clock(9.0, 8.0, 7.0)
+    assert clock(told, "director3") == clock(told) == Clock(9.0)
 
 
 def test_services_are_told_once_and_then_as_they_change() -> None:
