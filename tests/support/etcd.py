@@ -36,9 +36,17 @@ class Server:
     scheme: str = "http"
     place: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="lvsguard-etcd-")))
     process: subprocess.Popen[bytes] | None = None
+    name: str = "one"
+    others: tuple[Server, ...] = ()
+    """The other members."""
 
     def __post_init__(self) -> None:
         self.port, self._peer_port = _free(), _free()
+
+    @property
+    def url(self) -> str:
+        """By which the other members reach it."""
+        return f"http://127.0.0.1:{self._peer_port}"
 
     @property
     def access(self) -> EtcdAccess:
@@ -48,12 +56,12 @@ class Server:
     async def start(self) -> None:
         """Run it, until it answers."""
         client = f"{self.scheme}://127.0.0.1:{self.port}"
-        peer = f"http://127.0.0.1:{self._peer_port}"
+        together = ",".join(f"{one.name}={one.url}" for one in (self, *self.others))
         command = [
-            "etcd", "--name", "one", "--data-dir", str(self.place / "data"),
+            "etcd", "--name", self.name, "--data-dir", str(self.place / "data"),
             "--listen-client-urls", client, "--advertise-client-urls", client,
-            "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-            "--initial-cluster", f"one={peer}", "--log-level", "error", *self.options,
+            "--listen-peer-urls", self.url, "--initial-advertise-peer-urls", self.url,
+            "--initial-cluster", together, "--log-level", "error", *self.options,
         ]  # fmt: skip
         log = (self.place / "log").open("ab")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ETCD")}
@@ -101,6 +109,24 @@ async def server(*options: str, known: EtcdAccess | None = None) -> AsyncIterato
     finally:
         made.kill()
         shutil.rmtree(made.place, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def cluster(*names: str) -> AsyncIterator[list[Server]]:
+    """Members that are one etcd, and are gone afterwards."""
+    made = [Server(name=name) for name in names]
+    for one in made:
+        one.others = tuple(other for other in made if other is not one)
+    try:
+        for one in made:
+            await one.start()
+        for one in made:
+            await one.answers(one.access)
+        yield made
+    finally:
+        for one in made:
+            one.kill()
+            shutil.rmtree(one.place, ignore_errors=True)
 
 
 @contextlib.asynccontextmanager

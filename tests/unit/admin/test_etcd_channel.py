@@ -19,7 +19,7 @@ from lvsguard.core.clock import Offset
 from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.ledger import KEPT_S, SKEW_S, Record
 from lvsguard.core.override import Override, OverrideKind, Target
-from tests.support.etcd import MISSING, Member, Server, agreed, members, server, slowed
+from tests.support.etcd import MISSING, Member, Server, agreed, cluster, members, server, slowed
 from tests.support.peer_pair import ACCOUNT, seen, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
@@ -382,6 +382,28 @@ async def test_another_endpoint_is_asked_when_one_is_dead(etcd: Server) -> None:
     async with one.running(), two.running():
         share(one, "10.0.0.42")
         await until(lambda: two.drained, "it is told")
+
+
+async def test_of_three_members_any_one_may_die() -> None:
+    async with cluster("one", "two", "three") as servers:
+        access = replace(
+            servers[0].access, endpoints=tuple(one.access.endpoints[0] for one in servers), lease=5
+        )
+        one, two = members(access, "director1", "director2")
+        async with one.running(), two.running():
+            share(one, "10.0.0.42")
+            await until(lambda: two.drained == {"10.0.0.42"}, "it is told")
+            for number, victim in enumerate(servers):
+                victim.kill()
+                address = f"10.0.1.{number}"
+                share(one, address)
+                await until(lambda a=address: a in two.drained, "another one is asked", 30)  # type: ignore[misc]
+                await until(lambda: not (one.by_etcd.trouble or two.by_etcd.trouble), "well", 10)
+                await agreed(one, two)
+                await victim.start()
+                await victim.answers(victim.access)
+        told = one.told("cluster-lost") + two.told("cluster-lost")
+        assert any(str(servers[0].port) in line for line in told), told
 
 
 async def test_one_that_is_no_etcd_is_told_with_what_to_do() -> None:
