@@ -88,6 +88,49 @@ class Peer:
         return () if self.beat is None else peer_message.vips(self.beat)
 
 
+class Telling:
+    """What of overrides is to be told to one director, and what it told that was refused. Pure."""
+
+    def __init__(self, peer: Peer, shared: Shared) -> None:
+        self._peer = peer
+        self._shared = shared
+        self._records: list[Record] = []
+        self._all = False
+        self._all_told: float | None = None
+        self._doubts = DOUBT - 1  # the first beat decides alone: they may have been apart
+
+    def news(self, records: Iterable[Record]) -> None:
+        """Tell it these."""
+        self._records += records
+
+    def due(self) -> Iterable[Record]:
+        """What to tell now, before the beat that has the fingerprint of it."""
+        records: Iterable[Record] = self._records
+        self._records = []
+        if self._all:
+            self._all, records = False, self._shared.records
+        return records
+
+    def take(self, records: Iterable[Record]) -> None:
+        """It has told these: some of all, so that all is well again tells the fingerprint."""
+        refused = self._shared.take(self._peer.name, records)
+        self._peer.refused = refused or self._peer.refused
+
+    def doubt(self, fingerprint: str, now: float) -> bool:
+        """It holds what has this fingerprint; ``now``: monotonic. Whether everything is to be told
+        to it, for it goes on holding other overrides."""
+        if fingerprint == self._shared.fingerprint:
+            self._doubts, self._peer.refused = 0, ""
+            self._shared.agrees(self._peer.name)
+            return False
+        self._doubts += 1
+        waited = self._all_told is None or now - self._all_told >= ALL_AGAIN_S
+        if self._doubts < DOUBT or not waited:
+            return False
+        self._doubts, self._all_told, self._all = 0, now, True
+        return True
+
+
 class Session:
     """One connection, from the hello to its end."""
 
@@ -104,20 +147,17 @@ class Session:
         self._link = link
         self._peer = peer
         self._shared = shared
+        self._telling = Telling(peer, shared)
         self._account = account
         self._heard = heard
         self._news = asyncio.Event()
-        self._records: list[Record] = []
-        self._all = False
-        self._all_told: float | None = None
-        self._doubts = DOUBT - 1  # the first beat decides alone: they may have been apart
         self._over = asyncio.Event()
         self._keys_told = ""
         peer.clock = ClockMeter()  # what was heard before is too long ago
 
     def news(self, records: Iterable[Record] = ()) -> None:
         """Something has changed: say it now, and these records."""
-        self._records += records
+        self._telling.news(records)
         self._news.set()
 
     async def run(self) -> None:
@@ -167,11 +207,7 @@ class Session:
         return peer_message.digests(account.config, account.keys)
 
     def _due(self) -> list[Overrides]:
-        records: Iterable[Record] = self._records
-        self._records = []
-        if self._all:
-            self._all, records = False, self._shared.records
-        return [Overrides(words=piece) for piece in peer_records.pieces(records)]
+        return [Overrides(words=piece) for piece in peer_records.pieces(self._telling.due())]
 
     def _hear(self, message: Message) -> None:
         match message:
@@ -179,7 +215,8 @@ class Session:
                 self._peer.beat = message
                 if (clock := peer_message.clock(message)) is not None:
                     self._peer.clock.take(clock, time.time(), time.monotonic())
-                self._doubt(message.overrides)
+                if self._telling.doubt(message.overrides, time.monotonic()):
+                    self._news.set()
                 self._heard(self._peer, message)
             case Services():
                 self._see(message)
@@ -190,25 +227,10 @@ class Session:
                     records = [peer_records.record(word) for word in words]
                 except ValueError as error:
                     raise Refused(f"no override: {error}") from None
-                # One of several pieces; that all is well again tells the fingerprint.
-                refused = self._shared.take(self._peer.name, records)
-                self._peer.refused = refused or self._peer.refused
+                self._telling.take(records)
                 self._news.set()
             case Hello():
                 raise Refused("it has said hello twice")
-
-    def _doubt(self, fingerprint: str) -> None:
-        """Tell it everything when it goes on holding other overrides."""
-        if fingerprint == self._shared.fingerprint:
-            self._doubts, self._peer.refused = 0, ""
-            self._shared.agrees(self._peer.name)
-            return
-        self._doubts += 1
-        now = time.monotonic()
-        waited = self._all_told is None or now - self._all_told >= ALL_AGAIN_S
-        if self._doubts >= DOUBT and waited:
-            self._doubts, self._all_told, self._all = 0, now, True
-            self._news.set()
 
     def _see(self, message: Services) -> None:
         seen = self._peer.services
