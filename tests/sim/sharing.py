@@ -1,7 +1,8 @@
 """Directors that share overrides over links that fail: one schedule by its seed.
 
 The real ledger; the links, clocks and operators are dice. Every schedule ends healed, and the test
-is that all directors then hold the same, and what the rules say: the last word in stamp order.
+is that all directors then hold the same, and what the rules say: the last word in stamp order. What
+tells of the ledger is simulated in ``telling``.
 """
 
 from __future__ import annotations
