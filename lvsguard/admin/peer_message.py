@@ -103,6 +103,7 @@ class Beat(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     probers_lacking: _Count = 0
     modules_lacking: Annotated[list[_Word], msgspec.Meta(max_length=64)] = []
     sync_lacking: Annotated[list[_Word], msgspec.Meta(max_length=4)] = []
+    table: _Word = ""
     table_lacks: _Line = ""
 
 
@@ -190,6 +191,7 @@ def beat(
         probers_lacking=account.probers_lacking,
         modules_lacking=[name[:64] for name in account.modules_lacking[:64]],
         sync_lacking=list(account.sync_lacking),
+        table=account.table,
         table_lacks=account.table_lacks[:LINE_MAX],
     )
 
@@ -215,6 +217,7 @@ def account(message: Beat) -> Account:
         probers_lacking=message.probers_lacking,
         modules_lacking=tuple(message.modules_lacking),
         sync_lacking=tuple(message.sync_lacking),
+        table=message.table,
         table_lacks=message.table_lacks,
     )
 

@@ -150,6 +150,7 @@ def peer(status: PeerStatus) -> status_reply.PeerReply:
         config_differs=list(status.config_differs),
         clock_offset=None if status.clock is None else round(status.clock.seconds, 6),
         clock_bound=None if status.clock is None else round(status.clock.bound, 6),
+        other_table=status.other_table,
     )
 
 

@@ -264,6 +264,9 @@ class PeerReply(Reply, frozen=True):
     """Seconds that its clock is ahead; null: not measured."""
     clock_bound: float | None = None
     """By how much that may be wrong."""
+    other_table: bool = False
+    """Whether it has given new connections to other realservers than this one for a minute, though
+    configuration, health and overrides are the same."""
 
 
 class StatusHead(Reply, frozen=True, kw_only=True):

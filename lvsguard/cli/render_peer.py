@@ -82,6 +82,11 @@ def _remarks(other: PeerReply) -> Iterator[str]:
     if other.same_config is False and Why.CONFIG not in reasons:
         keys = shortened(other.config_differs) or "the order of its keys"
         yield f"its config is another one, {other.config_hash}, of no matter here: {keys}"
+    if other.other_table:
+        yield (
+            "its IPVS table is another one, though config, health and overrides are the same:"
+            " compare ipvsadm -Sn there and here, then lvsguard why SERVICE on both"
+        )
     others = [] if Why.CHECKS in reasons else other.differs
     for line in others[:TOLD_MAX]:
         yield f"sees another health: {line}"

@@ -92,6 +92,12 @@ class FactBook:
         return self._sights
 
     @property
+    def wanted(self) -> Mapping[ServiceKey, VirtualService]:
+        """The IPVS table as it was decided last. A view of this book, not a copy; a service that
+        has not changed is the same object."""
+        return self._wanted
+
+    @property
     def idle(self) -> tuple[Override, ...]:
         """Overrides that are about nothing in the config."""
         return tuple(o for o in self.overrides if not self._about(o.target))

@@ -79,6 +79,8 @@ class Account:
     """Kernel modules that its configuration wants and its kernel does not have."""
     sync_lacking: tuple[str, ...] = ()
     """Roles of the kernel's sync daemons that should run and do not."""
+    table: str = ""
+    """Digest of whom it wants new connections to be given to; empty: not told."""
     table_lacks: str = ""
     """Why it may not know all connections; empty: it does."""
 

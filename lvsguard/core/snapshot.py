@@ -236,6 +236,9 @@ class PeerStatus:
     """Keys of the configuration that differ."""
     clock: Offset | None = None
     """How far its clock is ahead of this one's; None: not known."""
+    other_table: bool = False
+    """Whether it has given new connections to others than this one for a while, though it should
+    do the same."""
 
     @property
     def fit(self) -> bool:

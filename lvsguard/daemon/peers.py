@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from lvsguard import __version__
 from lvsguard.admin.etcd_channel import EtcdChannel
@@ -23,6 +24,7 @@ from lvsguard.core.fitness import Reason, Why
 from lvsguard.core.peer import Account, VipPart, compare, shortened
 from lvsguard.core.peer_event import PeerDiffers
 from lvsguard.core.snapshot import PeerStatus, Role, SyncStatus
+from lvsguard.core.table_digest import TableDigest
 from lvsguard.daemon.fitness import Fitness
 from lvsguard.daemon.sharing import Sharing
 from lvsguard.kernel.module_list import lacking
@@ -42,6 +44,8 @@ WATCH_S = 1.0
 """Rhythm of the looks at how fit others are: with ten thousand services one takes milliseconds."""
 PATIENCE_S = 2.0
 """How long a failover waits for the other director to become fit."""
+TABLE_S = 60.0
+"""How long two directors that should do the same may do otherwise before the status says so."""
 ROLLOUT_S = 60.0
 """How long two directors may have different configurations before it is told: somebody copies a
 file to one after the other."""
@@ -86,6 +90,9 @@ class Peers:
             self._channel = PeerChannel(config.director, sharing, emit)
             self._channel.configure(config.peer)
         sharing.told = self._channel.news
+        self._table, self._table_now = TableDigest(), ""
+        self._other_table: dict[str, float] = {}
+        """Since when (monotonic) others have another table, though they should not."""
         self._other_since: dict[str, float] = {}
         self._told: dict[str, str] = {}
 
@@ -121,6 +128,8 @@ class Peers:
                 self._watch_configs(time.monotonic())
                 if (now := time.monotonic()) >= watched + WATCH_S:
                     watched = now
+                    self._table_now = self._table.of(self._controller.book.wanted)
+                    self._watch_tables(now)
                     self._fitness.watch(self._channel.peers.values(), now)
             await asyncio.sleep(LOOK_S)
 
@@ -139,7 +148,26 @@ class Peers:
             probers_lacking=condition.probers_lacking,
             modules_lacking=() if programmed else lacking(_modules(book.config)),
             sync_lacking=_sync_lacking(self._controller.sync(None)),
+            table=self._table_now,
             table_lacks=condition.table_lacks,
+        )
+
+    def _watch_tables(self, now: float) -> None:
+        """Keep in mind since when whose table is another one for no reason that is known."""
+        other = {p.name for p in self._channel.peers.values() if self._does_otherwise(p)}
+        self._other_table = {name: self._other_table.get(name, now) for name in other}
+
+    def _does_otherwise(self, peer: Peer) -> bool:
+        beat, book = peer.beat, self._controller.book
+        if peer.silent or beat is None or self.trouble or not beat.table or not self._table_now:
+            return False
+        return (
+            beat.table != self._table_now
+            and beat.programmed
+            and self._controller.pulse.programmed
+            and beat.config == book.config.digest
+            and beat.overrides == self._sharing.fingerprint
+            and not compare(book.sights, peer.services).differs
         )
 
     def _watch_configs(self, now: float) -> None:
@@ -193,6 +221,7 @@ class Peers:
             unfit=(*self._frozen(), *self._fitness.unfit(peer)),
             config_differs=() if beat is None else self._differing(peer),
             clock=None if beat is None else peer.clock.read(time.monotonic()),
+            other_table=time.monotonic() - self._other_table.get(peer.name, inf) >= TABLE_S,
         )
 
     def _frozen(self) -> tuple[Reason, ...]:

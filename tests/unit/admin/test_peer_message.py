@@ -46,6 +46,7 @@ MESSAGES = (
         probers_lacking=1,
         modules_lacking=["ip_vs_mh"],
         sync_lacking=["backup"],
+        table="0123456789abcdef",
         table_lacks="no answer",
     ),
     Services(services=[Service("web", 1, 0, 2, 1, ["rs1"])], anew=True),
@@ -158,7 +159,7 @@ def test_an_account_comes_through_but_for_what_has_messages_of_its_own() -> None
     part = VipPart("web", "backup", False, 100, "it stands back")
     told = Account(
         "0.1.0", "01", False, (part,), trouble=("x",), probers_lacking=1,
-        modules_lacking=("ip_vs_rr",), sync_lacking=("master",), table_lacks="y",
+        modules_lacking=("ip_vs_rr",), sync_lacking=("master",), table="0a", table_lacks="y",
     )  # fmt: skip
     assert account(beat(told, "0")) == told
 

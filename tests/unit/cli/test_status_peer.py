@@ -92,6 +92,14 @@ FEWER = "web: 1 of 2 healthy there, 2 here (rs2 down there)"
             ],
         ),
         (
+            replace(WELL, other_table=True),
+            [
+                f"{HEAD}, same config, same overrides, sees the same health, {FIT}",
+                "  its IPVS table is another one, though config, health and overrides are the same:"
+                " compare ipvsadm -Sn there and here, then lvsguard why SERVICE on both",
+            ],
+        ),
+        (
             replace(WELL, differs=("web: 2 of 2 healthy there, 1 here",)),
             [
                 f"{HEAD}, same config, same overrides, {FIT}",
@@ -123,7 +131,19 @@ FEWER = "web: 1 of 2 healthy there, 2 here (rs2 down there)"
             ["PEER  director2  10.0.0.40  never heard: it has not connected"],
         ),
     ],
-    ids=["well", "config", "host", "order", "checks", "more", "ill", "leads", "gone", "never"],
+    ids=[
+        "well",
+        "config",
+        "host",
+        "order",
+        "checks",
+        "table",
+        "more",
+        "ill",
+        "leads",
+        "gone",
+        "never",
+    ],
 )
 def test_it_tells_of_the_other_director(status: PeerStatus, lines: list[str]) -> None:
     assert shown(status) == lines

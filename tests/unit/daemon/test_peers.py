@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 
 from lvsguard.admin import peer_channel
 from lvsguard.admin.journal import Journal
+from lvsguard.controller.conflicts import ACTOR as CONFLICT
 from lvsguard.controller.standing import Seen, Standing
 from lvsguard.core.config import Config
 from lvsguard.core.health import Verdict
+from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.peer import VipPart
 from lvsguard.daemon import fitness, peers
 from lvsguard.daemon.peers import Peers
@@ -154,6 +157,29 @@ async def test_the_keys_that_differ_are_named_and_unfitness_is_told(
         mine = one.rig.controller.book.config
         book.configure(replace(book.config, digest=mine.digest, keys=mine.keys), 0.0)
         await until(lambda: len(one.told("peer-fit")) == 2, "its end, too", 10)
+
+
+async def test_a_table_that_stays_another_one_for_no_reason_is_told(
+    pair: tuple[Director, Director], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "TABLE_S", 1.0)
+    monkeypatch.setattr(peers, "WATCH_S", 0.1)
+    one, two = pair
+    async with one.running(), two.running():
+        await until(lambda: one.peers.status()[0].same_overrides, "it is heard")
+        await asyncio.sleep(1.5)
+        assert not one.peers.status()[0].other_table
+        # A drain that is not shared: the other one claims a VIP there, and here it does not.
+        own = Override(Target(RS2.address), OverrideKind.DRAIN, CONFLICT, time.time())
+        two.rig.controller.override(own)
+        await two.rig.turn()
+        await asyncio.sleep(0.5)
+        assert not one.peers.status()[0].other_table, "not yet"
+        await until(lambda: one.peers.status()[0].other_table, "it is told")
+        assert one.peers.status()[0].fit is two.peers.status()[0].fit
+        one.rig.controller.override(own)
+        await one.rig.turn()
+        await until(lambda: not one.peers.status()[0].other_table, "both do the same again")
 
 
 async def test_a_failover_to_one_that_is_not_heard_is_objected_to(
