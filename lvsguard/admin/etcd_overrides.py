@@ -34,8 +34,13 @@ class EtcdOverrides:
         self._known: dict[str, tuple[int, Record]] = {}
         """As etcd has them, by key: revision and record."""
         self._due: dict[str, Record] = {}
-        self._agreed = ""
-        """Fingerprint of what is held here when both were the same last; empty: they were not."""
+        self._mine: dict[str, Record] = {}
+        """As they are held here, by key: of the fingerprint that was looked at last."""
+        self._looked = ""
+        self._held: dict[int, Record] = {}
+        """The same by identity, so that ten thousand are followed in two milliseconds."""
+        self._open: set[str] = set()
+        """Keys of which it is not known that both hold the same."""
         self.refused: dict[str, str] = {}
         """Why words of these directors are not taken."""
 
@@ -46,19 +51,21 @@ class EtcdOverrides:
     def forget_all(self) -> None:
         """Everything is read again."""
         self._known.clear()
-        self._agreed = ""
+        self._open |= self._mine.keys()
 
     def take(self, name: str, entry: Entry) -> None:
         """Somebody has written a record. Raises ValueError or MsgspecError."""
         record = peer_records.record(_word.decode(entry.value))
         self._known[name] = (entry.revision, record)
-        self._agreed = ""
+        self._open.add(name)
         self._merge(record, self.refused)
 
-    def _merge(self, record: Record, refused: dict[str, str]) -> None:
+    def _merge(self, record: Record, refused: dict[str, str]) -> bool:
         author = record.stamp.director
-        if why := self._shared.take(author, (record,)):
+        why = self._shared.take(author, (record,))
+        if why:
             refused[author] = why
+        return not why
 
     def agree(self, director: str) -> None:
         """It holds the same: what was refused is so no more."""
@@ -68,29 +75,43 @@ class EtcdOverrides:
     def forget(self, name: str) -> None:
         """A record was deleted."""
         self._known.pop(name, None)
-        self._agreed = ""
+        self._open.add(name)
 
     def reconcile(self, now: float) -> None:
         """Hold both side by side (``now``: wall clock): take what is later there, which may have
         been refused until now, and write what is later here, which may have been stamped anew, or
         come from a journal that could not be read before."""
-        if self._agreed == self._shared.fingerprint:
-            return
+        self._follow()
         refused: dict[str, str] = {}
-        mine = {record_key(record): record for record in self._shared.records}
-        for name, (_, record) in self._known.items():
-            own = mine.get(name)
-            if own is None or (own != record and not self._outdoes(own, record, now)):
-                self._merge(record, refused)
-        for name, record in mine.items():
-            _, known = self._known.get(name, (0, None))
-            if self._outdoes(record, known, now):
-                self._due[name] = record
+        self._open = {name for name in self._open if not self._settle(name, now, refused)}
         for author in self.refused.keys() - refused.keys():
             self._shared.agrees(author)
         self.refused = refused
-        if not self._due and not refused:
-            self._agreed = self._shared.fingerprint
+
+    def _follow(self) -> None:
+        """See what has changed here."""
+        if self._looked == self._shared.fingerprint:
+            return
+        self._looked = self._shared.fingerprint
+        before, self._held = self._held, {id(record): record for record in self._shared.records}
+        for gone in before.keys() - self._held.keys():
+            name = record_key(before[gone])
+            self._mine.pop(name, None)
+            self._open.add(name)
+        for new in self._held.keys() - before.keys():
+            name = record_key(self._held[new])
+            self._mine[name] = self._held[new]
+            self._open.add(name)
+
+    def _settle(self, name: str, now: float, refused: dict[str, str]) -> bool:
+        """See to one; whether nothing more is to be done."""
+        own, (_, known) = self._mine.get(name), self._known.get(name, (0, None))
+        if own == known:
+            return True
+        if own is not None and self._outdoes(own, known, now):
+            self._due[name] = own
+            return False
+        return known is None or self._merge(known, refused)
 
     def _outdoes(self, record: Record, known: Record | None, now: float) -> bool:
         """Whether what is held here belongs in the place of what etcd has."""

@@ -34,14 +34,16 @@ class _Once(EtcdOverrides):
     """Looks at what etcd has when it comes, and never again."""
 
     def reconcile(self, now: float) -> None:
-        if not self._agreed:
-            super().reconcile(now)
-        self._agreed = "once"
+        super().reconcile(now)
+        self._open.clear()
 
-    def take(self, name: str, entry: object) -> None:
-        before = self._agreed
-        super().take(name, entry)  # type: ignore[arg-type]
-        self._agreed = before
+
+class _Blind(EtcdOverrides):
+    """Does not see what changes here without being told."""
+
+    def _follow(self) -> None:
+        if not self._mine:
+            super()._follow()
 
 
 class _Stubborn(EtcdOverrides):
@@ -85,7 +87,7 @@ def _all_of_them(way: type[ByPeer | ByEtcd]) -> None:
         play(seed, way)
 
 
-@pytest.mark.parametrize("wrong", [_Once, _Stubborn, _Grudging])
+@pytest.mark.parametrize("wrong", [_Once, _Blind, _Stubborn, _Grudging])
 def test_faults_of_the_way_by_etcd_are_found_out(wrong: type[EtcdOverrides]) -> None:
     class Faulty(ByEtcd):
         overrides = wrong
