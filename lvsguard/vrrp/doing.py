@@ -152,6 +152,7 @@ class Doing:
                 self._tables.changed(mine, before, after, cause, now)
             case Stalled(seconds):
                 self._stalled = seconds
+                self._tables.stalled(mine, seconds)
             case Handover(stage):
                 self._tables.handover(mine, stage, now)
             case Conflict():

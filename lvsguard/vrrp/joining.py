@@ -1,10 +1,11 @@
 """A director that joins: whom it asks for the connection table, and how long it waits. Pure.
 
-A VIP group that starts, or whose link is back, does not preempt before it has the table, or knows
-that it gets none: the master does not answer (it is no lvsguard), or takes too long. A large table
-takes long to read, and a master that leads meanwhile serves everybody: so it is waited for as long
-as it says that the table comes. VIP groups with the same master ask once, whichever path and family
-they hear it on first. Times are monotonic.
+A VIP group that starts, whose link is back, or that may have missed another's reign (it stood
+still, or lost to a master that it had not heard), does not preempt before it has the table, or
+knows that it gets none: the master does not answer (it is no lvsguard), or takes too long. A large
+table takes long to read, and a master that leads meanwhile serves everybody: so it is waited for as
+long as it says that the table comes. VIP groups with the same master ask once, whichever path and
+family they hear it on first. Times are monotonic.
 """
 
 from __future__ import annotations
@@ -119,6 +120,9 @@ class Joining:
 
     def is_master(self, vip: str) -> None:
         """A VIP group has nobody left to ask."""
+        if vip not in self._done:
+            # Or the wait would lapse, and be told, when it is a backup again.
+            self._wait(vip, 0.0)
         self._done.add(vip)
         for one in self._asking.values():
             one.vips.discard(vip)

@@ -1,10 +1,11 @@
 """The connection table around changes of role.
 
-A master sends it when a director joins and asks, and around a handover; a director that joins does
-not preempt before it was sent; and a successor holds back for a moment what would end connections
-that it is about to hear of. The kernel's own sync, which tells a peer only of what happens from now
-on, is the controller's. Everything here is a help: what fails is told, and no role waits for it
-longer than ``joining`` says. Nothing here waits. Times are monotonic.
+A master sends it when a director joins and asks, and around a handover; a director that joins, or
+was out of hearing as master, or stood still, does not preempt before it was sent; and a successor
+holds back for a moment what would end connections that it is about to hear of. The kernel's own
+sync, which tells a peer only of what happens from now on, is the controller's. Everything here is a
+help: what fails is told, and no role waits for it longer than ``joining`` says. Nothing here waits.
+Times are monotonic.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ REOPEN_S: Final = 10.0
 """Until a port that was taken is tried again."""
 _PLANNED: Final = frozenset({Trigger.MASTER_RESIGNED, Trigger.PREEMPTS})
 _LOST: Final = frozenset({Trigger.HIGHER_PRIORITY, Trigger.GREATER_ADDRESS})
+_APART: Final = _LOST | {Trigger.WAS_LATE}
+"""A master that is one no longer for these may have missed another's reign: a partition, or time
+in which it did not run. The winner's idle connections are told by no sync daemon later."""
+STOOD_S: Final = 3.0
+"""A backup that stood still for so long has missed what its master's sync daemon told meanwhile."""
 
 
 class Tables:
@@ -195,10 +201,16 @@ class Tables:
             self._giving.ends(mine.name)
         if before is Role.MASTER and cause in _LOST:
             self._giving.lost(mine.name, mine.vip, now)
-        joins = after is Role.BACKUP and before in (Role.INIT, Role.FAULT)
-        if joins and cause is not Trigger.RESUMED:
+        joins = before in (Role.INIT, Role.FAULT) and cause is not Trigger.RESUMED
+        if after is Role.BACKUP and (joins or cause in _APART):
             self._joining.begins(mine.vip)
         self._look(now)
+
+    def stalled(self, mine: Instance, seconds: float) -> None:
+        """An instance did not run for a while; of a master, its change of role tells what follows
+        from that."""
+        if self._roles.get(mine.name) is Role.BACKUP and seconds >= STOOD_S:
+            self._joining.begins(mine.vip)
 
     def handover(self, mine: Instance, stage: Stage, now: float) -> None:
         """A planned handover has come so far."""

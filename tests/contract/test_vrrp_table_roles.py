@@ -25,7 +25,7 @@ from lvsguard.vrrp.instance import Family, Instance
 from lvsguard.vrrp.joining import WORD_S
 from lvsguard.vrrp.message import SyncTarget
 from lvsguard.vrrp.refusals import HOLD_MAX_S
-from lvsguard.vrrp.tables import Tables
+from lvsguard.vrrp.tables import STOOD_S, Tables
 from lvsguard.vrrp.transitions import Trigger
 from tests.support.topology import Host
 from tests.support.vrrp_child import vip_group
@@ -201,6 +201,67 @@ def test_a_director_that_joins_waits_for_the_masters_table(
     assert len(left.asked("Again")) == 1
 
 
+def led(right: Desk, left: Desk) -> None:
+    """The right one leads after it had joined; meanwhile, unheard, the left one leads, too."""
+    for one in (right, left):
+        one.configure(WEB)
+        one.start(WEB)
+        run(0.02, one)
+        one.lead(WEB)
+        run(0.02, one)
+    right.holds.clear()
+
+
+@pytest.mark.parametrize(
+    "cause", [Trigger.WAS_LATE, Trigger.HIGHER_PRIORITY, Trigger.GREATER_ADDRESS]
+)
+def test_a_master_that_may_have_missed_another_masters_reign_waits_for_its_table(
+    left: Desk, right: Desk, cause: Trigger
+) -> None:
+    led(right, left)
+    right.become(WEB, Role.MASTER, Role.BACKUP, cause)
+    run(0.02, right)
+    assert right.holds == [("web", WORD_S)]
+    right.hear(WEB)
+    until(lambda: ("web", 0.0) in right.holds, left, right)
+    assert len(right.told(TableReceived)) == 1
+
+
+def test_a_master_that_handed_over_as_planned_asks_nobody(left: Desk, right: Desk) -> None:
+    led(right, left)
+    right.become(WEB, Role.MASTER, Role.BACKUP, Trigger.SUCCESSOR_HEARD)
+    right.hear(WEB)
+    run(0.3, left, right)
+    assert right.holds == []
+    assert right.told(TableReceived) == []
+
+
+def test_a_backup_that_stood_still_asks_again_and_one_that_was_a_little_late_does_not(
+    left: Desk, right: Desk
+) -> None:
+    led(right, left)
+    right.become(WEB, Role.MASTER, Role.BACKUP, Trigger.SUCCESSOR_HEARD)
+    right.tables.stalled(WEB, STOOD_S - 0.1)
+    right.hear(WEB)
+    run(0.1, left, right)
+    assert right.holds == []
+    right.tables.stalled(WEB, STOOD_S)
+    right.hear(WEB)
+    until(lambda: ("web", 0.0) in right.holds, left, right)
+    assert right.holds[0] == ("web", WORD_S)
+    assert len(right.told(TableReceived)) == 1
+
+
+def test_a_master_that_stood_still_and_finds_nobody_is_not_held_back(right: Desk) -> None:
+    right.configure(WEB)
+    right.lead(WEB)
+    right.tables.stalled(WEB, 60.0)
+    right.become(WEB, Role.MASTER, Role.BACKUP, Trigger.WAS_LATE)
+    right.lead(WEB)
+    run(0.05, right)
+    assert right.holds == [("web", 0.0)]
+
+
 def test_a_reload_while_the_answer_is_awaited_loses_nothing(left: Desk, right: Desk) -> None:
     keys = HmacAuth({1: b"k" * 32}, 1)
     new = instance(auth=keys)
@@ -258,7 +319,7 @@ def test_without_sync_nobody_asks_waits_or_holds_back(right: Desk) -> None:
     right.lead(WEB, cause=Trigger.PREEMPTS)
     right.hand_over(WEB, Stage.BEGUN)
     run(0.3, right)
-    assert right.holds == []
+    assert not any(seconds for _, seconds in right.holds)
     assert right.events == []
     assert right.filters() == ""
     assert not right.tables.busy

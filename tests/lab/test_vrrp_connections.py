@@ -97,16 +97,22 @@ def test_a_director_that_was_away_takes_over_connections_that_it_never_saw(
     assert {one.metric("sync_daemon_running", role=role) for role in ("master", "backup")} == {1}
 
 
-def transfer_process(director: Director) -> int:
-    """The process that reads and sends a director's connection table."""
+def processes(director: Director, what: bytes = b"lvsguard") -> list[int]:
+    """The processes of a director whose command line has this in it."""
     there = Path("/run/netns", director.host.name).stat().st_ino
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             command = (process / "cmdline").read_bytes()
-            ours = (process / "ns/net").stat().st_ino == there
-            if ours and b"lvsguard.vrrp.transfer" in command:
-                return int(process.name)
-    raise AssertionError("there is no transfer process")
+            if what in command and (process / "ns/net").stat().st_ino == there:
+                found.append(int(process.name))
+    return found
+
+
+def transfer_process(director: Director) -> int:
+    """The process that reads and sends a director's connection table."""
+    (reader,) = processes(director, b"lvsguard.vrrp.transfer")
+    return reader
 
 
 def test_a_director_that_joins_waits_for_a_table_that_takes_long_to_read(
@@ -146,6 +152,50 @@ def test_a_director_that_joins_waits_for_a_table_that_takes_long_to_read(
         guest_still_s=still.longest_s(begun),
     )
     assert known >= LARGE + COUNT
+    assert broken(held) == []
+    assert stall_s <= STALL_S * slow + still.longest_s(begun)
+    assert one.events("table-failed") == []
+
+
+def test_a_master_that_stood_still_waits_for_the_table_of_the_one_that_led_meanwhile(
+    network: Network, still: Stillness
+) -> None:
+    """All of the director stands still, and its network is deaf, as a host is that was paused; the
+    process that reads the other one's table is held up, as a large one would do it."""
+    slow = slowness()
+    one, two = pair(network)
+    network.part(network.director1, network.director2)
+    stopped = processes(one)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for_role(two, "master")
+        pings = start_pings(network.client, SERVICE, COUNT, every_s=2)
+        time.sleep(SYNCED_S)
+        reader = transfer_process(two)
+        os.kill(reader, signal.SIGSTOP)
+        network.rejoin(network.director1, network.director2)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    begun = time.monotonic()
+    wait_for_role(one, "backup", 10)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        assert [vip.role for vip in one.status().vips] == ["backup"]
+        time.sleep(0.2)
+    os.kill(reader, signal.SIGCONT)
+    took = wait_for_role(one, "master", 30)
+    time.sleep(2.5)
+    held = pings.stop()
+    stall_s = max(c.worst_s for c in held)
+    tell(
+        "stood still",
+        back_s=took,
+        broken=broken(held),
+        stall_s=stall_s,
+        guest_still_s=still.longest_s(begun),
+    )
     assert broken(held) == []
     assert stall_s <= STALL_S * slow + still.longest_s(begun)
     assert one.events("table-failed") == []

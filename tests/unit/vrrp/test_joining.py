@@ -252,11 +252,14 @@ def test_an_answer_to_nobodys_question_is_nothing() -> None:
 
 def test_a_director_that_became_master_asks_no_more() -> None:
     desk = Desk()
+    desk.joining.begins("web")
     desk.hear()
     desk.joining.is_master("web")
     assert desk.run(5) == []
     assert len(desk.asked) == 1
-    assert desk.joined == []
+    assert not desk.held(), "that would end, and be told, when it is a backup again"
+    desk.joining.is_master("web")
+    assert desk.joined == ["web"]
 
 
 def test_a_link_that_was_gone_makes_it_ask_again() -> None:
