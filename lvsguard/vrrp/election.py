@@ -396,17 +396,17 @@ class Election:
     # Transitions.
 
     def _enter(self, usual: Trigger, as_owner: Trigger, now: float) -> None:
-        """Begin to take part, as a backup or as the owner."""
+        """Begin to take part as a backup, which an owner does not stay."""
         self._deadline = inf
         if not self._link:
             if self._state is State.INIT:
                 self._move(Trigger.LINK_LOST, now)
             return
-        owner = self.priority == OWNER and self._preemption.free
-        self._move(as_owner if owner and not self._grouped else usual, now)
-        if owner and self._grouped:
-            self._ear.deadline = now
-            self._ear.expire(now)
+        self._move(usual, now)
+        if self.priority == OWNER and self._preemption.free:
+            self._ear.lead(as_owner)
+            if not self._grouped:
+                self.take(now)
 
     def _move(self, trigger: Trigger, now: float) -> None:
         """Make a transition of the table: its effects in order, then what it is told by."""

@@ -49,7 +49,8 @@ class Listening:
         self.master_priority = 0
         self.resigned = False
         self.wants: Trigger | None = None
-        """Why it would take over now; None as long as the master-down timer runs."""
+        """Why it would take over now; None as long as the master-down timer of one that is no
+        owner runs."""
 
     @property
     def due(self) -> float:
@@ -96,6 +97,11 @@ class Listening:
         self.resigned = True
         self._hasten(priority, now)
         return True
+
+    def lead(self, cause: Trigger) -> None:
+        """Take over without listening first: that is an owner's way."""
+        self.deadline = inf
+        self.wants = cause
 
     def preempt_soon(self, priority: int, now: float) -> None:
         """Take over from a master of lower priority after the skew time."""

@@ -38,7 +38,10 @@ from lvsguard.vrrp.transitions import Trigger
 
 REOPEN_S: Final = 10.0
 """Until a port that was taken is tried again."""
-_PLANNED: Final = frozenset({Trigger.MASTER_RESIGNED, Trigger.PREEMPTS})
+_PLANNED: Final = frozenset(
+    {Trigger.MASTER_RESIGNED, Trigger.PREEMPTS, Trigger.OWNER_STARTED, Trigger.OWNER_BACK}
+)
+"""Causes for which the master of before may still be there, and sends what it knows."""
 _LOST: Final = frozenset({Trigger.HIGHER_PRIORITY, Trigger.GREATER_ADDRESS})
 _APART: Final = _LOST | {Trigger.WAS_LATE}
 """A master that is one no longer for these may have missed another's reign: a partition, or time

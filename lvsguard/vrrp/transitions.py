@@ -101,9 +101,6 @@ TABLE: Final[Mapping[tuple[State, Trigger], Transition]] = {
     (State.INIT, Trigger.STARTED): Transition(
         State.BACKUP, (Effect.LISTEN,), "start, and the start delay is over"
     ),
-    (State.INIT, Trigger.OWNER_STARTED): Transition(
-        State.MASTER, _TAKE, "the same with priority 255, ready and not held back"
-    ),
     (State.INIT, Trigger.RESUMED): Transition(
         State.BACKUP,
         (Effect.LISTEN_BRIEFLY,),
@@ -123,6 +120,12 @@ TABLE: Final[Mapping[tuple[State, Trigger], Transition]] = {
     ),
     (State.BACKUP, Trigger.PREEMPTS): Transition(
         State.MASTER, _TAKE, "only lower priorities for a master-down interval, and it may preempt"
+    ),
+    (State.BACKUP, Trigger.OWNER_STARTED): Transition(
+        State.MASTER, _TAKE, "at once after its start: priority 255, ready and not held back"
+    ),
+    (State.BACKUP, Trigger.OWNER_BACK): Transition(
+        State.MASTER, _TAKE, "the same once link and address are back"
     ),
     (State.BACKUP, Trigger.LINK_LOST): Transition(
         State.FAULT, (), "the interface has no link or lost its address"
@@ -183,9 +186,6 @@ TABLE: Final[Mapping[tuple[State, Trigger], Transition]] = {
     ),
     (State.FAULT, Trigger.LINK_BACK): Transition(
         State.BACKUP, (Effect.LISTEN,), "link and address are there, for the whole sync group"
-    ),
-    (State.FAULT, Trigger.OWNER_BACK): Transition(
-        State.MASTER, _TAKE, "the same with priority 255, ready and not held back"
     ),
     (State.FAULT, Trigger.STOPPED): Transition(State.INIT, (), "stop"),
 }

@@ -347,6 +347,18 @@ def test_of_several_vip_groups_exactly_those_are_held_back_that_may_be_taken_ove
     until(held(left), left)
 
 
+@pytest.mark.parametrize("cause", [Trigger.OWNER_STARTED, Trigger.OWNER_BACK])
+def test_an_owner_that_takes_over_from_one_that_speaks_holds_back_for_a_moment(
+    left: Desk, cause: Trigger
+) -> None:
+    left.configure(WEB)
+    left.start(WEB)
+    left.lead(WEB, cause=cause)
+    until(held(left, "10.0.0.8"), left)
+    left.ahead += HOLD_MAX_S
+    until(held(left), left)
+
+
 def test_turning_sync_off_and_on_follows(left: Desk) -> None:
     left.configure(WEB)
     left.start(WEB)

@@ -57,7 +57,9 @@ def test_a_lone_director_is_master_one_master_down_interval_after_its_start() ->
 
 
 def test_the_owner_is_master_at_once() -> None:
-    assert Instance(settings(255)).start().election.role is Role.MASTER
+    one = Instance(settings(255)).start()
+    assert one.election.role is Role.MASTER
+    assert causes([action for _, action in one.asked]) == [Trigger.STARTED, Trigger.OWNER_STARTED]
 
 
 def test_an_owner_that_is_held_back_begins_as_backup() -> None:

@@ -7,11 +7,11 @@ from ipaddress import ip_address
 import pytest
 
 from lvsguard.core.model import IPAddress
-from lvsguard.vrrp.action import Action, AddAddresses, RemoveAddresses, Send
+from lvsguard.vrrp.action import Action, AddAddresses, RemoveAddresses, RoleChanged, Send
 from lvsguard.vrrp.advert import Advert
 from lvsguard.vrrp.group import SyncGroup
 from lvsguard.vrrp.settings import Settings
-from lvsguard.vrrp.transitions import State
+from lvsguard.vrrp.transitions import State, Trigger
 
 INSIDE, OUTSIDE = "inside", "outside"
 VRIDS = {INSIDE: 51, OUTSIDE: 52}
@@ -55,6 +55,9 @@ class Pair:
 
     def states(self) -> set[State]:
         return {one.state for one in self.group.members.values()}
+
+    def causes(self) -> list[Trigger]:
+        return [a.cause for _, a in self.group.actions() if isinstance(a, RoleChanged)]
 
     def adverts(self) -> set[tuple[str, int]]:
         return {(n, a.advert.priority) for n, a in self.asked if isinstance(a, Send)}
@@ -216,9 +219,28 @@ def test_readiness_counts_for_all(ready: bool) -> None:
     assert pair.states() == {State.MASTER if ready else State.BACKUP}
 
 
-def test_a_group_of_owners_leads_at_once() -> None:
+def test_a_group_of_owners_leads_at_once_and_says_why() -> None:
     pair = Pair(255)
     assert pair.states() == {State.MASTER}
+    assert pair.causes()[-1] is Trigger.OWNER_STARTED
+
+
+def test_owners_whose_link_is_back_do_not_call_the_master_silent() -> None:
+    pair = Pair(255)
+    pair.group.link(INSIDE, False, pair.now)
+    pair.run(10.0)
+    pair.group.link(INSIDE, True, pair.now)
+    assert pair.states() == {State.MASTER}
+    assert pair.causes() == [Trigger.LINK_BACK, Trigger.OWNER_BACK] * 2
+
+
+def test_an_owner_that_has_to_wait_for_its_group_follows_who_speaks() -> None:
+    pair = Pair(255, ready=False)
+    pair.run(1.0)
+    for name in BOTH:
+        pair.hear(name, 150)
+    assert {one.master for one in pair.group.members.values()} == set(PEERS.values())
+    assert not any(one.wants for one in pair.group.members.values())
 
 
 def test_a_stop_waits_for_each_members_successor() -> None:
