@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
 from lvsguard.controller.standing import Seen, Standings
@@ -26,7 +26,9 @@ from lvsguard.core.vrrp_event import (
     VrrpTold,
 )
 from lvsguard.daemon.failover import Failovers
-from lvsguard.vrrp.client import VrrpClient
+from lvsguard.kernel.port import Addresses, KernelError
+from lvsguard.vrrp.client import COMMAND, VrrpClient
+from lvsguard.vrrp.leftover import take_off
 from lvsguard.vrrp.message import (
     LATENESS,
     Counts,
@@ -55,14 +57,18 @@ class Elections:
         self,
         config: Config,
         standings: Standings,
+        addresses: Addresses,
         *,
         emit: Callable[[Event], None],
+        command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``standings`` says how fit this director is; nothing is said before it knows. ``clock``
-        is the wall's."""
+        """``standings`` says how fit this director is; nothing is said before it knows.
+        ``addresses`` of VIPs are taken off here only at a stop, when there is no VRRP process that
+        would do it. ``command`` starts that process. ``clock`` is the wall's."""
         self._config = config
         self._standings = standings
+        self._addresses = addresses
         self._emit = emit
         self._clock = clock
         self._there = clock()
@@ -71,7 +77,9 @@ class Elections:
         self._lacks: dict[str, tuple[str, float]] = {}
         """VIP groups whose table did not come, why, and when (monotonic)."""
         self._warned: set[tuple[str, str]] = set()
-        self.client = VrrpClient(told=self._told, changed=self._changed, died=self._died)
+        self.client = VrrpClient(
+            told=self._told, changed=self._changed, died=self._died, command=command
+        )
         self.failovers = Failovers(self.client, emit=emit)
         self.failovers.configure(config)
 
@@ -114,7 +122,22 @@ class Elections:
 
     async def leave(self, on_stop: OnStop) -> None:
         """Hand over what this director is master of."""
-        await self.client.leave(keep=on_stop is OnStop.KEEP)
+        gone = await self.client.leave(keep=on_stop is OnStop.KEEP)
+        if gone and on_stop is not OnStop.KEEP:
+            await self._take_off()
+
+    async def _take_off(self) -> None:
+        """Where the VRRP process is gone and did not hand over: as long as nobody else can have
+        taken over the addresses stay, and then they go."""
+        await asyncio.sleep(self.client.reign_ends() - time.monotonic())
+        try:
+            left = await take_off(self.client.puts, self._addresses)
+        except KernelError as error:
+            self._emit(KernelFailed(str(error)))
+            return
+        for name, troubles in left.items():
+            text = "; ".join(troubles) or "its addresses were taken off"
+            self._emit(VrrpTold(name, f"no VRRP process was there to hand over: {text}"))
 
     def status(self) -> ElectionStatus | None:
         """How the VRRP process does, for metrics and health; None: no VIP group has an election."""

@@ -105,7 +105,7 @@ class House:
         )
         self._conflicts.seek = self._whereabouts.seek
         self._sharing.ended = self._conflicts.ended
-        self._elections = Elections(config, standings, emit=self._conflicts.tell)
+        self._elections = Elections(config, standings, addresses, emit=self._conflicts.tell)
         self._peers = Peers(
             config,
             self._controller,
@@ -203,6 +203,7 @@ class House:
         remote = "" if self._admin is None else self._admin.trouble
         known = (
             self._journal.trouble,
+            self._elections.client.trouble,
             self._elections.trouble,
             self._vip_watch.trouble,
             self._peers.trouble,

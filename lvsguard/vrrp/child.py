@@ -17,7 +17,7 @@ from errno import EADDRINUSE
 from pathlib import Path
 from typing import Final
 
-from lvsguard.vrrp.logbook import blank
+from lvsguard.vrrp.logbook import Logbook, blank
 
 LOOK_S: Final = 0.05
 END_MAX_S: Final = 60.0
@@ -56,8 +56,8 @@ class Child:
             pid, user, _ = _credentials(connection)
             if user not in (0, os.geteuid()):
                 raise Taken(
-                    f"the socket @{self._name[1:].decode()} belongs to user {user}, not to"
-                    " lvsguard: end that program (ss -xlp shows it)"
+                    f"the socket @{self._shown} belongs to user {user}, not to lvsguard, so there"
+                    " is no election here: end that program (ss -xap shows it)"
                 )
         except ConnectionRefusedError:
             connection.close()
@@ -75,6 +75,10 @@ class Child:
         if self._started is not None and self._started.poll() is None:
             self.pid = self._started.pid
         return connection
+
+    @property
+    def _shown(self) -> str:
+        return self._name[1:].decode()
 
     def _start(self) -> socket.socket:
         if self._started is not None and self._started.poll() is None:
@@ -99,7 +103,10 @@ class Child:
         except OSError as error:
             connection.close()
             if error.errno == EADDRINUSE:
-                raise Unreachable("the one before it is still ending") from error
+                raise Unreachable(
+                    "the one before it is still ending, or another program has its socket"
+                    f" @{self._shown} (ss -xap shows it)"
+                ) from error
             raise Unreachable(f"it could not be started: {error}") from error
         self.pid = self._started.pid
         return connection
@@ -110,6 +117,21 @@ class Child:
             if self._book >= 0:
                 os.close(self._book)
             self._book = descriptor
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is one, connected or not."""
+        return bool(self.pid) and _is_ours(self.pid)
+
+    def reign_ends(self) -> float:
+        """Until when no other director can be master of what these led, monotonic."""
+        if self._book < 0:
+            return 0.0
+        book = Logbook(self._book)
+        try:
+            return book.latest
+        finally:
+            book.close()
 
     def kill(self) -> None:
         """End it at once."""

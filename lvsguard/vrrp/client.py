@@ -19,8 +19,9 @@ from typing import Final
 
 from lvsguard.core.config import Config
 from lvsguard.core.vrrp import ConnectionSync
+from lvsguard.core.vrrp_event import VrrpTold
 from lvsguard.vrrp import message
-from lvsguard.vrrp.child import Child, Unreachable
+from lvsguard.vrrp.child import Child, Taken, Unreachable
 from lvsguard.vrrp.message import (
     Counts,
     Failed,
@@ -69,6 +70,8 @@ class VrrpClient:
         """``told`` gets events; ``changed`` each new state; ``died`` how a process ended."""
         self.states: dict[str, State] = {}
         self.counts: Counts | None = None
+        self.trouble = ""
+        """Why there can be no process, and what to do; empty: there can."""
         self._told = told
         self._changed = changed
         self._died = died
@@ -130,17 +133,28 @@ class VrrpClient:
         """Leave a lower priority alone for some seconds; 0: no longer."""
         self._send(Hold(name, seconds))
 
-    async def leave(self, *, keep: bool) -> None:
-        """Hand everything over and wait until that is done, or the process is gone."""
+    @property
+    def puts(self) -> tuple[Put, ...]:
+        """The VIP groups that have an election."""
+        return tuple(self._puts.values())
+
+    def reign_ends(self) -> float:
+        """Until when no other director can be master of what this one led, monotonic."""
+        return self._child.reign_ends()
+
+    async def leave(self, *, keep: bool) -> bool:
+        """Hand everything over and wait until that is done, or the process is gone. Whether there
+        is none any more: if it did not hand over, its addresses still stand."""
         self._ending = Leave(keep)
         if self._socket is None:
-            return
+            return not self._child.alive
         self._gone.clear()
         self._send(self._ending)
         longest = max((put.interval for put in self._puts.values()), default=1.0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(4 * longest + 10):
                 await self._gone.wait()
+        return self._socket is None and not self._child.alive
 
     def close(self) -> None:
         """Give back what is kept for the next process. After ``run`` has ended."""
@@ -185,7 +199,7 @@ class VrrpClient:
     # -- the process -----------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep a process there while there is an election, until cancelled. Raises Taken."""
+        """Keep a process there while there is an election, until cancelled."""
         failures = 0
         while True:
             await self._wanted.wait()
@@ -194,12 +208,23 @@ class VrrpClient:
                 self._wanted.clear()
                 continue
             begun = time.monotonic()
-            how = await self._live()
+            try:
+                how = await self._live()
+            except Taken as error:
+                failures += 1
+                self._tell(str(error))
+                continue
             if not self._needed():
                 self._wanted.clear()
                 continue
             failures = 0 if time.monotonic() - begun > STEADY_S else failures + 1
             self._died(how)
+
+    def _tell(self, trouble: str) -> None:
+        """Once, until it is over."""
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self._told(message.told(VrrpTold("all", trouble)))
 
     def _needed(self) -> bool:
         return self._ending is None and bool(self._puts)
@@ -209,6 +234,7 @@ class VrrpClient:
             connection = self._child.reach()
         except Unreachable as error:
             return str(error)
+        self.trouble = ""
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[str] = loop.create_future()
         self._socket, self._greeted, self._heard = connection, False, time.monotonic()

@@ -52,6 +52,11 @@ class Logbook:
         """When another one may be master at the earliest; 0: it was not ours."""
         return max(0.0, self._read(place))
 
+    @property
+    def latest(self) -> float:
+        """When others may be masters of all that was ours, at the earliest."""
+        return max((self._times[2 * number + 1] for number in self._slots.values()), default=0.0)
+
     def aside(self, place: str) -> bool:
         """Whether a failover keeps it from preempting."""
         return self._read(place) < 0
