@@ -1,5 +1,5 @@
-"""What outlives the daemon: overrides and the ledger of them, the services and VIPs it put into
-the kernel, the history.
+"""What outlives the daemon: overrides and the ledger of them, failovers that hold, the services and
+VIPs it put into the kernel, the history.
 
 The truth is in memory; the file follows it. A state directory that cannot be written costs the
 daemon nothing but durability: every reply says so, one event tells it, and it is tried again.
@@ -67,6 +67,7 @@ class _Part(StrEnum):
     OWNED = "owned"
     ADDRESSES = "addresses"
     RECORDS = "records"
+    ASIDE = "aside"
 
 
 class Journal:
@@ -95,6 +96,8 @@ class Journal:
         self._records: tuple[Record, ...] = ()
         self._owned: frozenset[ServiceKey] = frozenset()
         self._addresses: frozenset[VipAddress] = frozenset()
+        self._aside: frozenset[str] | None = None
+        """None: not said yet in this run."""
         self._dirty: set[_Part] = set()
         self._pending: deque[Entry] = deque(maxlen=limits.pending)
         self._missed = 0
@@ -195,6 +198,16 @@ class Journal:
         self._addresses = wanted
         self._dirty.add(_Part.ADDRESSES)
         return await self._written()
+
+    def aside(self) -> frozenset[str]:
+        """VIP groups that a failover keeps from preempting, by name."""
+        return self._aside or frozenset()
+
+    def set_aside(self, vips: frozenset[str]) -> None:
+        """Keep which VIP groups those are, with the next batch."""
+        if vips != self._aside:
+            self._aside = vips
+            self._mark(_Part.ASIDE)
 
     def append(self, at: float, event: Event) -> Entry:
         """Add an event that happened ``at`` (wall clock); it is written with the next batch."""
@@ -312,6 +325,7 @@ class Journal:
         self._records = (*held.records, *self._records)
         self._owned |= held.owned
         self._addresses |= held.addresses
+        self._aside = held.aside if self._aside is None else self._aside
         self._last_id += held.last_id
         for _ in range(len(self._pending)):
             line = self._pending.popleft()
@@ -370,6 +384,7 @@ class Journal:
             self._addresses if _Part.ADDRESSES in dirty else None,
             entries,
             self._records if _Part.RECORDS in dirty else None,
+            self.aside() if _Part.ASIDE in dirty else None,
         )
         try:
             await store.write(batch)

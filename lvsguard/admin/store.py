@@ -61,6 +61,9 @@ MIGRATIONS = (
     ALTER TABLE overrides ADD COLUMN ticket TEXT NOT NULL DEFAULT '';
     ALTER TABLE records ADD COLUMN ticket TEXT;
     """,
+    """
+    CREATE TABLE aside (vip TEXT NOT NULL);
+    """,
 )
 """Scripts that lead from one schema version to the next; the version is their number so far."""
 
@@ -74,6 +77,7 @@ _OVERRIDES = "SELECT * FROM overrides"
 _OWNED = "SELECT * FROM owned"
 _ADDRESSES = "SELECT * FROM addresses"
 _RECORDS = "SELECT * FROM records"
+_ASIDE = "SELECT * FROM aside"
 _LAST_ID = "SELECT max(id) FROM events"
 _IN_USE = (
     "SELECT (page_count - freelist_count) * page_size"
@@ -103,6 +107,8 @@ class Held:
     last_id: int = 0
     """Number of the latest entry; 0: none."""
     records: tuple[Record, ...] = ()
+    aside: frozenset[str] = frozenset()
+    """VIP groups that a failover keeps from preempting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ class Batch:
     addresses: frozenset[VipAddress] | None
     entries: tuple[Entry, ...]
     records: tuple[Record, ...] | None = None
+    aside: frozenset[str] | None = None
 
 
 def damaged(error: BaseException) -> bool:
@@ -148,6 +155,7 @@ class Store:
                 await connection.execute_fetchall(_ADDRESSES),
                 await _scalar(connection, _LAST_ID),
                 await connection.execute_fetchall(_RECORDS),
+                await connection.execute_fetchall(_ASIDE),
             )
             return cls(connection, held)
         except BaseException:
@@ -187,6 +195,11 @@ class Store:
                 await connection.executemany(
                     f"INSERT INTO records VALUES ({', '.join('?' * 15)})",  # noqa: S608 - no value
                     [record_row(record) for record in batch.records],
+                )
+            if batch.aside is not None:
+                await connection.execute("DELETE FROM aside")
+                await connection.executemany(
+                    "INSERT INTO aside VALUES (?)", [(vip,) for vip in batch.aside]
                 )
             await connection.executemany(
                 "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)",
@@ -259,6 +272,7 @@ def _salvage(uri: str) -> Held:
         owned: list[sqlite3.Row] = []
         addresses: list[sqlite3.Row] = []
         records: list[sqlite3.Row] = []
+        aside: list[sqlite3.Row] = []
         last_id = 0
         with contextlib.suppress(sqlite3.Error):
             records = connection.execute(_RECORDS).fetchall()
@@ -267,8 +281,10 @@ def _salvage(uri: str) -> Held:
         with contextlib.suppress(sqlite3.Error):
             addresses = connection.execute(_ADDRESSES).fetchall()
         with contextlib.suppress(sqlite3.Error):
+            aside = connection.execute(_ASIDE).fetchall()
+        with contextlib.suppress(sqlite3.Error):
             last_id = connection.execute(_LAST_ID).fetchone()[0] or 0
-        return _held(overrides, owned, addresses, last_id, records)
+        return _held(overrides, owned, addresses, last_id, records, aside)
 
 
 async def _migrate(connection: aiosqlite.Connection) -> None:
@@ -304,6 +320,7 @@ def _held(
     addresses: Iterable[sqlite3.Row],
     last_id: int,
     records: Iterable[sqlite3.Row],
+    aside: Iterable[sqlite3.Row],
 ) -> Held:
     return Held(
         tuple(_valid(override, overrides)),
@@ -311,6 +328,7 @@ def _held(
         frozenset(_valid(_vip_address, addresses)),
         last_id,
         tuple(_valid(record, records)),
+        frozenset(str(vip) for (vip,) in aside),
     )
 
 

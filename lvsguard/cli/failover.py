@@ -25,11 +25,11 @@ def add(commands: Commands) -> None:
         description="Hand VIPs over to another director, and tell who has taken them. This "
         "director\nkeeps them, and forwards, until its successor is heard; if nobody comes it goes "
         "on\nas master, and that is a failure. Afterwards it leaves the successor alone, whatever\n"
-        "its own priority, until --resume or until that one leaves. VIP groups of one sync\n"
-        "group go together. Run it on the master; what is asked for is kept in the history.\n"
-        "With a [peer] table it refuses while the director that would take over is not fit for\n"
-        "it (other keys in its config, checks that fail from there, ...), and says why; lvsguard\n"
-        "status shows the same at any time.",
+        "its own priority and through reboots, until --resume or until that one leaves. VIP\n"
+        "groups of one sync group go together. Run it on the master; what is asked for is\n"
+        "kept in the history. With a [peer] table it refuses while the director that would\n"
+        "take over is not fit for it (other keys in its config, checks that fail from there,\n"
+        "...), and says why; lvsguard status shows the same at any time.",
         examples=[
             ("lvsguard failover", "all VIP groups that this director is master of"),
             ("lvsguard failover web", "one of them, by its name in the config"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from lvsguard.controller.standing import Seen, Standings
@@ -60,12 +60,16 @@ class Elections:
         addresses: Addresses,
         *,
         emit: Callable[[Event], None],
+        aside: Iterable[str] = (),
+        keep_aside: Callable[[frozenset[str]], None] = lambda names: None,
         command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``standings`` says how fit this director is; nothing is said before it knows.
         ``addresses`` of VIPs are taken off here only at a stop, when there is no VRRP process that
-        would do it. ``command`` starts that process. ``clock`` is the wall's."""
+        would do it. ``aside``: VIP groups that a failover kept from preempting in an earlier run;
+        ``keep_aside`` gets those of now. ``command`` starts that process. ``clock`` is the
+        wall's."""
         self._config = config
         self._standings = standings
         self._addresses = addresses
@@ -80,6 +84,8 @@ class Elections:
         self.client = VrrpClient(
             told=self._told, changed=self._changed, died=self._died, command=command
         )
+        self.client.aside = frozenset(aside)
+        self._keep_aside = keep_aside
         self.failovers = Failovers(self.client, emit=emit)
         self.failovers.configure(config)
 
@@ -96,6 +102,7 @@ class Elections:
         self._config = config
         self._standings.configure(config)
         self.client.configure(config, wanted_sync(config))
+        self._keep_aside(self.client.aside)
         self.failovers.configure(config)
 
     def seen(self) -> dict[str, Seen]:
@@ -217,7 +224,9 @@ class Elections:
                 self._lacks.pop(vip, None)
 
     def _changed(self, state: State) -> None:
-        """Status and metrics read the client's states; nothing is kept here."""
+        """Status and metrics read the client's states; of them only a failover is kept, for it
+        holds until it is ended, through stops and reboots."""
+        self._keep_aside(self.client.aside)
         self.failovers.changed()
 
     def _died(self, how: str) -> None:

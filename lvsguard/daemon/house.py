@@ -105,7 +105,14 @@ class House:
         )
         self._conflicts.seek = self._whereabouts.seek
         self._sharing.ended = self._conflicts.ended
-        self._elections = Elections(config, standings, addresses, emit=self._conflicts.tell)
+        self._elections = Elections(
+            config,
+            standings,
+            addresses,
+            emit=self._conflicts.tell,
+            aside=journal.aside(),
+            keep_aside=journal.set_aside,
+        )
         self._peers = Peers(
             config,
             self._controller,

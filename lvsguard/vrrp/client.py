@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from lvsguard.core.config import Config
 from lvsguard.core.vrrp import ConnectionSync
 from lvsguard.core.vrrp_event import VrrpTold
@@ -70,6 +72,9 @@ class VrrpClient:
         """``told`` gets events; ``changed`` each new state; ``died`` how a process ended."""
         self.states: dict[str, State] = {}
         self.counts: Counts | None = None
+        self.aside: frozenset[str] = frozenset()
+        """VIP groups that a failover keeps from preempting; set before ``run``, what an earlier
+        process said."""
         self.trouble = ""
         """Why there can be no process, and what to do; empty: there can."""
         self._told = told
@@ -110,6 +115,7 @@ class VrrpClient:
         self._grace = config.vrrp_grace
         self._standing = {n: s for n, s in self._standing.items() if n in self._puts}
         self.states = {n: s for n, s in self.states.items() if n in self._puts}
+        self.aside &= self._puts.keys()
         if self._puts:
             self._wanted.set()
         self._say_config()
@@ -162,7 +168,7 @@ class VrrpClient:
 
     def _say_config(self) -> None:
         for put in self._puts.values():
-            self._send(put)
+            self._send(replace(put, aside=put.name in self.aside))
         # Before what puts it in force: a master that goes on has to be ready from the start.
         for standing in self._standing.values():
             self._send(standing)
@@ -299,6 +305,8 @@ class VrrpClient:
             case State(name=name):
                 if name in self._puts:
                     self.states[name] = received
+                    self.aside -= {name}
+                    self.aside |= {name} if received.held_back else set()
                     self._changed(received)
             case Counts():
                 self.counts = received

@@ -79,6 +79,8 @@ class Put(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     sync_group: str | None
     unready_drop: int | None
     announcing: Announcing
+    aside: bool = False
+    """Whether a failover of before keeps it from preempting when it begins."""
 
 
 class SyncTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,7 +250,7 @@ def event_of(message: Told) -> Event:
         raise MessageError(f"no event of version {VERSION}: {error}") from error
 
 
-_OTHERWISE: Final = frozenset({"name", "addresses", "peers", "source", "source6"})
+_OTHERWISE: Final = frozenset({"name", "addresses", "peers", "source", "source6", "aside"})
 
 _encoder: Final = msgspec.json.Encoder()
 _to_process: Final[msgspec.json.Decoder[ToProcess]] = msgspec.json.Decoder(ToProcess)

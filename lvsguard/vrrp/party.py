@@ -60,11 +60,12 @@ def assorted(puts: Iterable[Put]) -> dict[str, tuple[Put, ...]]:
 
 def unchanged(party: Party, members: Iterable[Put], before: Mapping[str, Put]) -> bool:
     """Whether a party is what these ask for. Priorities are no part of that: a director's standing
-    says them, and another one begins no new election."""
-    wanted = {put.name: _but_priority(put) for put in members}
-    now = {name: _but_priority(before[name]) for name in party.vips if name in before}
+    says them, and another one begins no new election. Nor is a failover of before, which counts at
+    the beginning."""
+    wanted = {put.name: _lasting(put) for put in members}
+    now = {name: _lasting(before[name]) for name in party.vips if name in before}
     return not party.leaving and wanted == now and wanted.keys() == set(party.vips)
 
 
-def _but_priority(put: Put) -> Put:
-    return replace(put, priority=0)
+def _lasting(put: Put) -> Put:
+    return replace(put, priority=0, aside=False)

@@ -105,9 +105,14 @@ class Station:
             now,
             resumed=any(map(self._keeper.holds, mine)),
             going_on=all(now < self._book.until(one.place) for one in mine),
-            aside=any(self._book.aside(one.place) for one in mine),
+            aside=any(self._book.aside(one.place) or self._aside(one) for one in mine),
         )
         self._after(party)
+        self._note_aside(party)
+
+    def _aside(self, mine: Instance) -> bool:
+        """Whether the controller remembers a failover: of before a stop, or a reboot."""
+        return self.roster.puts[mine.vip].aside
 
     def _leave(self, party: Party, now: float, *, keep: bool) -> None:
         party.leaving, party.keep = True, keep

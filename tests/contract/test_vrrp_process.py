@@ -240,6 +240,56 @@ def test_a_failover_holds_though_the_process_is_killed_and_the_config_changes(
     assert held(hosts.left) == {VIP, "10.0.0.9/24"}
 
 
+async def test_a_failover_holds_though_the_director_is_started_anew_until_it_has_to_lead(
+    hosts: Pair, right: Child
+) -> None:
+    """As after a reboot: nothing is left of process and logbook, and the state directory is."""
+    wanted = config([group_config()])
+    right.serve(WEAK)
+    async with controller(hosts.left) as before:
+        before.client.configure(wanted)
+        before.stand(wanted)
+        await before.until(lambda: before.role() == "master", "it is master", 10)
+        before.client.failover("web")
+        await before.until(lambda: before.role() == "backup", "it has handed over")
+        assert before.client.aside == {"web"}
+        await before.client.leave(keep=False)
+        kept = before.client.aside
+    right.until_role("master")
+    async with controller(hosts.left) as after:
+        after.client.aside = kept
+        after.client.configure(wanted)
+        after.stand(wanted)
+        await after.until(lambda: "web" in after.client.states, "it takes part", 10)
+        await asyncio.sleep(2.0)
+        assert after.role() == "backup"
+        assert after.client.states["web"].held_back
+        after.client.configure(config([replace(group_config(VIP, "10.0.0.9/24"))]))
+        await asyncio.sleep(1.0)
+        assert after.role() == "backup"
+        assert after.client.aside == {"web"}
+        right.kill()
+        await after.until(lambda: after.role() == "master", "it has to lead")
+        assert after.client.aside == frozenset()
+        await after.client.leave(keep=False)
+
+
+async def test_an_end_of_a_failover_is_remembered(hosts: Pair, right: Child) -> None:
+    wanted = config([group_config()])
+    right.serve(WEAK)
+    right.until_role("master")
+    async with controller(hosts.left) as left:
+        left.client.aside = frozenset({"web", "gone"})
+        left.client.configure(wanted)
+        assert left.client.aside == {"web"}
+        left.stand(wanted)
+        await left.until(lambda: left.role() == "backup", "it takes part", 10)
+        left.client.resume("web")
+        await left.until(lambda: left.role() == "master", "it preempts")
+        assert left.client.aside == frozenset()
+        await left.client.leave(keep=False)
+
+
 def test_addresses_that_change_under_a_master_leave_no_gap(
     hosts: Pair, left: Child, right: Child
 ) -> None:

@@ -98,6 +98,18 @@ async def test_addresses_are_there_after_a_restart(opened: Open) -> None:
     assert (await opened()).addresses() == {VIP4, VIP6}
 
 
+async def test_a_failover_is_there_after_a_restart_until_it_ends(opened: Open) -> None:
+    journal = await opened()
+    assert journal.aside() == frozenset()
+    journal.set_aside(frozenset({"web", "mail"}))
+    await journal.close()
+    journal = await opened()
+    assert journal.aside() == {"web", "mail"}
+    journal.set_aside(frozenset({"mail"}))
+    await journal.close()
+    assert (await opened()).aside() == {"mail"}
+
+
 async def test_a_vip_that_is_no_longer_owned_stays_away(opened: Open) -> None:
     journal = await opened()
     await journal.set_addresses({VIP4, VIP6})
