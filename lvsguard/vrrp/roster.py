@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from lvsguard.vrrp.group import SyncGroup
 from lvsguard.vrrp.hands import Hands
 from lvsguard.vrrp.instance import Instance, families
@@ -26,9 +28,12 @@ class Roster:
         self._by_vip: dict[str, Party] = {}
         self._by_vrid: dict[tuple[str, int, int], Instance] = {}
 
-    def configure(self, puts: Mapping[str, Put]) -> tuple[list[Party], list[Party]]:
+    def configure(
+        self, puts: Mapping[str, Put], delays: Mapping[str, float]
+    ) -> tuple[list[Party], list[Party]]:
         """Have parties for exactly these. Those that did not change stay as they are. Returns the
-        ones that are to begin, and the ones that are to leave."""
+        ones that are to begin, and the ones that are to leave. ``delays``: what is left of the
+        start delay, seconds, of VIP groups that are here; others wait for all of theirs."""
         before = dict(self.instances)
         wanted = assorted(puts.values())
         leaving: list[Party] = []
@@ -38,7 +43,9 @@ class Roster:
             else:
                 leaving += self._replace(key, party, puts)
         self.puts = dict(puts)
-        fresh = [self._make(key, members, before) for key, members in wanted.items()]
+        fresh = [
+            self._make(key, _in_time(members, delays), before) for key, members in wanted.items()
+        ]
         self._by_vrid = {
             (path, one.family, one.settings.vrid): one
             for one in self.instances.values()
@@ -109,3 +116,9 @@ class Roster:
     def at(self, interface: str, family: int, vrid: int) -> Instance | None:
         """The instance that an advert on an interface is for."""
         return self._by_vrid.get((interface, family, vrid))
+
+
+def _in_time(members: tuple[Put, ...], delays: Mapping[str, float]) -> tuple[Put, ...]:
+    """A party as it begins: with one of its VIP groups there, none of them waits longer than it."""
+    known = [delays[put.name] for put in members if put.name in delays]
+    return tuple(replace(put, start_delay=min(known)) for put in members) if known else members

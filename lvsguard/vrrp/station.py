@@ -81,7 +81,7 @@ class Station:
         """Take part for exactly these. Parties that did not change go on as they are. Not to be
         called while ``busy``: a write for an instance that is replaced would come too late."""
         before = list(self.roster.instances.values())
-        fresh, leaving = self.roster.configure(puts)
+        fresh, leaving = self.roster.configure(puts, self._delays(now))
         self._standings = {n: said for n, said in self._standings.items() if n in puts}
         self._held = {n: until for n, until in self._held.items() if n in puts}
         for name in {one.name for one in before}:
@@ -94,6 +94,15 @@ class Station:
             self._start(party)
         for party in leaving:
             self._leave(party, now, keep=False)
+
+    def _delays(self, now: float) -> dict[str, float]:
+        """What is left of the start delay of each VIP group that is here."""
+        left: dict[str, float] = {}
+        for party in self.roster.parties.values():
+            for name, one in () if party.leaving else party.group.members.items():
+                due = one.timer() if one.state is State.INIT else None
+                left[self.roster.instances[name].vip] = 0.0 if due is None else max(0.0, due - now)
+        return left
 
     def _start(self, party: Party) -> None:
         now = time.monotonic()  # to prepare the others may have taken a while

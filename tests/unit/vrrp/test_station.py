@@ -118,6 +118,39 @@ async def test_a_start_delay_is_waited_for_only_where_nothing_stands(ground: Gro
     assert 25.0 < ground.station.timer() - time.monotonic() <= 30.0
 
 
+async def test_a_start_delay_does_not_begin_anew_with_another_config(ground: Ground) -> None:
+    late = replace(VRRP, start_delay=30.0)
+    await ground.configure(put(VIP))
+    await ground.configure(put(VIP, SECOND, vrrp=late))
+    await ground.configure(put(VIP, VIP6, vrrp=late))
+    assert ground.states() == {"web/4": State.FAULT, "web/6": State.FAULT}
+
+
+async def test_what_is_left_of_a_start_delay_is_waited_for(ground: Ground) -> None:
+    late = replace(VRRP, start_delay=30.0)
+    await ground.configure(put(VIP, vrrp=late))
+    begun = time.monotonic()
+    await asyncio.sleep(0.3)
+    await ground.configure(put(VIP, VIP6, vrrp=late))
+    assert ground.states() == {"web/4": State.INIT, "web/6": State.INIT}
+    assert ground.station.timer() <= begun + 30.1
+
+
+async def test_a_vip_group_that_is_new_waits_and_one_that_joins_a_sync_group_does_not(
+    ground: Ground,
+) -> None:
+    late = replace(VRRP, start_delay=30.0)
+    mail = put(SECOND, name="mail", vrrp=replace(late, vrid=52))
+    await ground.configure(put(VIP))
+    await ground.configure(put(VIP, vrrp=late), mail)
+    assert ground.states() == {"web/4": State.FAULT, "mail/4": State.INIT}
+    both = replace(late, sync_group="both")
+    await ground.configure(put(VIP, vrrp=both), MAIL)
+    other = put(SECOND, name="other", vrrp=replace(both, vrid=53))
+    await ground.configure(put(VIP, vrrp=both), other)
+    assert ground.states() == {"web/4": State.FAULT, "other/4": State.FAULT}
+
+
 async def test_a_fresh_logbook_does_not_make_a_master_of_one_that_was_not_said_to_be_ready(
     ground: Ground,
 ) -> None:
