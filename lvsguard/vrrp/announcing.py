@@ -6,9 +6,11 @@ that they take turns, and sends what is due through the interfaces' frame socket
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from math import inf
 
+from lvsguard.core.model import IPAddress
 from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp.announce import Announcement, Announcer, Cause, Rhythm
 from lvsguard.vrrp.frame_socket import FrameSocket
@@ -36,22 +38,36 @@ class Announcing:
             self._questions.announce(mine.name, items, Cause.MASTER, now)
         self._note_due()
 
+    def object(self, mine: Instance, addresses: Collection[IPAddress], now: float) -> None:
+        """Announce these addresses of an instance alone, beside what else is announced of it."""
+        items = [
+            Announcement(one.interface, one.address)
+            for one in mine.addresses
+            if one.address in addresses
+        ]
+        rhythm = _objection(mine.rhythm)
+        announcer = self._announcers.setdefault(rhythm, Announcer(rhythm))
+        announcer.announce(_contested(mine.name), items, Cause.CONTESTED, now)
+        self._note_due()
+
     def hold(self, name: str, until: float) -> None:
         """Repeat no announcement of an instance before then."""
         for announcer in self._announcers.values():
             announcer.hold(name, until)
+            announcer.hold(_contested(name), until)
         self._note_due()
 
     def stop(self, name: str) -> None:
         """Say nothing more of an instance: the addresses are somebody else's now."""
         for announcer in self._announcers.values():
             announcer.stop(name)
+            announcer.stop(_contested(name))
         self._questions.stop(name)
         self._note_due()
 
     def keep(self, instances: Iterable[Instance]) -> None:
         """Forget the rhythms that none of these has."""
-        rhythms = {one.rhythm for one in instances}
+        rhythms = {rhythm for one in instances for rhythm in (one.rhythm, _objection(one.rhythm))}
         self._announcers = {r: one for r, one in self._announcers.items() if r in rhythms}
         self._note_due()
 
@@ -78,3 +94,13 @@ class Announcing:
     def _note_due(self) -> None:
         timers = (one.timer() for one in (*self._announcers.values(), self._questions))
         self.due = min((at for at in timers if at is not None), default=inf)
+
+
+def _objection(rhythm: Rhythm) -> Rhythm:
+    """Now and a while later; the refresh is that of all addresses."""
+    return replace(rhythm, refresh=0.0)
+
+
+def _contested(name: str) -> str:
+    """Under which name an instance's objections are planned; no instance has it."""
+    return f"{name} contested"

@@ -13,6 +13,7 @@ import pytest
 from lvsguard.core.frame import gratuitous_arp
 from lvsguard.core.vrrp import Announcing, VrrpConfig
 from lvsguard.kernel.interface_watch import InterfaceWatch
+from lvsguard.vrrp.claims import BEGIN_MAX
 from lvsguard.vrrp.frame_socket import FrameSocket
 from tests.support.topology import VIP, Host
 from tests.support.vrrp_attack import advert, attacker
@@ -27,6 +28,7 @@ pytestmark = [
 ]
 OTHER = IPv4Address("10.0.0.40")
 VIRTUAL = bytes.fromhex("00005e000133")
+CLAIMS = 120
 QUIET = VrrpConfig(51, interval=FAST, announcing=Announcing(5, 60.0, 3600.0))
 """Its second announcements are far away."""
 
@@ -130,3 +132,28 @@ def test_a_new_master_has_the_last_word_over_the_old_one(
         child.listen(0.5)
     assert len(heard[0].announced(str(VIP))) == 5 + 1 + 5
     assert child.told("conflict") == []
+
+
+def test_a_flood_of_claims_makes_no_flood_of_announcements_nor_of_events(
+    hosts: Pair, tmp_path: Path
+) -> None:
+    """Forged, each from another MAC address, of one VIP of a group that has fifty; and the last
+    word is the master's."""
+    many = [f"{VIP}/24", *(f"10.0.0.{100 + n}/24" for n in range(49))]
+    with children(tmp_path, hosts.left) as (child,):
+        child.serve(vip_group("web", *many, vrrp=QUIET))
+        child.until_role("master")
+        child.listen(1.5)
+        with listening(hosts.right) as heard:
+            begun = time.monotonic()
+            for number in range(CLAIMS):
+                claim(hosts.right, b"\x02\x00\x00\x00\x01" + bytes([number]))
+                child.listen(0.025)
+            took = time.monotonic() - begun
+            ended = time.time()
+            child.listen(1.5)
+    said = heard[0].announced(str(VIP))
+    assert len(heard[0].announced()) == len(said), "nobody claimed the others"
+    assert 5 <= len(said) - CLAIMS <= 5 * (took + 3)
+    assert len([at for at in said if at > ended]) == 5, "the last word"
+    assert len(child.told("conflict")) == BEGIN_MAX

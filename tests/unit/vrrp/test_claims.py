@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from lvsguard.core.vrrp_event import VipConflict, VipConflictOver
-from lvsguard.vrrp.claims import KEPT_MAX, REPEAT_S, SILENT_AFTER, Claims
+from lvsguard.vrrp.claims import BEGIN_MAX, KEPT_MAX, REPEAT_S, SILENT_AFTER, Claims
 
 VIP, VIP6 = ip_address("10.0.0.8"), ip_address("fd00::8")
 MAC = "02:00:00:00:00:2b"
@@ -39,5 +39,22 @@ def test_it_is_over_after_three_questions_without_an_answer() -> None:
 def test_a_flood_of_forged_mac_addresses_is_bounded() -> None:
     claims = Claims()
     told = [claims.claim("web", VIP, f"mac{number}", 0.0) for number in range(KEPT_MAX + 100)]
-    assert sum(event is not None for event in told) == KEPT_MAX
-    assert len(claims.expire(SILENT_AFTER)) == KEPT_MAX
+    assert sum(event is not None for event in told) == BEGIN_MAX
+    assert len(claims.expire(SILENT_AFTER)) == BEGIN_MAX
+    assert claims.due == REPEAT_S
+    (rest,) = claims.expire(REPEAT_S)
+    assert f" {KEPT_MAX + 100 - BEGIN_MAX} more claims" in str(rest)
+    assert claims.due is None
+
+
+def test_who_goes_on_beside_a_flood_is_told_when_others_may_be_again() -> None:
+    claims = Claims()
+    for number in range(BEGIN_MAX):
+        claims.claim("web", VIP, f"mac{number}", 0.0)
+    assert claims.claim("mail", VIP, MAC, 0.0) is not None, "each VIP group for itself"
+    told = []
+    for at in range(100):
+        claims.expire(float(at))
+        if claims.claim("web", VIP, MAC, float(at)) is not None:
+            told.append(at)
+    assert told == [60]
