@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 
 from lvsguard.controller.standing import Seen, Standings
@@ -45,6 +45,8 @@ LOOK_S = 0.25
 LACKS_S = 900.0
 """After a time as long as the kernel keeps an idle connection (its default), the sync daemons have
 told of all that live."""
+SPLIT_S = 60.0
+"""VIP groups that are led by several directors for so long are not just being handed over."""
 QUICK_S, PLAIN_QUICK_S = 0.1, 1.0
 """Intervals below which timers that are late may be taken for a dead master: anywhere, and in a
 process without real-time priority (its lateness reaches 92 ms under load, against 11 ms)."""
@@ -81,6 +83,8 @@ class Elections:
         self._lacks: dict[str, tuple[str, float]] = {}
         """VIP groups whose table did not come, why, and when (monotonic)."""
         self._warned: set[tuple[str, str]] = set()
+        self._split_since: float | None = None
+        """When the VIP groups began to be led by several directors, monotonic."""
         self.client = VrrpClient(
             told=self._told, changed=self._changed, died=self._died, command=command
         )
@@ -182,6 +186,7 @@ class Elections:
                         PriorityChanged(name, standing.priority, standing.ready, standing.news)
                     )
             self._warn()
+            self._warn_of_marks(time.monotonic())
             await asyncio.sleep(LOOK_S)
 
     def _warn(self) -> None:
@@ -194,6 +199,18 @@ class Elections:
             if text and (vip.name, text) not in self._warned:
                 self._warned.add((vip.name, text))
                 self._emit(VrrpTold(vip.name, text))
+
+    def _warn_of_marks(self, now: float) -> None:
+        """Tell once of what is not handed over while several directors lead."""
+        roles = {name: state.role for name, state in self.client.states.items()}
+        text = unsent(self._config, roles)
+        if not text:
+            self._split_since = None
+            return
+        self._split_since = self._split_since or now
+        if now - self._split_since >= SPLIT_S and ("all", text) not in self._warned:
+            self._warned.add(("all", text))
+            self._emit(VrrpTold("all", text))
 
     def _told(self, message: Told | Mended | Failed) -> None:
         match message:
@@ -250,6 +267,22 @@ def daring(interval: float, *, real_time: bool) -> str:
             f" interval to {PLAIN_QUICK_S:g} s"
         )
     return ""
+
+
+def unsent(config: Config, roles: Mapping[str, str]) -> str:
+    """What a director that leads only some of its VIP groups does not send to a successor or one
+    that joins, and what to do; empty: nothing. ``roles`` by VIP group."""
+    marked = [s.name for s in config.services if s.key.fwmark and s.persistence is not None]
+    if not marked or wanted_sync(config) is None:
+        return ""
+    if not {Role.MASTER, Role.BACKUP} <= set(roles.values()):
+        return ""
+    return (
+        f"directors lead some VIP groups each, so the persistence templates of {', '.join(marked)}"
+        " (firewall mark) are not among the connections that are sent at a handover: a mark"
+        " belongs to no VIP, so nobody knows whose are fresh; put the VIP groups into one"
+        " sync_group to have them sent"
+    )
 
 
 def _counts(told: Counts) -> ElectionCounts:

@@ -286,7 +286,8 @@ class Tables:
         ]
         if len(ours) == len(self._instances):
             return Begin(target=self._target)
-        # Of the other VIPs the peer knows more than this director.
+        # Of the other VIPs the peer knows more than this director; of marks, which belong to no
+        # VIP, perhaps.
         addresses = tuple(str(a.address) for one in ours for a in one.addresses)
         return Begin(target=self._target, addresses=addresses, marks=()) if ours else None
 

@@ -1,18 +1,27 @@
-"""Intervals that a host may not keep are told at the start, and a VRRP process that is gone."""
+"""What is told of elections: intervals that a host may not keep, connections that are not sent, and
+a VRRP process that is gone."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.standing import Standings
-from lvsguard.core.config import Config
+from lvsguard.core.config import Config, VipConfig
 from lvsguard.core.election_status import AWAY_SECONDS
-from lvsguard.daemon.elections import Elections, daring
+from lvsguard.core.model import Persistence, ServiceKey
+from lvsguard.core.vrrp import VrrpConfig
+from lvsguard.daemon.elections import Elections, daring, unsent
+from tests.support.fake_kernel import FakeAddresses
 from tests.support.page_town import director
 from tests.support.published import NOON
-from tests.support.rig import config
+from tests.support.rig import VIP, config, service
+
+MARK = ServiceKey.marked(7)
+SPLIT = {"web": "master", "mail": "backup"}
 
 
 @pytest.mark.parametrize(
@@ -39,7 +48,9 @@ def at(given: Config, seconds: float) -> str:
     """What is wrong after so long without a VRRP process."""
     times = iter((NOON, NOON + seconds))
     standings = Standings(given, FactBook(given), Pulse())
-    elections = Elections(given, standings, emit=lambda event: None, clock=lambda: next(times))
+    elections = Elections(
+        given, standings, FakeAddresses({}), emit=lambda event: None, clock=lambda: next(times)
+    )
     try:
         return elections.trouble
     finally:
@@ -56,6 +67,28 @@ def test_a_vrrp_process_that_is_gone_is_trouble_once_a_restart_should_be_over() 
 def test_without_an_election_nobody_misses_it() -> None:
     given = config()
     standings = Standings(given, FactBook(given), Pulse())
-    elections = Elections(given, standings, emit=lambda event: None)
+    elections = Elections(given, standings, FakeAddresses({}), emit=lambda event: None)
     assert elections.trouble == ""
     elections.client.close()
+
+
+@pytest.mark.parametrize(
+    ("roles", "told"),
+    [
+        (SPLIT, True),
+        ({"web": "master", "mail": "master"}, False),
+        ({"web": "backup", "mail": "backup"}, False),
+        ({"web": "master", "mail": "fault"}, False),
+        ({}, False),
+    ],
+)
+def test_that_templates_of_marks_are_not_sent_is_told_where_several_directors_lead(
+    roles: dict[str, str], told: bool
+) -> None:
+    sticky = Persistence(300)
+    vips = (VipConfig("web", (VIP,), VrrpConfig(51)),)
+    mail = replace(service(name="mail", key=MARK), persistence=sticky)
+    given = replace(config(mail), vips=vips)
+    assert ("of mail (firewall mark)" in unsent(given, roles)) is told
+    assert unsent(replace(given, services=(service(name="mail", key=MARK),)), SPLIT) == ""
+    assert unsent(replace(given, services=(replace(service(), persistence=sticky),)), SPLIT) == ""
