@@ -259,6 +259,22 @@ def test_failover_hands_over_and_resume_takes_back(network: Network) -> None:
     assert holders(one, two) == ["director1"]
 
 
+def test_a_failover_holds_through_a_restart_until_resume(network: Network) -> None:
+    one, two = pair(network)
+    one.run("failover")
+    wait_for_role(two, "master")
+    one.running.stop()
+    one.start()
+    one.wait_for_verdicts(rs1="up", rs2="up")
+    wait_for_role(one, "backup")
+    time.sleep(6)
+    assert holders(one, two) == ["director2"]
+    assert vip(one).held_back
+    one.run("failover", "web", "--resume")
+    wait_for_role(one, "master")
+    assert not vip(one).held_back
+
+
 def test_a_failover_that_nobody_takes_changes_nothing(network: Network) -> None:
     one, two = pair(network)
     two.running.stop()
