@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lvsguard.core.model import KernelState
 from lvsguard.core.plan import applied, held_back, in_phases
-from lvsguard.core.step import AddAddress, RemoveAddress, Step
+from lvsguard.core.step import AddAddress, RemoveAddress, Step, Subject, subject
 from lvsguard.kernel.port import Ipvs, StepFailure
 from lvsguard.vrrp.ownership import AddressOwner
 
@@ -31,6 +31,11 @@ class Progress:
     def well(self) -> bool:
         """Whether the kernel is now as planned."""
         return not self.failures and not self.held
+
+    @property
+    def lacking(self) -> frozenset[Subject]:
+        """The addresses and marks that are not as planned."""
+        return frozenset(map(subject, (*(one.step for one in self.failures), *self.held)))
 
     @property
     def stale(self) -> bool:

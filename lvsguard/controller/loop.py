@@ -37,7 +37,7 @@ from lvsguard.core.model import (
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.plan import owned_part, plan
 from lvsguard.core.snapshot import SyncStatus, TransferStatus
-from lvsguard.core.step import Step
+from lvsguard.core.step import Step, Subject
 from lvsguard.kernel.port import Ipvs, KernelError
 from lvsguard.vrrp.ownership import AddressOwner
 
@@ -188,7 +188,7 @@ class Controller:
 
     def _kernel_failed(self, error: KernelError) -> None:
         self.pulse.failed_passes += 1
-        self.pulse.programmed = False
+        self.pulse.programmed, self.pulse.refused = False, frozenset()
         self._read_next = self._uncertain = True
         self.report.kernel_failed(error)
 
@@ -295,6 +295,8 @@ class Controller:
         )
         if whole or not progress.well:
             self.pulse.programmed = progress.well
+            before = frozenset[Subject]() if whole else self.pulse.refused
+            self.pulse.refused = before | progress.lacking
         if whole and progress.well:
             self.programmed.set()
         if progress.stale:

@@ -8,7 +8,8 @@ from lvsguard.vrrp.advert import OWNER
 from lvsguard.vrrp.settings import Settings
 
 LAST_RESORT: Final = 1
-"""The priority of a master that is not ready and found no successor: anybody else is better."""
+"""The priority of a master that is not ready and found no successor, and of who leads only because
+nobody else does: anybody else is better."""
 
 
 class Rating:

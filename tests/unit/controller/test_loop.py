@@ -482,12 +482,15 @@ async def test_a_quick_pass_does_not_end_what_a_whole_pass_found_wrong(rig: Rig)
     await rig.turn()
     assert rig.controller.report.trouble() == trouble
     assert not rig.controller.pulse.programmed
+    assert not rig.controller.pulse.holds({VIP.address})
+    assert rig.controller.pulse.holds({VIP.address + 1})
     await rig.resync()
     assert len(rig.told(StepRefused)) == 1
     rig.ipvs.heal()
     await rig.resync()
     assert rig.controller.report.trouble() == ()
     assert rig.controller.pulse.programmed
+    assert rig.controller.pulse.holds({VIP.address})
 
 
 async def test_a_vip_that_cannot_be_removed_keeps_its_service(rig: Rig) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from lvsguard.controller import tracks
 from lvsguard.controller.factbook import FactBook
+from lvsguard.controller.footing import NOBODY_S, STEADY_S
 from lvsguard.controller.pulse import Pulse
-from lvsguard.controller.standing import UNPROGRAMMED, UNPROGRAMMED_S, Standing, Standings
+from lvsguard.controller.standing import LATELY, UNPROGRAMMED, Standing, Standings
 from lvsguard.controller.tracks import FIRST_VERDICTS_S
 from lvsguard.core.config import Config, ServiceConfig, VipConfig
 from lvsguard.core.health import Health, Verdict
@@ -25,6 +26,7 @@ from lvsguard.core.model import (
     VirtualService,
 )
 from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.step import Subject
 from lvsguard.core.track import Finding
 from lvsguard.core.vrrp import Track, TrackKind, VrrpConfig
 from tests.support.rig import RS1, RS2, VIP, WEB, WRONG, config, realserver, service
@@ -82,25 +84,114 @@ class Bench:
         raise AssertionError(f"{self.look()} after 3 s; awaited: {self.standings.awaited}")
 
 
-def test_nothing_is_said_before_ipvs_was_programmed_once() -> None:
+def refuse(bench: Bench, *what: Subject) -> None:
+    bench.pulse.programmed, bench.pulse.refused = False, frozenset(what)
+
+
+def mend(bench: Bench) -> None:
+    bench.pulse.programmed, bench.pulse.refused = True, frozenset()
+
+
+def test_nothing_is_said_before_the_kernel_could_be_asked_once() -> None:
+    """It may have no table at all, and then a VIP here would be worth nothing."""
     bench = Bench(elected(vip()))
     bench.pulse.programmed = False
     assert bench.look(0.0) is None
     assert bench.look(100.0) is None
     assert bench.standings.awaited == {"web": "IPVS is not programmed yet"}
-    bench.pulse.programmed = True
+    mend(bench)
     assert bench.look(100.0) == Standing(True, 150)
+
+
+def test_what_the_kernel_refuses_at_a_start_is_left_to_whoever_leads_but_not_to_nobody() -> None:
+    bench = Bench(elected(vip()))
+    refuse(bench, VIP.address)
+    assert bench.look(0.0) is None
+    assert bench.look(NOBODY_S - 1) is None
+    assert bench.standings.awaited == {"web": "IPVS is not programmed yet"}
+    assert bench.look(NOBODY_S, {"web"}) is None
+    assert bench.look(NOBODY_S + 1) is None
+    why = f"{UNPROGRAMMED}; nobody else leads: priority 1"
+    assert bench.look(2 * NOBODY_S + 1) == Standing(True, 1, (why,), why)
+    found = bench.look(2 * NOBODY_S + 2, {"web"})
+    assert found == Standing(False, 150, (UNPROGRAMMED,), UNPROGRAMMED), "who leads is better"
+    mend(bench)
+    assert bench.look(2 * NOBODY_S + 3, {"web"}) == Standing(True, 150, news="all is well again")
+
+
+def test_a_backup_whose_kernel_refuses_something_contends_when_nobody_else_leads() -> None:
+    bench = Bench(elected(vip()))
+    assert bench.look(0.0, {"web"}) == Standing(True, 150)
+    refuse(bench, VIP.address)
+    bench.look(1.0, {"web"})
+    for now in (1.0 + STEADY_S, 100.0, 100.0 + NOBODY_S - 1):
+        found = bench.look(now, {"web"} if now < 100 else ())
+        assert found is not None
+        assert not found.ready
+    found = bench.look(100.0 + NOBODY_S)
+    assert found is not None
+    assert (found.ready, found.priority) == (True, 1)
+
+
+def test_who_contends_though_it_cannot_serve_keeps_the_priority_that_the_config_wants() -> None:
+    dropping = VipConfig("web", (VIP,), VrrpConfig(51, 150, unready_drop=60))
+    bench = Bench(elected(dropping))
+    refuse(bench, VIP.address)
+    assert bench.look(0.0) is None
+    assert bench.look(NOBODY_S) == Standing(False, 150, (UNPROGRAMMED,), UNPROGRAMMED)
+
+
+def test_a_vip_group_waits_only_for_services_on_its_own_addresses() -> None:
+    mail = replace(VIP, address=VIP.address + 1)
+    other = VipConfig("mail", (mail,), VrrpConfig(52, 150))
+    bench = Bench(elected(vip(), other))
+    refuse(bench, mail.address)
+    assert bench.look(0.0) == Standing(True, 150)
+    assert bench.standings.awaited == {"mail": "IPVS is not programmed yet"}
+    refuse(bench, ServiceKey.marked(7))
+    bench.look(1.0)
+    found = bench.look(1.0 + STEADY_S)
+    assert found is not None
+    assert not found.ready, "nobody knows by which address marked packets come"
+
+
+def test_groups_that_move_together_lead_together_for_want_of_anybody_else() -> None:
+    mail = VipConfig(
+        "mail", (replace(VIP, address=VIP.address + 1),), VrrpConfig(52, 150, sync_group="both")
+    )
+    bench = Bench(elected(vip(group="both"), mail))
+    refuse(bench, VIP.address)
+    assert bench.look(0.0) is None
+    assert bench.look(NOBODY_S) is not None
+    stand = {name: (s.ready, s.priority) for name, s in bench.standings.now.items()}
+    assert stand == {"web": (True, 1), "mail": (True, 1)}
 
 
 def test_a_kernel_that_refuses_for_a_moment_costs_nothing() -> None:
     bench = Bench(elected(vip()))
     assert bench.look(0.0) == Standing(True, 150)
-    bench.pulse.programmed = False
+    refuse(bench, VIP.address)
     assert bench.look(1.0) == Standing(True, 150)
-    after = bench.look(1.0 + UNPROGRAMMED_S)
+    after = bench.look(1.0 + STEADY_S)
     assert after == Standing(False, 150, (UNPROGRAMMED,), UNPROGRAMMED)
-    bench.pulse.programmed = True
-    assert bench.look(9.0) == Standing(True, 150, news="all is well again")
+    mend(bench)
+    assert bench.look(9.0) == Standing(False, 150, (LATELY,))
+    assert bench.look(9.0 + STEADY_S) == Standing(True, 150, news="all is well again")
+
+
+def test_a_kernel_that_refuses_now_and_then_moves_a_vip_once() -> None:
+    bench = Bench(elected(vip()))
+    ready = []
+    for second in range(60):
+        if second % 5 == 4:
+            mend(bench)
+        else:
+            refuse(bench, VIP.address)
+        found = bench.look(float(second), {"web"} if second else ())
+        ready.append(found is not None and found.ready)
+    changes = [at for at in range(1, 60) if ready[at] != ready[at - 1]]
+    assert len(changes) == 2, f"it came once and went once, not at {changes}"
+    assert not ready[-1]
 
 
 async def test_a_service_that_loses_its_quorum_has_the_director_stand_back() -> None:
