@@ -1,5 +1,6 @@
 """Who claims a VIP beside this director: a realserver is named by its MAC address, kept for status,
-and drained where the config asks for that. It asks nobody and hears nobody itself.
+and drained where the config asks for that; another master is kept for status. It asks nobody and
+hears nobody itself.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from lvsguard.core.model import IPAddress
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
 from lvsguard.core.placement import placements
 from lvsguard.core.snapshot import ConflictStatus
-from lvsguard.core.vrrp_event import ConflictDrain, VipConflict, VipConflictOver, VrrpProcessDied
+from lvsguard.core.vrrp_event import (
+    ConflictDrain,
+    HandoverStage,
+    RoleChanged,
+    VipConflict,
+    VipConflictOver,
+    VrrpProcessDied,
+)
 
 ACTOR: Final = "lvsguard"
 """Who sets the drain of a realserver that claims a VIP."""
@@ -49,6 +57,8 @@ class Conflicts:
         """Called where a MAC address is that of no realserver that is known (``sought``)."""
         self._now: dict[tuple[str, str, str], ConflictStatus] = {}
         self._drained: dict[Target, set[tuple[str, str, str]]] = {}
+        self._masters: dict[tuple[str, str], VipConflict] = {}
+        """Other masters that are heard, by VIP group and address."""
 
     def tell(self, event: Event) -> None:
         """Take an event: one of a conflict is told with its realserver's name, others as is."""
@@ -61,7 +71,18 @@ class Conflicts:
                 self._forget()
                 self._emit(event)
             case _:
+                self._note_master(event)
                 self._emit(event)
+
+    def _note_master(self, event: Event) -> None:
+        """Who leaves as master looks for no other, and tells no end of one."""
+        match event:
+            case VipConflict(vip=vip, other=other):
+                self._masters[vip, other] = event
+            case VipConflictOver(vip=vip, other=other):
+                self._masters.pop((vip, other), None)
+            case RoleChanged(vip=vip) | HandoverStage(vip=vip, stage="begun"):
+                self._masters = {key: e for key, e in self._masters.items() if key[0] != vip}
 
     def named(self, mac: str = "") -> None:
         """A MAC address was learnt, or several: it may be one that claims a VIP."""
@@ -86,6 +107,7 @@ class Conflicts:
 
     def trouble(self) -> Iterator[str]:
         """What is wrong now, one line each."""
+        yield from map(str, self._masters.values())
         for key, one in self._now.items():
             name = None if one.realserver is None else str(one.realserver)
             how = "arp" if one.address.version == 4 else "nd"
@@ -157,6 +179,7 @@ class Conflicts:
 
     def _forget(self) -> None:
         """Nobody watches any more who told of these: what still holds is told again."""
+        self._masters.clear()
         for vip, address, mac in list(self._now):
             self._end(VipConflictOver(vip, mac, 0.0, address), told=False)
 

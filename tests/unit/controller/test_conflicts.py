@@ -18,6 +18,8 @@ from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.snapshot import ConflictStatus
 from lvsguard.core.vrrp_event import (
     ConflictDrain,
+    HandoverStage,
+    RoleChanged,
     VipConflict,
     VipConflictOver,
     VrrpProcessDied,
@@ -114,12 +116,35 @@ def test_a_vrrp_process_that_died_says_no_end_so_what_it_told_is_forgotten(scene
     assert scene.events == [CLAIM, VrrpProcessDied("signal 9")]
 
 
-def test_other_events_pass(scene: Scene) -> None:
-    advert = VipConflict("web", "10.0.0.40", "advert", "priority 100")
-    for event in (advert, VipConflictOver("web", "10.0.0.40", 3.0)):
-        scene.conflicts.tell(event)
-        assert scene.events[-1] == event
-    assert scene.conflicts.of("web") == ()
+ADVERT = VipConflict("web", "10.0.0.40", "advert", "priority 100")
+
+
+def test_another_master_that_is_heard_is_trouble_until_it_is_silent(scene: Scene) -> None:
+    scene.conflicts.tell(ADVERT)
+    assert list(scene.conflicts.trouble()) == [str(ADVERT)]
+    assert scene.conflicts.of("web") == (), "it is no address that a realserver answers for"
+    over = VipConflictOver("web", "10.0.0.40", 3.0)
+    scene.conflicts.tell(over)
+    assert list(scene.conflicts.trouble()) == []
+    assert scene.events == [ADVERT, over]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        RoleChanged("web", "master", "backup", "higher priority heard", "10.0.0.40"),
+        HandoverStage("web", "begun", ""),
+        VrrpProcessDied("signal 9"),
+    ],
+)
+def test_who_is_master_no_longer_has_no_other_master_beside_it(scene: Scene, event: Event) -> None:
+    other = replace(ADVERT, vip="mail")
+    for conflict in (ADVERT, other):
+        scene.conflicts.tell(conflict)
+    scene.conflicts.tell(event)
+    left = [] if isinstance(event, VrrpProcessDied) else [str(other)]
+    assert list(scene.conflicts.trouble()) == left
+    assert scene.events[-1] == event
 
 
 def test_nobody_is_drained_without_being_asked_for(scene: Scene) -> None:
