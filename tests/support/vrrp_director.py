@@ -204,5 +204,6 @@ def heard(file: Path, source: object = "") -> list[Heard]:
 
 
 def complaints(said: list[Heard]) -> list[str]:
-    """The packets that tcpdump finds fault with."""
-    return [one.text for one in said if any(bad in one.text for bad in COMPLAINTS)]
+    """The packets that tcpdump finds fault with, and those that it cannot read at all."""
+    bad = (one.text for one in said if not one.vrid or any(bad in one.text for bad in COMPLAINTS))
+    return list(bad)
