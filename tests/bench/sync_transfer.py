@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import pairwise
 from math import inf
 from operator import sub
@@ -31,18 +31,26 @@ from lvsguard.vrrp.conntable import ConnectionTable, Tally
 from lvsguard.vrrp.flow_facts import FlowFacts
 from lvsguard.vrrp.joining import JOIN_MAX_S
 from lvsguard.vrrp.message import LATENESS, Put, SyncTarget
-from lvsguard.vrrp.sync_codec import Packer, encode
-from lvsguard.vrrp.sync_sender import SyncSender
+from lvsguard.vrrp.sync_codec import encode
 from lvsguard.vrrp.transfer_message import RATE, Again, Begin, Prepare, Sent, Target
 from tests.support.ipvs_table import from_ipvsadm
 from tests.support.stillness import Stillness, stillness
-from tests.support.sync_traffic import GROUP, PORT, SYNCID, backup, balance, connections, fill
+from tests.support.sync_traffic import (
+    GROUP,
+    PORT,
+    SIZE_MAX,
+    SYNCID,
+    backup,
+    balance,
+    connections,
+    fill,
+    send_text,
+)
 from tests.support.topology import VIP, Network, seed_network
 from tests.support.transfer_child import transfer_child
 from tests.support.vrrp_child import FAST, Child, children, listening, vip_group
 
 CONNECTIONS = 100_000
-SIZE_MAX = 1472
 RUNS = 5
 IDLE_S = 10.0
 OTHER_SYNCID = SYNCID - 1
@@ -101,24 +109,8 @@ def in_python(folder: Path, count: int) -> None:
 
 def from_file(network: Network, folder: Path, count: int) -> None:
     """Send what a kernel without a search would give."""
-    file = folder / "table"
-    with network.director1.entered():
-        file.write_bytes(Path("/proc/thread-self/net/ip_vs_conn").read_bytes())
-        target = Target(interface="eth0", syncid=SYNCID)
-        sender = SyncSender(target, time.monotonic, time.sleep)
-    facts = FlowFacts(from_ipvsadm("\n".join(network.director1.ipvs()) + "\n"))
-    table, tally, packer = ConnectionTable(facts, path=file), Tally(), Packer(SYNCID, SIZE_MAX)
-    begun = time.monotonic()
-    with closing(sender):
-        for entries in table.read(tally):
-            for entry in entries:
-                full = packer.add(entry)
-                if full is not None:
-                    sender.send(full)
-        rest = packer.rest()
-        if rest is not None:
-            sender.send(rest)
-    report("from a file", time.monotonic() - begun, tally.entries, network, count)
+    seconds, entries = send_text(network, folder)
+    report("from a file", seconds, entries, network, count)
 
 
 def from_proc(network: Network, count: int) -> None:

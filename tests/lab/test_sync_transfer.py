@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 
+from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.vrrp.sync_sender import BURST
 from lvsguard.vrrp.transfer import SMALL
 from lvsguard.vrrp.transfer_message import Again, Begin, Prepare, Prepared, Sent, Stop, Target
@@ -18,12 +22,19 @@ from tests.support.sync_traffic import (
     balance,
     connections,
     fill,
+    send_text,
     start_clients,
     start_servers,
     take_vips,
 )
 from tests.support.topology import VIP, Host, Network
 from tests.support.transfer_child import transfer_child
+from tests.support.vrrp_child import FAST, children, listening, vip_group
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.stillness import Stillness
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
 
@@ -114,6 +125,32 @@ def test_a_large_table_is_sent_whole_once_and_then_only_what_is_new(directors: N
         assert isinstance(again, Sent)
         assert (again.entries, again.whole) == (len(few), False)
         wait_until(lambda: connections(directors.director2) == len(many) + len(few), 3, "the new")
+
+
+@pytest.mark.timeout(300)
+def test_100_000_connections_take_2_s_and_make_no_advert_late(
+    directors: Network, tmp_path: Path, still: Stillness
+) -> None:
+    """From the text of the table, for this kernel may search from the start for each page."""
+    many = range(100_000)
+    fill(directors, directors.director1, many, OTHER_SYNCID)
+    vrrp = VrrpConfig(51, 100, FAST)
+    with children(tmp_path, directors.director1) as (master,):
+        master.serve(vip_group("web", f"{VIP}/24", vrrp=vrrp))
+        master.until_role("master")
+        master.listen(1)
+        with listening(directors.director2) as heard:
+            begun = time.monotonic()
+            seconds, entries = send_text(directors, tmp_path)
+            master.listen(0.5)
+        said = heard[0].adverts(str(directors.director1.address), 100)
+        late = max(after - before - FAST for before, after in pairwise(said))
+        stood = still.longest_s(begun)
+    tell("100,000 connections", seconds=seconds, adverts=len(said), late_s=late, stood_s=stood)
+    assert entries == len(many)
+    assert seconds <= 2 + stood
+    assert late <= 0.02 + stood
+    wait_until(lambda: connections(directors.director2) == len(many), 3, "all are there")
 
 
 def test_a_transfer_is_stopped_at_once_and_the_next_one_is_whole(directors: Network) -> None:
