@@ -146,6 +146,17 @@ def _adverts() -> tuple[frame.Part, ...]:
     late = "sum by (le) (rate(lvsguard_vrrp_timer_lateness_seconds_bucket{@i}[$__rate_interval]))"
     return (
         row("Do they hear each other in time?"),
+        states(
+            "Paths that carry adverts",
+            "Is each path well, so that a cut of one is no split brain?",
+            Query(
+                "min by (instance, interface) (lvsguard_vrrp_path_heard{@v})",
+                "{{interface}} to {{instance}}",
+            ),
+            words={1: ("carries", GREEN), 0: ("silent", ORANGE)},
+            runbook="heartbeat-lost",
+            width=24,
+        ),
         course(
             "Adverts",
             "Does the master speak, and is it heard?",

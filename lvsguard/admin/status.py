@@ -98,6 +98,10 @@ def vip(status: VipStatus) -> status_reply.VipReply:
             )
             for one in status.conflicts
         ],
+        paths=[
+            status_reply.PathReply(interface=one.interface, heard=one.heard, problem=one.problem)
+            for one in status.paths
+        ],
     )
 
 

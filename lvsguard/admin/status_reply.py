@@ -133,6 +133,16 @@ class ConflictReply(Reply, frozen=True):
     """Heard since then."""
 
 
+class PathReply(Reply, frozen=True):
+    """An interface that adverts of a VIP group go over."""
+
+    interface: str
+    heard: bool
+    """Whether adverts of another director come by it; of a master, whether its own go out."""
+    problem: str = ""
+    """What is wrong with it while another one is well, and what to do."""
+
+
 class VipReply(Reply, frozen=True):
     """Addresses that move together."""
 
@@ -158,6 +168,8 @@ class VipReply(Reply, frozen=True):
     """Whether a failover keeps it from preempting."""
     conflicts: list[ConflictReply] = field(default_factory=list)
     """Who claims its addresses now, beside this director."""
+    paths: list[PathReply] = field(default_factory=list)
+    """Those of its adverts; none without an election."""
 
 
 class ForeignRealserver(Reply, frozen=True):

@@ -21,6 +21,7 @@ from lvsguard.core.snapshot import (
     ConflictStatus,
     ForeignStatus,
     Loop,
+    PathStatus,
     PeerStatus,
     Role,
     ServiceStatus,
@@ -234,4 +235,5 @@ def elected_status(vip: VipConfig, vrrp: VrrpConfig, seen: Seen) -> VipStatus:
         why=why,
         problem=state.problem,
         held_back=state.held_back,
+        paths=tuple(PathStatus(name, p.heard, p.problem) for name, p in state.paths.items()),
     )

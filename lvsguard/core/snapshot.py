@@ -153,6 +153,17 @@ class ConflictStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PathStatus:
+    """An interface that adverts of a VIP group go over."""
+
+    interface: str
+    heard: bool
+    """Whether adverts of another director come by it; of a master, whether its own go out."""
+    problem: str = ""
+    """What is wrong with it while another one is well, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
 class VipStatus:
     """A VIP group, as it is now. ``vrid``, ``priority``, ``master`` are None without VRRP."""
 
@@ -175,6 +186,8 @@ class VipStatus:
     """Whether a failover keeps it from preempting."""
     conflicts: tuple[ConflictStatus, ...] = ()
     """Who claims its addresses now, beside this director."""
+    paths: tuple[PathStatus, ...] = ()
+    """Those of its adverts, the interface of the VIPs first; none without an election."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 
 from lvsguard.controller.standing import Seen, Standings
@@ -117,6 +117,12 @@ class Elections:
             for vip in self._config.vips
             if vip.vrrp is not None
         }
+
+    def troubles(self) -> Iterator[str]:
+        """What is wrong with the VRRP process and with paths of adverts, one line each."""
+        yield from filter(None, (self.client.trouble, self.trouble))
+        for name, state in self.client.states.items():
+            yield from (f"VIP {name}: {p.problem}" for p in state.paths.values() if p.problem)
 
     @property
     def table_lacks(self) -> str:

@@ -208,15 +208,8 @@ class House:
 
     def _troubles(self) -> tuple[str, ...]:
         remote = "" if self._admin is None else self._admin.trouble
-        known = (
-            self._journal.trouble,
-            self._elections.client.trouble,
-            self._elections.trouble,
-            self._vip_watch.trouble,
-            self._peers.trouble,
-            remote,
-        )
-        return (*filter(None, known), *self._conflicts.trouble())
+        known = (self._journal.trouble, self._vip_watch.trouble, self._peers.trouble, remote)
+        return (*filter(None, known), *self._conflicts.trouble(), *self._elections.troubles())
 
     def _tally(self, tallies: Sequence[Tally]) -> None:
         self._metrics.tally(tallies)

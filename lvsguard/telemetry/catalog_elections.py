@@ -30,6 +30,14 @@ VRRP_SINCE = gauge(
     "When this director's role for the VIP group changed last, since the epoch.",
     "vip",
 )
+VRRP_PATH = gauge(
+    "vrrp_path_heard",
+    "1 while adverts of another director come by this interface, and of a master while its own go "
+    "out there, for it hears nobody; 0 when a backup has heard none for three master-down "
+    "intervals, or an interface is down.",
+    "vip",
+    "interface",
+)
 VRRP_TRANSITIONS = counter("vrrp_transitions", "Changes of role, by the new one.", "vip", "to")
 VRRP_SENT = counter(
     "vrrp_adverts_sent", "Adverts sent; one for each path and each unicast peer.", "vip"

@@ -176,6 +176,7 @@ def _process(status: ElectionStatus, restarts: int) -> Iterator[Family]:
 def _roles(view: View, status: ElectionStatus) -> Iterator[Family]:
     state, priority = Family(catalog.VRRP_STATE), Family(catalog.VRRP_PRIORITY)
     ready, since = Family(catalog.VRRP_READY), Family(catalog.VRRP_SINCE)
+    path = Family(catalog.VRRP_PATH)
     for vip in view.vips():
         if vip.vrid is None:
             continue
@@ -186,7 +187,9 @@ def _roles(view: View, status: ElectionStatus) -> Iterator[Family]:
         ready.add(labelled, status.ready.get(vip.name, False))
         if vip.since:  # 0 before the VRRP process has spoken
             since.add(labelled, vip.since)
-    yield from (state, priority, ready, since)
+        for one in vip.paths:
+            path.add(labels(vip=vip.name, interface=one.interface), one.heard)
+    yield from (state, priority, ready, since, path)
 
 
 def _lateness(sums: Mapping[_Series, float], form: Form) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp import auth, packet
 from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, Advert, HmacAuth, Wire
 from lvsguard.vrrp.announce import Rhythm
+from lvsguard.vrrp.hearing import Hearing
 from lvsguard.vrrp.link import Datagram, Link
 from lvsguard.vrrp.macvlan import VirtualMac, default_name
 from lvsguard.vrrp.message import Put, vip_address
@@ -92,6 +93,7 @@ class Instance:
         self.sent = self.received = self.conflicts = self.claims = 0
         self.resigned = self.resignations = self.late = 0
         self.rejected: Counter[str] = Counter()
+        self.hearing = Hearing(self.paths, put.version, put.interval)
 
     @property
     def auth(self) -> HmacAuth | None:
@@ -105,6 +107,7 @@ class Instance:
         self.resigned, self.resignations = before.resigned, before.resignations
         self.late = before.late
         self.rejected = before.rejected
+        self.hearing.inherit(before.hearing)
         self._replays, self._sequence = dict(before._replays), before._sequence
 
     @property
@@ -125,13 +128,16 @@ class Instance:
         troubles: list[str] = []
         sequence = self._next_sequence(wall)
         for link in links:
+            mute = len(troubles)
             main = link.interface == self.interface
             # Where the longer one does not fit, the plain one is better than none.
             forms = (advert,) if main else (introduce(advert, speaker), advert)
             for destination in self._destinations if main else self._beside:
                 source = link.source_for(destination)
-                if source is None:
-                    why = link.problem(self.family) or f"it has no address to {destination}"
+                # What the kernel says of a link that is down is not what is to be done.
+                why = link.problem(self.family, destination)
+                if source is None or why:
+                    why = why or f"it has no address to {destination}"
                     troubles.append(f"no advert goes out of {link.interface}: {why}")
                     continue
                 packets = (self._packet(form, source, destination, sequence) for form in forms)
@@ -139,6 +145,7 @@ class Instance:
                 self.sent += not trouble
                 self.resigned += not trouble and advert.priority == 0
                 troubles += [trouble] if trouble else []
+            self.hearing.said(link.interface, next(iter(troubles[mute:]), ""))
         return troubles
 
     def _next_sequence(self, wall: float) -> int | None:

@@ -136,6 +136,15 @@ class Leave(msgspec.Struct, frozen=True, tag=True):
     keep: bool
 
 
+class Path(msgspec.Struct, frozen=True, array_like=True):
+    """An interface that adverts of a VIP group go over."""
+
+    heard: bool
+    """Whether adverts of another director come by it; of a master, whether its own go out."""
+    problem: str = ""
+    """What is wrong with it while another one is well, and what to do."""
+
+
 class State(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """How a VIP group stands now; told at once when it changes."""
 
@@ -151,6 +160,8 @@ class State(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Whether a failover keeps it from preempting."""
     problem: str
     """Why it cannot take part now, and what to do; empty: nothing is wrong."""
+    paths: dict[str, Path] = {}
+    """By interface, the one of the VIPs first; none before it takes part."""
 
 
 class Told(msgspec.Struct, frozen=True, tag=True):

@@ -6,6 +6,7 @@ import time
 from typing import Final
 
 from lvsguard.vrrp import message
+from lvsguard.vrrp.hearing import together
 from lvsguard.vrrp.message import Counts, State
 from lvsguard.vrrp.station import Station
 
@@ -51,6 +52,11 @@ class Pictures:
             held=tuple(map(message.address, sorted(station.held(members), key=str))),
             held_back=election.aside,
             problem=station.problem(party),
+            paths=together(
+                one.hearing.look(part.role, part.since, time.monotonic())
+                for one in members
+                for part in (party.group.members[one.name],)
+            ),
         )
 
     def counts(self) -> Counts:

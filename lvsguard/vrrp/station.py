@@ -259,6 +259,7 @@ class Station:
             if isinstance(heard, Rejected):
                 self._telling.rejected(mine, str(datagram.source), heard, now)
                 continue
+            mine.hearing.heard(datagram.interface, heard.advert.interval, now)
             party = self.roster.party_of(mine)
             election = party.group.members[mine.name]
             speaker = heard.speaker or datagram.source

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lvsguard.core.vrrp import Announcing, HmacAuth, VrrpConfig
+from lvsguard.vrrp.hearing import SILENT_DOWNS
 from lvsguard.vrrp.message import Leave, Put
 from tests.support.processes import wait_until
 from tests.support.vrrp_child import (
@@ -38,6 +39,7 @@ VIP = "10.0.0.8/24"
 DUAL = (VIP, "fd00::8/64")
 DOWN_S = 4 * FAST
 """Longer than any master-down interval of adverts that are ``FAST`` apart."""
+PATIENCE_S = SILENT_DOWNS * DOWN_S
 SLACK_S = 1.0
 PATHS = ("eth0", "eth1")
 
@@ -76,6 +78,11 @@ def listen(both: list[Child], seconds: float) -> None:
     while time.monotonic() < end:
         for one in both:
             one.listen(0.02)
+
+
+def heard(child: Child) -> dict[str, bool]:
+    """Which paths it says to be well."""
+    return {name: path.heard for name, path in child.states["web"].paths.items()}
 
 
 def causes(child: Child) -> list[str]:
@@ -175,6 +182,45 @@ def test_beside_peers_and_a_source_of_the_main_path_the_second_one_works(
     hosts.heal("eth1")
     right.until_role("backup")
     assert (held(hosts.left), held(hosts.right)) == (set(DUAL), set())
+
+
+# A path that is dead, which nobody would miss before the other one is cut, too.
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_backup_says_which_path_is_silent_until_it_is_healed(
+    hosts: Pair, both: list[Child], path: str
+) -> None:
+    left, right = settled(both, group(150), group(100))
+    (other,) = {*PATHS} - {path}
+    assert heard(left) == heard(right) == dict.fromkeys(PATHS, True)
+    hosts.cut(path)
+    right.until(lambda: not heard(right)[path], f"{path} is silent", PATIENCE_S + SLACK_S)
+    state = right.states["web"]
+    assert heard(right)[other]
+    assert f"no advert of the master has come by {path}" in state.paths[path].problem
+    assert state.paths[other].problem == state.problem == ""
+    hosts.heal(path)
+    right.until(lambda: heard(right) == dict.fromkeys(PATHS, True), "it is heard again")
+    assert right.states["web"].paths[path].problem == ""
+
+
+def test_a_master_says_that_nothing_goes_out_of_a_second_path_that_is_down(
+    hosts: Pair, both: list[Child]
+) -> None:
+    left, _ = settled(both, group(150), group(100))
+    hosts.left.run("ip", "link", "set", "eth1", "down")
+    left.until(lambda: not heard(left)["eth1"], "its eth1 is down")
+    why = "no advert goes out of eth1: eth1 has no carrier or is down"
+    assert why in left.states["web"].paths["eth1"].problem
+    assert heard(left)["eth0"]
+    told = [event.fields["text"] for event in left.told("vrrp")]
+    assert [text for text in told if why in text] == told != []
+    hosts.left.run("ip", "link", "set", "eth1", "up")
+    address(
+        hosts.left, "fe80::7:1/64", link="eth1"
+    )  # the kernel takes it off when a link goes down
+    left.until(lambda: heard(left)["eth1"], "its eth1 is up again")
 
 
 # A link that comes back.

@@ -11,7 +11,7 @@ from math import inf
 
 from lvsguard.core.election_status import ElectionCounts, ElectionStatus
 from lvsguard.core.event import Event
-from lvsguard.core.snapshot import ConflictStatus, Role, VipStatus
+from lvsguard.core.snapshot import ConflictStatus, PathStatus, Role, VipStatus
 from lvsguard.core.vrrp_event import (
     RoleChanged,
     TableReceived,
@@ -136,6 +136,13 @@ class Elections:
             priority=(150 if first == self._name else 100) - (0 if fit else 60),
             ready=fit,
             conflicts=(conflict,) if claim else (),
+            paths=(
+                PathStatus("eth0", role is not Role.FAULT),
+                PathStatus(
+                    "eth1",
+                    role is Role.MASTER or script.one(script.HEARTBEAT, t, self._name) is None,
+                ),
+            ),
         )
 
     def _handed(self, vip: str, role: Role, t: int) -> None:

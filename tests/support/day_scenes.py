@@ -93,6 +93,9 @@ SCENES = {
         "14:40",
         "15:40",
     ),
+    "heartbeat-lost": Scene(
+        (("election", "Paths that carry adverts"), ("election", "Adverts")), "05:20", "06:20"
+    ),
     "adverts-rejected": Scene(
         (("election", "Adverts that were dropped"), ("election", "Adverts")), "04:45", "05:40"
     ),

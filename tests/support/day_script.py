@@ -98,6 +98,8 @@ AWAY = (
     Span("23:00", "23:30", "internal", "", 120),
 )
 """The VIP group is with the other director though its own one runs."""
+HEARTBEAT = (Span("05:40", "06:00", "director2"),)
+"""A backup that hears nothing on its second path."""
 CLAIMED = (Span("14:30", "14:41", "web", "10.0.0.8"),)
 LATE = (Span("15:00", "15:12", "director1"),)
 """A host that is overloaded."""

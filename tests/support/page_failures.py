@@ -13,6 +13,8 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from lvsguard.core.config import Config
 from lvsguard.core.dropped import Reason
 from lvsguard.core.event import (
@@ -26,8 +28,8 @@ from lvsguard.core.hook import HookFailed
 from lvsguard.core.model import RealserverKey
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.peer_event import ClusterLost, PeerSilent
-from lvsguard.core.snapshot import PeerStatus
-from lvsguard.core.vrrp import ConnectionSync
+from lvsguard.core.snapshot import PeerStatus, Role
+from lvsguard.core.vrrp import ConnectionSync, Version
 from lvsguard.core.vrrp_event import (
     AdvertRejected,
     RoleChanged,
@@ -39,6 +41,7 @@ from lvsguard.core.vrrp_event import (
 from lvsguard.daemon.elections import daring
 from lvsguard.daemon.peers import FROZEN
 from lvsguard.probes.tls import certificate
+from lvsguard.vrrp.hearing import Hearing
 from lvsguard.vrrp.reception import Rejected
 from lvsguard.vrrp.transitions import Trigger
 from tests.support.day_peer import DIGESTS, SILENT, UNASKED
@@ -172,6 +175,14 @@ def _taken_over(stage: Stage) -> None:
     )
 
 
+def _path_silent(stage: Stage) -> None:
+    hearing = Hearing(("eth0", "eth1"), Version.V3, 1.0)
+    hearing.heard("eth0", 1.0, UP_S)
+    paths = hearing.look(Role.BACKUP, 0.0, UP_S)
+    stage.states["internal"] = structs.replace(stage.states["internal"], paths=paths)
+    stage.troubles = tuple(f"VIP internal: {p.problem}" for p in paths.values() if p.problem)
+
+
 def _stands_back(stage: Stage) -> None:
     down(stage, *API[:2])
     stage.states["web"] = state("web", "backup", 12)
@@ -292,6 +303,7 @@ FAILURES: Mapping[str, Failure] = {
         ("events",),
     ),
     "advert-late": Failure(happens(VrrpStalled("web", 0.42)), "did not run for", ("events",)),
+    "heartbeat-lost": Failure(_path_silent, "has come by eth1", ("troubles", "pair")),
     "peer-not-heard": Failure(
         happens(PeerSilent("director2", OTHER, SILENT)),
         "silent",

@@ -40,6 +40,7 @@ from lvsguard.core.snapshot import (
     CheckStatus,
     ForeignStatus,
     Loop,
+    PathStatus,
     PeerStatus,
     RealserverStatus,
     Role,
@@ -73,7 +74,15 @@ WELL = Loop(
 )
 
 ELECTED = VipStatus(
-    "web", (VIP,), frozenset(), Role.BACKUP, NOON - 60, vrid=51, priority=100, master="10.0.0.41"
+    "web",
+    (VIP,),
+    frozenset(),
+    Role.BACKUP,
+    NOON - 60,
+    vrid=51,
+    priority=100,
+    master="10.0.0.41",
+    paths=(PathStatus("eth0", True), PathStatus("eth1", False, "no advert came by eth1")),
 )
 """A backup."""
 ELECTION = ElectionStatus(

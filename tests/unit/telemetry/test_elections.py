@@ -55,6 +55,11 @@ def test_one_state_is_1_and_all_others_are_0() -> None:
         assert found[name] == (role is Role.BACKUP)
     assert found["lvsguard_vrrp_priority[('vip', 'web')]"] == 100
     assert found["lvsguard_vrrp_ready[('vip', 'web')]"] == 1
+    paths = {name: n for name, n in found.items() if name.startswith("lvsguard_vrrp_path_heard[")}
+    assert [(name[25:], n) for name, n in paths.items()] == [
+        ("[('interface', 'eth0'), ('vip', 'web')]"[1:], 1),
+        ("[('interface', 'eth1'), ('vip', 'web')]"[1:], 0),
+    ]
     assert found["lvsguard_vrrp_process_alive[]"] == 1
     assert found["lvsguard_vrrp_real_time[]"] == 1
 

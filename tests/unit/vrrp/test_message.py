@@ -87,6 +87,7 @@ def test_the_largest_messages_fit_into_a_packet() -> None:
         held=large.addresses * 2,
         held_back=True,
         problem="p" * 1000,
+        paths={f"{link}{number}": message.Path(False, "p" * 1000) for number in range(3)},
     )
     for sent in (large, state):
         assert len(message.encode(sent)) < message.PACKET_MAX / 2
