@@ -232,7 +232,8 @@ class VrrpTable(Table):
     unicast_ttl: Annotated[int | None, whole(1, 255, "a TTL")] = Field(
         None,
         description="Least TTL or hop limit that an advert of a peer may arrive with; 255: from"
-        " the same link only. Default: any.",
+        " the same link only, so that nobody beyond a router can forge one. Each router between"
+        " takes one off. Default: 255 over IPv4, any over IPv6, where keepalived's leave with 64.",
     )
     strict: Annotated[bool, FLAG] = Field(
         False,

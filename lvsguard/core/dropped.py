@@ -66,7 +66,8 @@ _ADVICE: Final = MappingProxyType(
         Reason.LENGTH: "cut off, overlong or not VRRP: capture it with tcpdump -vvv proto 112",
         Reason.VRID: "another virtual router on this link: nothing to do, unless it was meant to"
         " be this one, then give both the same vrid",
-        Reason.TTL: "it passed a router or is forged: find who sends it",
+        Reason.TTL: "it passed a router or is forged: find who sends it; where routers lie between"
+        " peers, allow for them (unicast_ttl)",
         Reason.VERSION: "set the same VRRP version on all directors",
         Reason.HMAC_UNEXPECTED: "the sender signs but no keys are set here: give this director the"
         " same keys first",

@@ -129,7 +129,7 @@ class VrrpConfig:
     """Address to speak from; None: the interface's first that is not a VIP. Of a group of both
     families that of IPv4."""
     unicast_ttl: int | None = None
-    """Least TTL of a unicast advert; None: not looked at."""
+    """Least TTL of a unicast advert; None: 255 over IPv4, not looked at over IPv6."""
     strict: bool = False
     preempt: bool = True
     preempt_delay: float = 0.0

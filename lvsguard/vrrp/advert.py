@@ -58,8 +58,8 @@ class Wire:
     peers: frozenset[IPAddress] = frozenset()
     """Unicast peers; empty means multicast."""
     unicast_ttl: int | None = None
-    """Least TTL or hop limit of a unicast advert; None: not looked at, as keepalived does (its
-    IPv6 unicast leaves with the kernel's default of 64)."""
+    """Least TTL or hop limit of a unicast advert; None: not looked at, for keepalived's over IPv6
+    leaves with the kernel's default of 64."""
     strict: bool = False
     """Also drop what RFC 9568 forbids but running peers do: IPv6 adverts whose first address is
     not link-local."""

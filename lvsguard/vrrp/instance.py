@@ -15,7 +15,7 @@ from typing import Final, Literal
 from lvsguard.core.model import IPAddress
 from lvsguard.kernel.port import KernelError
 from lvsguard.vrrp import auth, packet
-from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, Advert, HmacAuth, Wire
+from lvsguard.vrrp.advert import GROUP_V4, GROUP_V6, TTL, Advert, HmacAuth, Wire
 from lvsguard.vrrp.announce import Rhythm
 from lvsguard.vrrp.hearing import Hearing
 from lvsguard.vrrp.link import Datagram, Link
@@ -59,7 +59,7 @@ class Instance:
             password=put.password,
             auth=put.auth,
             peers=frozenset(peer for peer in peers if peer.version == family),
-            unicast_ttl=put.unicast_ttl,
+            unicast_ttl=put.unicast_ttl or (TTL if family == 4 else None),
             strict=put.strict,
         )
         # Peers are addresses of the main path; a second one is a network of the directors alone.

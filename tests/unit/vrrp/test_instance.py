@@ -127,6 +127,23 @@ def test_peers_are_those_of_the_main_path_and_the_second_one_is_multicast(beside
     assert routed.reason is Reason.TTL
 
 
+@pytest.mark.parametrize(("asked", "least"), [(None, 255), (64, 64), (1, 1)])
+def test_a_peers_advert_comes_from_the_same_link_unless_the_config_allows_more(
+    asked: int | None, least: int
+) -> None:
+    mine = Instance(put(VIP, vrrp=replace(VRRP, peers=(PEER,), unicast_ttl=asked)), 4)
+    assert isinstance(mine.hear(replace(said(mine), ttl=least), WALL), Received)
+    forged = mine.hear(replace(said(mine), ttl=least - 1), WALL)
+    assert isinstance(forged, Rejected)
+    assert forged.reason is Reason.TTL
+
+
+def test_a_peer_over_ipv6_may_send_with_its_kernels_own_hop_limit() -> None:
+    peer = ip_address("fd00::41")
+    mine = Instance(put(VIP6, vrrp=replace(VRRP, peers=(peer,))), 6)
+    assert isinstance(mine.hear(replace(said(mine, peer), ttl=64), WALL), Received)
+
+
 @pytest.mark.parametrize("version", [Version.V2, Version.V3])
 def test_an_advert_for_it_is_believed_and_counted(version: Version) -> None:
     mine = Instance(put(VIP, vrrp=replace(VRRP, version=version)), 4)
