@@ -171,6 +171,13 @@ def _check_announce(sheet: Review, here: KeyPath, vrrp: VrrpTable) -> None:
             (*here, "announce", "refresh"),
             f"{period(vrrp.announce.refresh)} would flood the network; 1s or more, or 0 for none",
         )
+    if vrrp.virtual_mac and not vrrp.announce.refresh:
+        sheet.say(
+            (*here, "announce", "refresh"),
+            "0 lets switches forget where the virtual MAC is, and send what is for the VIP"
+            " everywhere; less than they remember, such as 1m, or leave virtual_mac out",
+            (*here, "virtual_mac"),
+        )
 
 
 def _check_auth(sheet: Review, here: KeyPath, vrrp: VrrpTable) -> None:

@@ -258,7 +258,9 @@ class VrrpTable(Table):
     virtual_mac: Annotated[bool, FLAG] = Field(
         False,
         description="Whether the addresses move with a MAC address of their own"
-        " (00:00:5e:00:01:VRID), on an interface vrrp.VRID that is made for them.",
+        " (00:00:5e:00:01:VRID), on an interface vrrp.VRID that is made for them. Adverts leave"
+        " with the interface's own MAC address, so that two masters hear each other; switches learn"
+        " the other one from announcements (refresh, which must not be 0 then).",
     )
     sync_group: Annotated[str | None, label("a sync group's name")] = Field(
         None, description="VIPs that name the same group are master together or not at all."

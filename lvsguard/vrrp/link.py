@@ -63,15 +63,12 @@ class Link:
         *,
         vips: Iterable[IPAddress] = (),
         sources: Iterable[IPAddress] = (),
-        addresses_of: str | None = None,
         receive_buffer: int = RECEIVE_BUFFER,
     ) -> None:
         """``vrids``: of the instances, by family; a family without any gets no socket. ``vips``
         are never a source. ``sources``: addresses that the config names as sources.
-        ``addresses_of``: the interface whose addresses adverts come from, where it is another (the
-        one below a virtual MAC). No socket is opened before the first ``update``."""
+        No socket is opened before the first ``update``."""
         self.interface = interface
-        self.addresses_of = addresses_of or interface
         self._vrids: dict[FamilyNumber, frozenset[int]] = {
             family: frozenset(those) for family, those in vrids.items() if those
         }
@@ -96,17 +93,15 @@ class Link:
         """The descriptor that is readable when ``read`` has something; -1 when closed."""
         return -1 if self._poll.closed else self._poll.fileno()
 
-    def update(
-        self, state: InterfaceState | None, addresses: InterfaceState | None, now: float
-    ) -> bool:
-        """Take in what became of the interface, and of the one whose addresses are used (None: it
-        is not there). True when a family can be used or no longer, or has another source."""
+    def update(self, state: InterfaceState | None, now: float) -> bool:
+        """Take in what became of the interface (None: it is not there). True when a family can be
+        used or no longer, or has another source."""
         before = self._usable()
         if state is None or self._state is None or self._state.index != state.index:
             # Another one of the same name: sockets stay bound to the one that is gone.
             self._close_sockets()
         self._state = state
-        self._sources.update(addresses.addresses if addresses is not None else ())
+        self._sources.update(state.addresses if state is not None else ())
         self._open_missing(now)
         if state is not None:
             for sock in self._sockets.values():
@@ -131,7 +126,7 @@ class Link:
             kind = f"IPv6 {'link-local' if near else 'global'} address"
             kind = "IPv4 address of its own" if family == 4 else kind
             return (
-                f"{self.addresses_of} has no {kind} to send adverts from: add one"
+                f"{self.interface} has no {kind} to send adverts from: add one"
                 f" (ip addr add), a VIP is no source"
             )
         return ""
@@ -275,12 +270,7 @@ class Link:
             if family in self._sockets:
                 continue
             try:
-                sock = RawSocket(
-                    state,
-                    self._rule(family),
-                    receive_buffer=self._receive_buffer,
-                    foreign_source=self.addresses_of != self.interface,
-                )
+                sock = RawSocket(state, self._rule(family), receive_buffer=self._receive_buffer)
             except KernelError as error:
                 self._problems[family] = str(error)
                 self._retry_at = now + RETRY

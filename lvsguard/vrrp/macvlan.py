@@ -3,6 +3,11 @@
 Optional: with it a failover changes no neighbour's ARP cache, only the switches' tables. Without
 it VIPs live on the interface itself and announcements move them, as with keepalived's default.
 
+Adverts leave with the interface's own MAC address, which that section has otherwise: the kernel
+hands frames that come from the MAC address of a private macvlan to that one alone, so of two
+masters neither would hear the other where both listen. Switches learn where the virtual MAC is from
+announcements instead, which are repeated while master.
+
 What writes to the kernel is imported where it is used: most directors have no virtual MAC, and the
 library below it is a third of what the VRRP process would import before its first advert.
 """

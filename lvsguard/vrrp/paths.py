@@ -104,7 +104,7 @@ class Paths:
             state = self._watch.state(name)
             if state is not None and state.up:
                 self._carriers[name] = state.index, state.turns
-            usable = link.update(state, state, now) or usable
+            usable = link.update(state, now) or usable
         for name, frame in self.frames.items():
             try:
                 frame.update(self._watch.state(name), router=self._forwards(name))

@@ -32,7 +32,7 @@ IPV6_HEADER: Final = 40
 
 # Not in Python's socket module: include/uapi/linux/in.h, in6.h; asm-generic/socket.h
 _IP_PKTINFO, _IP_MULTICAST_ALL = 8, 49
-_IPV6_FREEBIND, _IPV6_MULTICAST_ALL = 78, 29
+_IPV6_MULTICAST_ALL: Final = 29
 _SO_MEMINFO, _SO_BINDTODEVICE = 55, 25
 _MEMINFO: Final = Struct("=9I")
 _MEMINFO_DROPS: Final = 8
@@ -63,10 +63,8 @@ class RawSocket:
         rule: Rule,
         *,
         receive_buffer: int = RECEIVE_BUFFER,
-        foreign_source: bool = False,
     ) -> None:
-        """Open it and join the group. ``foreign_source``: adverts leave with an address of another
-        interface (a virtual MAC's). Raises KernelError."""
+        """Open it and join the group. Raises KernelError."""
         self._index, self._name, self._mtu = interface.index, interface.name, interface.mtu
         self._family = rule.family
         try:
@@ -78,7 +76,7 @@ class RawSocket:
         except OSError as error:
             raise _explained("open a socket for VRRP", interface.name, error) from error
         try:
-            self._set_up(receive_buffer, foreign_source)
+            self._set_up(receive_buffer)
             self.set_rule(rule)
             self._join()
         except OSError as error:
@@ -173,7 +171,7 @@ class RawSocket:
             return None
         return Packet(IPv6Address(sender[0].partition("%")[0]), destination, ttl, payload)
 
-    def _set_up(self, receive_buffer: int, foreign_source: bool) -> None:
+    def _set_up(self, receive_buffer: int) -> None:
         sock, name = self._socket, self._name.encode()
         # Nothing from other interfaces, nor from before the filter, may ever be read.
         attach(sock, DROP_ALL)
@@ -203,8 +201,6 @@ class RawSocket:
         sock.setsockopt(ip6, socket.IPV6_TCLASS, TOS)
         sock.setsockopt(ip6, socket.IPV6_RECVHOPLIMIT, 1)
         sock.setsockopt(ip6, socket.IPV6_RECVPKTINFO, 1)
-        if foreign_source:
-            sock.setsockopt(ip6, _IPV6_FREEBIND, 1)
 
     def _join(self) -> None:
         if self._family == 4:

@@ -30,12 +30,9 @@ class End:
 
     def look(self) -> bool:
         """Take in what the kernel reported."""
-        name, other = self.link.interface, self.link.addresses_of
         with self.host.entered():  # a socket may be opened anew
             self.watch.read()
-            return self.link.update(
-                self.watch.state(name), self.watch.state(other), time.monotonic()
-            )
+            return self.link.update(self.watch.state(self.link.interface), time.monotonic())
 
     def until(self, holds: Callable[[], bool], within: float = 5.0) -> None:
         """Look at events until it holds."""
@@ -64,11 +61,11 @@ class End:
 
 
 @contextlib.contextmanager
-def end(host: Host, interface: str = "eth0", addresses_of: str | None = None) -> Iterator[End]:
+def end(host: Host, interface: str = "eth0") -> Iterator[End]:
     """A link for vrid 51 in both families, ready to use."""
     with host.entered():
         watch = InterfaceWatch()
-        link = Link(interface, {4: (51,), 6: (51,)}, vips=(VIP, VIP6), addresses_of=addresses_of)
+        link = Link(interface, {4: (51,), 6: (51,)}, vips=(VIP, VIP6))
         made = End(host, link, watch)
         try:
             made.until(lambda: not link.problem(4) and not link.problem(6))

@@ -80,6 +80,7 @@ BEYOND_SHAPES = {
     "vrrp-track-peer",
     "vrrp-track-peer-alone",
     "vrrp-version",
+    "vrrp-virtual-mac-refresh",
     "vrrp-vrid",
 }
 

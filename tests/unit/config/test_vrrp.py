@@ -77,7 +77,7 @@ def test_every_key_arrives() -> None:
         heartbeat = ["eth1", "eth2"]
         virtual_mac = true
         unready_drop = 50
-        announce = { repeat = 3, delay = "2s", refresh = 0 }
+        announce = { repeat = 3, delay = "2s", refresh = 90 }
         [vip.vrrp.auth]
         keys = { 1 = "KEY1", 7 = "KEY7" }
         send_key = 7
@@ -118,7 +118,7 @@ def test_every_key_arrives() -> None:
         heartbeat=("eth1", "eth2"),
         virtual_mac=True,
         unready_drop=50,
-        announcing=Announcing(3, 2.0, 0.0),
+        announcing=Announcing(3, 2.0, 90.0),
         track=(
             Track(TrackKind.SERVICE, "web", 60, interval=2.0, rise=3, fall=4),
             Track(TrackKind.INTERFACE, "eth1"),
