@@ -1,4 +1,5 @@
-"""The third play for a real Prometheus: directors that meet in etcd, which is lost, and a hook."""
+"""The third play for a real Prometheus: directors that meet in etcd, which is lost, a hook, and a
+second path of adverts."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ events = ["override-set"]
 """
 
 
-def test_the_loss_of_etcd_and_a_hook_that_fails_have_their_alerts_and_these_their_end(
+def test_the_loss_of_etcd_of_a_hook_and_of_a_path_have_their_alerts_and_these_their_end(
     network: Network, tmp_path: Path
 ) -> None:
     begun = time.monotonic()
@@ -41,7 +42,8 @@ def test_the_loss_of_etcd_and_a_hook_that_fails_have_their_alerts_and_these_thei
     keys(tmp_path, network.client)
     etcd = start_etcd(network.client, tmp_path)
     more = CLUSTER.format(network.client.address, tmp_path) + HOOK
-    setup = Setup(vrrp=VRRP, more=more, listen="0.0.0.0:9852")
+    network.add_cable(network.director1, network.director2)
+    setup = Setup(vrrp=VRRP + 'heartbeat = ["eth1"]\n', more=more, listen="0.0.0.0:9852")
     one, two = (make_director(host, setup) for host in (network.director1, network.director2))
     for director in (one, two):
         director.start()
@@ -61,6 +63,11 @@ def test_the_loss_of_etcd_and_a_hook_that_fails_have_their_alerts_and_these_thei
     one.run("undrain", "10.0.0.42", "--service", "web")
     prometheus.wait_for("LvsguardHookFailing", instance=INSTANCES[0], hook="page")
     prometheus.wait_for_end("LvsguardHookFailing")
+
+    two.host.run("ip", "link", "set", "eth1", "down")
+    prometheus.wait_for("LvsguardHeartbeatLost", instance=INSTANCES[1], interface="eth1")
+    two.host.run("ip", "link", "set", "eth1", "up")
+    prometheus.wait_for_end("LvsguardHeartbeatLost")
     rested = prometheus.wait_for_rest(60)
     assert unanswered(prometheus, of=IN_THIRD) == []
     tell("alerts with etcd", whole_s=time.monotonic() - begun, rested_s=rested)
