@@ -194,6 +194,10 @@ class AskedHost:
         if was or trouble:
             for check in self.checks:
                 check.heard()
+        soon = self._arp.engine.now + presence.pause
+        if soon < self._due:  # the next turn is that of a host that was silent
+            self._due = soon
+            self._arp.engine.wake(soon, self)
 
     def _silent(self, word: Silence, since: float) -> None:
         now = self._arp.engine.now

@@ -47,6 +47,7 @@ class Scene:
         source: IPAddress = IPv4Address(left.address)
         if version == 6:
             self.address, source = IPv6Address(right.address6), IPv6Address(left.address6)
+        self.source = source
         arp = spec or ArpSpec(interface="eth0", source=source)
         check_spec = CheckSpec(CheckKind.TCP, TIMING, arp=arp)
         self.prober.add(1, Check(self.address, 80, check_spec))
@@ -216,6 +217,31 @@ def test_where_nothing_can_be_asked_it_says_why(hosts: Pair, interface: str) -> 
 FARM = "10.0.0.128/25"
 """Where the right host is a hundred hosts and more, as long as it has a route for them."""
 CROWD = 120
+
+
+def test_a_host_that_has_just_come_back_is_missed_as_soon_as_any_other(hosts: Pair) -> None:
+    """While it is silent it is asked once a second only."""
+    scene = Scene(hosts)
+    spec = CheckSpec(CheckKind.TCP, TIMING, arp=ArpSpec(0.2, 3, "eth0", scene.source))
+
+    def there(do: str) -> None:
+        hosts.right.run("ip", "route", do, "local", FARM, "dev", "lo")
+
+    def until(verdict: Verdict) -> float:
+        began = time.monotonic()
+        scene.until(lambda: scene.prober.health(2).verdict is verdict)
+        return time.monotonic() - began
+
+    there("add")
+    scene.prober.add(2, Check(IPv4Address("10.0.0.129"), 80, spec))
+    until(Verdict.UP)
+    scene.run(0.5)  # it has answered on the link
+    for _ in range(2):
+        there("del")
+        assert until(Verdict.DOWN) < 1.0
+        there("add")
+        until(Verdict.UP)
+    scene.close()
 
 
 class Told:
