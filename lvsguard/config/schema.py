@@ -269,8 +269,8 @@ class ServiceTable(Table):
     panic_below: PerDirector[Annotated[float, share()]] = Field(
         0.0,
         description="Share of the configured weight. When less than that is live, realservers"
-        " that are down go back in, for then the checks are more likely to be wrong. Drained and"
-        " disabled ones stay out. 0: never.",
+        " that are down go back in, for then the checks are more likely to be wrong, until"
+        " enough has been live for 3 s. Drained and disabled ones stay out. 0: never.",
     )
     slow_start: PerDirector[Annotated[float, seconds(0, 3600)]] = Field(
         0.0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from lvsguard.core.config import ServiceConfig
 from lvsguard.core.event import Event
@@ -85,11 +86,11 @@ class RuleBook:
         return decision
 
     def due(self, now: float) -> frozenset[ServiceKey]:
-        """Services in which a weight rises by ``now``."""
+        """Services in which a weight rises, or a panic ends, by ``now``."""
         return frozenset(key for key, at in self._due.items() if at <= now)
 
     def wait(self, now: float) -> float:
-        """Seconds until the next such moment; infinite when nothing is in slow start."""
+        """Seconds until the next such moment; infinite when none is to come."""
         return max(min(self._due.values(), default=math.inf) - now, 0.0)
 
     def news(self) -> list[Event]:
@@ -132,4 +133,4 @@ class RuleBook:
 
 def _of(memory: Memory, keys: set[RealserverKey]) -> Memory:
     rising = {key: began for key, began in memory.rising.items() if key in keys}
-    return Memory(memory.lost, memory.out & keys, rising)
+    return replace(memory, out=memory.out & keys, rising=rising)

@@ -22,6 +22,9 @@ class Memory:
     is a slow start."""
     rising: Mapping[RealserverKey, float] = field(default_factory=dict)
     """Realservers in slow start, and when it began (monotonic seconds)."""
+    panic: float = 0.0
+    """Until when panic lasts (monotonic seconds): infinite while too little is live, and some time
+    more once enough is; in the past: there is none."""
 
 
 NEW = Memory()

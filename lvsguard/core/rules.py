@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from math import inf
 
 from lvsguard.core.config import RealserverConfig, ServiceConfig
 from lvsguard.core.health import Verdict
@@ -36,7 +37,7 @@ class Decision:
     rising: int = 0
     """Realservers in slow start."""
     step_at: float | None = None
-    """When (monotonic) the weight of one of them rises next."""
+    """When (monotonic) the weight of one of them rises next, or panic ends."""
     why: tuple[str, ...] = ()
     """What the rules do to it, one line each."""
 
@@ -75,6 +76,11 @@ def _awaited(placed: Placement) -> bool:
 # -- panic -------------------------------------------------------------------------------------
 
 
+PANIC_REST_S = 3.0
+"""Panic lasts for so long after enough is live. Hosts that were all silent for a moment come back
+one by one: who is last must not be out, and lose its connections, because others were first."""
+
+
 class _Panic(Enum):
     OFF = auto()
     OPEN = auto()
@@ -94,6 +100,16 @@ def _panic(service: ServiceConfig, own: tuple[Placement, ...]) -> _Panic:
     return _Panic.OPEN if sure + awaited >= limit else _Panic.ON
 
 
+def _panic_until(
+    service: ServiceConfig, own: tuple[Placement, ...], before: Memory, now: float
+) -> float:
+    """See ``Memory.panic``. What is awaited while it is on does not end it."""
+    panic, on = _panic(service, own), before.panic == inf
+    if panic is _Panic.ON or (panic is _Panic.OPEN and on):
+        return inf
+    return now + PANIC_REST_S if on else before.panic if before.panic > now else 0.0
+
+
 def _failed(placed: Placement) -> bool:
     """Whether it is out because it is down, and for nothing that an operator asked."""
     return placed.verdict is Verdict.DOWN and placed.admin is Admin.READY
@@ -103,7 +119,10 @@ def _share(service: ServiceConfig, own: tuple[Placement, ...]) -> str:
     total = sum(r.weight for r in service.realservers)
     pairs = zip(service.realservers, own, strict=True)
     live = sum(r.weight for r, p in pairs if live_weight(p))
-    return f"{100 * live / total:.3g}% of the weight is live, less than {_percent(service)}"
+    share = f"{100 * live / total:.3g}% of the weight is live"
+    if live < service.panic_below * total:
+        return f"{share}, less than {_percent(service)}"
+    return f"{share}, {_percent(service)} or more"
 
 
 def _percent(service: ServiceConfig) -> str:
@@ -118,9 +137,11 @@ def remember(
 ) -> Memory:
     """What to remember, once the facts are as ``own`` says. ``now`` is monotonic."""
     lost = _lost(service, own, before.lost)
+    until = _panic_until(service, own, before, now)
     if not service.slow_start:
-        return before if lost is before.lost and not before.out else Memory(lost)
-    panic = _panic(service, own) is _Panic.ON
+        same = lost is before.lost and until == before.panic and not before.out
+        return before if same else Memory(lost, panic=until)
+    panic = until > now
     out, rising = set[RealserverKey](), dict[RealserverKey, float]()
     for realserver, placed in zip(service.realservers, own, strict=True):
         key = realserver.key
@@ -136,7 +157,7 @@ def remember(
             rising[key] = now
         elif key in before.rising:
             rising[key] = before.rising[key]
-    return Memory(lost, frozenset(out), _unfinished(service, own, rising, now))
+    return Memory(lost, frozenset(out), _unfinished(service, own, rising, now), until)
 
 
 def _unfinished(
@@ -167,7 +188,9 @@ def decide(service: ServiceConfig, own: tuple[Placement, ...], facts: Facts) -> 
         return _relieved(service, plain)
     panic = _panic(service, own)
     if panic is _Panic.ON:
-        return _opened(service, plain, facts)
+        return _opened(service, plain, facts, inf)
+    if memory.panic > facts.now and any(map(_failed, own)):
+        return _opened(service, plain, facts, memory.panic)
     if panic is _Panic.OPEN:
         return replace(plain, placements=tuple(_held(service, own, facts)))
     return _slowed(service, plain, memory, facts.now) if memory.rising else plain
@@ -185,9 +208,11 @@ def _relieved(service: ServiceConfig, plain: Decision) -> Decision:
     return replace(plain, placements=placed, sorry=True, why=(why,))
 
 
-def _opened(service: ServiceConfig, plain: Decision, facts: Facts) -> Decision:
+def _opened(service: ServiceConfig, plain: Decision, facts: Facts, until: float) -> Decision:
     """Panic: whoever is down is in all the same."""
     share = _share(service, plain.placements)
+    if until < inf:
+        share = f"{share}, for less than {PANIC_REST_S:g} s"
     placed = tuple(
         replace(p, weight=_whole(service, r, facts), reason=f"panic, {share}: in though {p.reason}")
         if _failed(p)
@@ -195,7 +220,8 @@ def _opened(service: ServiceConfig, plain: Decision, facts: Facts) -> Decision:
         for r, p in zip(service.realservers, plain.placements, strict=True)
     )
     why = f"PANIC: {share}: realservers that are down are in all the same"
-    return replace(plain, placements=placed, panic=True, why=(why,))
+    ends = None if until == inf else until
+    return replace(plain, placements=placed, panic=True, step_at=ends, why=(why,))
 
 
 def _whole(service: ServiceConfig, realserver: RealserverConfig, facts: Facts) -> int:

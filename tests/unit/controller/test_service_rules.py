@@ -14,6 +14,7 @@ from lvsguard.core.config import Config, RealserverConfig, SorryServer
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import RealserverKey
 from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.rules import PANIC_REST_S
 from lvsguard.core.service_event import (
     SERVICE,
     PanicBegan,
@@ -174,8 +175,14 @@ async def test_panic_is_told_once_when_it_begins_and_once_when_it_is_over(tmp_pa
     assert seen(rig).panic
     assert seen(rig).quorum_have == 0
     await up(rig, RS1)
-    assert rig.weights() == {"10.0.0.42": 10, "10.0.0.43": 0}
-    assert len(rig.told(PanicBegan)) == len(rig.told(PanicOver)) == 1
+    assert rig.weights() == {"10.0.0.42": 10, "10.0.0.43": 10}
+    rules = rig.controller.book.rules
+    assert PANIC_REST_S - 1 < rules.wait(time.monotonic()) <= PANIC_REST_S + GRID_S
+    wanted, _ = rig.controller.book.decide(time.monotonic() + PANIC_REST_S + GRID_S)
+    (made,) = wanted.services.values()
+    assert [one.weight for one in made.realservers.values()] == [10, 0]
+    assert sum(isinstance(one, PanicOver) for one in rules.news()) == 1
+    assert len(rig.told(PanicBegan)) == 1
 
 
 # -- slow start --------------------------------------------------------------------------------

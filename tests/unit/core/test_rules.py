@@ -23,7 +23,7 @@ from lvsguard.core.memory import NEW, Memory
 from lvsguard.core.model import Realserver, RealserverKey
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 from lvsguard.core.placement import Facts, placements
-from lvsguard.core.rules import Decision, decide, needed, remember
+from lvsguard.core.rules import PANIC_REST_S, Decision, decide, needed, remember
 from tests.unit.core.sample import ONE, THREE, TWO, WEB
 
 CHECKS = {key: Check(key.address, 80, CheckSpec(CheckKind.HTTP)) for key in (ONE, TWO, THREE)}
@@ -325,7 +325,37 @@ def test_who_was_in_by_panic_has_its_whole_weight_when_it_comes_up() -> None:
     given = after(facts(brave, DOWN, DOWN, UP, memory=Memory(False, frozenset({ONE, TWO}))))
     assert weights(given) == [10, 10, 10]
     up = after(replace(given, health={**given.health, CHECKS[ONE]: UP}))
-    assert weights(up) == [10, 0, 10]
+    assert weights(up) == [10, 10, 10]
+    rested = after(replace(up, now=up.now + PANIC_REST_S))
+    assert weights(rested) == [10, 0, 10]
+
+
+def test_panic_rests_before_it_is_over_so_that_who_comes_back_last_was_never_out() -> None:
+    """A hundred hosts come back one by one from a moment's silence."""
+    brave = replace(POOL, panic_below=0.5)
+    given = after(facts(brave, DEAD, DEAD, DEAD))
+    for key in (ONE, TWO):
+        given = after(replace(given, health={**given.health, CHECKS[key]: UP}))
+        decision = decided(given)
+        assert weights(given) == [10, 10, 10]
+        assert decision.panic
+    assert decision.step_at == given.now + PANIC_REST_S
+    assert "66.7% of the weight is live, 50% or more, for less than 3 s" in decision.why[0]
+    all_up = after(replace(given, health={**given.health, CHECKS[THREE]: UP}))
+    assert not decided(all_up).panic, "there is nobody left whom it keeps in"
+    late = after(replace(given, now=given.now + PANIC_REST_S))
+    assert weights(late) == [10, 10, None]
+    assert decided(late).step_at is None
+    again = after(replace(given, now=given.now + 1, health={**given.health, CHECKS[TWO]: DEAD}))
+    assert decided(again).step_at is None, "too little is live again: it has no end"
+
+
+def test_who_joins_in_a_panic_does_not_end_it() -> None:
+    """By a reload, say: what its verdict will be is not known."""
+    brave = replace(POOL, panic_below=0.5)
+    given = after(facts(brave, DEAD, DEAD, UP))
+    joined = after(replace(given, health={**given.health, CHECKS[THREE]: UNKNOWN}))
+    assert decided(joined).panic
 
 
 def test_a_slow_start_counts_whole_for_the_quorum() -> None:
