@@ -321,11 +321,13 @@ def gaps(times: list[float]) -> list[float]:
 
 
 @contextlib.contextmanager
-def listening(host: Host, name: str = "wire") -> Iterator[list[Wire]]:
-    """What a host hears while the block runs; it is in the list afterwards."""
+def listening(host: Host, name: str = "wire", more: str = "") -> Iterator[list[Wire]]:
+    """What a host hears while the block runs; it is in the list afterwards. ``more``: what else
+    must be true of a packet, as tcpdump says it."""
     file = host.processes.logs / f"{host.name}.{name}.pcap"
+    wanted = "(ip proto 112 or ip6 proto 112 or arp)" + (f" and {more}" if more else "")
     command = f"tcpdump --immediate-mode -B 16384 -U -Z root -n -i eth0 -w {file}"
-    process = host.start(name, *command.split(), "ip proto 112 or ip6 proto 112 or arp")
+    process = host.start(name, *command.split(), wanted)
     process.wait_for("listening on")
     result: list[Wire] = []
     yield result
