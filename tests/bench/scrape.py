@@ -58,13 +58,15 @@ ENVIRONMENT = {
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 
 
-def large(count: int) -> Config:
+def large(count: int, weight: int = 1) -> Config:
     """So many realservers, in services of ten."""
     return config(
         *(
             service(
                 *(
-                    realserver(RealserverKey(ip_address(f"10.{i >> 8}.{i & 255}.{j + 1}"), 80))
+                    realserver(
+                        RealserverKey(ip_address(f"10.{i >> 8}.{i & 255}.{j + 1}"), 80), weight
+                    )
                     for j in range(EACH)
                 ),
                 name=f"service{i}",
@@ -107,7 +109,7 @@ class Unchanged(FakeIpvs):
 
 async def serve(count: int) -> None:
     """Run a controller of that size; prints its port, then at each line of input how late its loop
-    was since the last one."""
+    was since the last one. A line with a weight: a reload that gives it to every realserver."""
     held = large(count)
     rig = Rig(held, Path(tempfile.mkdtemp()), Unchanged())
     metrics = Metrics(held)
@@ -135,7 +137,9 @@ async def serve(count: int) -> None:
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
         )
-        while await reader.readline():
+        while line := await reader.readline():
+            if weight := int(line.strip() or 0):
+                assert await rig.controller.reload(large(count, weight)) >= count
             print(late.worst, flush=True)
             late.worst = 0.0
         for task in tasks:
@@ -179,6 +183,19 @@ class Round:
     size: int
 
 
+@contextlib.contextmanager
+def begun(*what: str) -> Iterator[subprocess.Popen[str]]:
+    """The controller (``--serve COUNT``) or the idle timer (``--idle``), until the block ends."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.scrape", *what],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **ENVIRONMENT},
+    ) as process:
+        yield process  # leaving closes its input, and that ends it
+
+
 def cpu_s(pid: int) -> float:
     """CPU seconds of a process so far."""
     used = usage(pid)
@@ -186,10 +203,10 @@ def cpu_s(pid: int) -> float:
     return used[0]
 
 
-def ask(process: subprocess.Popen[str]) -> float:
+def ask(process: subprocess.Popen[str], what: str = "") -> float:
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write("\n")
+    process.stdin.write(f"{what}\n")
     process.stdin.flush()
     return float(process.stdout.readline())
 
@@ -269,16 +286,7 @@ def rounds(count: int) -> None:
     with contextlib.ExitStack() as stack:
         speaks = stack.enter_context(adverts())
         controller, other = (
-            stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-m", "tests.bench.scrape", *what],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    env={**os.environ, **ENVIRONMENT},
-                )
-            )
-            for what in (("--serve", str(count)), ("--idle",))
+            stack.enter_context(begun(*what)) for what in (("--serve", str(count)), ("--idle",))
         )
         assert controller.stdout is not None
         port = int(controller.stdout.readline())
@@ -288,9 +296,6 @@ def rounds(count: int) -> None:
             numbers = (one.took, one.cpu, 1e3 * one.loop, 1e3 * one.other)
             told = "".join(f"{number:9.2f}" for number in numbers)
             print(f"{count:8} {name:6}{told}{one.advert or '-':>11}{one.size / 1e6:9.2f}")
-        for process in (controller, other):
-            assert process.stdin is not None
-            process.stdin.close()
 
 
 def main(arguments: list[str]) -> None:
