@@ -75,10 +75,11 @@ bench: deps venv  ## what probes, table reads and expositions cost beside their 
 bench-failover: deps venv  ## directors that fail, beside keepalived: half an hour; KILLS=n of them
 	@echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg), $$(nproc) CPUs"
 	@$(BIN)/python -m compileall -q lvsguard tests  # the guest can keep nothing compiled
-	@$(LAB) --limit 14400 python -m tests.bench.failover --kills $(or $(KILLS),20)
-	@echo "== adverts at 10 ms, on this host's own kernel (as root)"
-	-@$(BIN)/python -m tests.bench.vrrp_rest
-	@echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg)"
+	@failed=0; \
+	$(LAB) --limit 14400 python -m tests.bench.failover --kills $(or $(KILLS),20) || failed=1; \
+	echo "== adverts at 10 ms, on this host's own kernel (as root)"; \
+	$(BIN)/python -m tests.bench.vrrp_rest || failed=1; \
+	echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg)"; exit $$failed
 
 bench-detection: deps venv  ## realservers that fail, beside keepalived: two hours; RUNS=n of each
 	@echo "load of this host: $$(cut -d' ' -f1-3 /proc/loadavg), $$(nproc) CPUs"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.bench.failover_plays import kept, outage
+from tests.bench.failover import Cell, judged, kills_well, rested, show_kills
+from tests.bench.failover_kills import Kills
+from tests.bench.failover_plays import Rest, kept, outage
 from tests.bench.failover_watch import Change, Span, longest, spans
 from tests.support.topology_load import Request
 from tests.support.topology_pings import Connection
@@ -76,3 +80,46 @@ def test_a_connection_that_broke_or_hangs_is_not_kept() -> None:
 def test_connections_that_never_began_are_no_measurement() -> None:
     with pytest.raises(AssertionError, match="never began"):
         kept([Connection(pings=0)], 1.0)
+
+
+GOOD, BAD = Cell("50 of 50", well=True), Cell("31 of 50", well=False)
+
+
+def test_what_lvsguard_did_not_keep_counts_and_what_its_peer_did_not_is_told() -> None:
+    assert judged({"keepalived": BAD, "lvsguard": GOOD}) == (True, "holds")
+    assert judged({"keepalived": GOOD, "lvsguard": BAD}) == (False, "**NOT**")
+    assert judged({"keepalived": BAD}) == (True, ""), "nothing is promised for it"
+
+
+def test_a_vip_that_moved_at_rest_counts_but_where_the_guest_was_as_late() -> None:
+    assert judged({"lvsguard": rested([Rest(0, 138.0), Rest(0, 5.0)])}) == (True, "holds")
+    assert judged({"lvsguard": rested([Rest(4, 138.0), Rest(2, 25.0)])}) == (False, "**NOT**")
+    late = judged({"lvsguard": rested([Rest(4, 138.0), Rest(0, 5.0)])})
+    assert late == (True, "the guest itself is late")
+
+
+KILLS = Kills(
+    interval=1.0,
+    outages=[3.5, 3.6],
+    missing=[3.5, 3.7],
+    missing_else=0.0,
+    missing_else_still=0.0,
+    doubled=0.9,
+    doubled_still=0.0,
+    still=0.0,
+    failed_at_returns=0,
+    late_s=0.01,
+)
+
+
+def test_deaths_are_held_to_the_vip() -> None:
+    assert kills_well(KILLS)
+    assert " | holds | " in show_kills(KILLS)
+    for one in (
+        replace(KILLS, missing=[3.5, 3.8]),
+        replace(KILLS, missing_else=0.1),
+        replace(KILLS, doubled=1.1),
+    ):
+        assert not kills_well(one)
+        assert " | **NOT** | " in show_kills(one)
+    assert kills_well(replace(KILLS, doubled=1.1, doubled_still=0.2)), "the guest stood still"
