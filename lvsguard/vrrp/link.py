@@ -176,11 +176,11 @@ class Link:
             except KernelError as error:
                 self._fail(family, str(error), now)
                 continue
-            if len(packets) + malformed < room:
-                self._filtered.add(family)
             self._pressure.note(malformed, malformed)
             self.discarded[Discard.SHORT] += malformed
             datagrams += self._kept(family, packets)
+            if len(packets) + malformed < room:
+                self._filtered.add(family)  # these still waited there before
         self._keep_pressure()
         return datagrams
 

@@ -240,3 +240,16 @@ def test_before_a_takeover_all_that_waits_is_read_whatever_the_budget(
     for _ in range(100):
         right.send(group(4))
     assert len(left.link.read(time.monotonic(), urgent=True)) >= 100
+
+
+def test_what_waited_before_a_flood_was_noticed_is_counted_once(left: End, right: End) -> None:
+    """The filter that lets only a sample through has seen none of it."""
+    for _ in range(600):
+        right.send(group(4))
+    wait_until(lambda: bool(select.select([left.link], [], [], 0)[0]), 5, "it arrives")
+    now, heard = time.monotonic(), 0
+    while some := left.link.read(now):
+        heard += len(some)
+    assert left.link.pressed
+    assert heard == 600
+    assert left.link.discarded[Discard.PRESSURE] == 0
