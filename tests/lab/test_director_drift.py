@@ -67,7 +67,7 @@ def test_a_change_by_somebody_else_is_mended_and_told_once(
     (event,) = director.events("drift", since)
     assert event.data["what"] == what
     if asked := event.data["realserver"]:
-        assert "drift repaired on tcp 10.0.0.8:80" in director.timeline(asked)
+        assert f"drift repaired on {asked} in tcp 10.0.0.8:80" in director.timeline(asked)
     assert director.metric("drift_repairs_total", kind=what) == repairs + 1
     assert mended_s <= MENDED_S * slow
     assert not [e for e in director.events("", since) if e.kind not in ("drift", "foreign")]

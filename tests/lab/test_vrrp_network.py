@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from ipaddress import ip_address
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lvsguard.admin.protocol import EventReply
+    from tests.support.director_config import Setup
     from tests.support.topology import Host, Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
@@ -52,12 +54,16 @@ class Pair:
         self.how = "arp" if family == 4 else "nd"
         """How somebody else's claim of the VIP is met."""
         self.one, self.two = (
-            lab.launch(host, lab.setup(lab.Group("web", self.vips, lab.vrrp(priority))))
+            lab.launch(host, self._setup(priority))
             for host, priority in ((network.director1, 150), (network.director2, 100))
         )
         lab.wait_for_role(self.one, "master", DOWN1 + 4 + SLACK)
         lab.wait_for_role(self.two, "backup", SLACK)
         lab.ask_for(network.client, self.address)
+
+    def _setup(self, priority: int) -> Setup:
+        setup = lab.setup(lab.Group("web", self.vips, lab.vrrp(priority)))
+        return setup if self.how == "arp" else replace(setup, services=())  # of an IPv4 VIP
 
     def settle(self) -> None:
         """Be as at the start again."""
