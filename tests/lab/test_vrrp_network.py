@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import vrrp_director as lab
 from tests.support.director import Director, tell, wall
+from tests.support.director_config import NO_CHECK, Service, Setup
 from tests.support.processes import run, wait_until
 from tests.support.topology import VIP
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lvsguard.admin.protocol import EventReply
-    from tests.support.director_config import Setup
     from tests.support.topology import Host, Network
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
@@ -63,7 +63,9 @@ class Pair:
 
     def _setup(self, priority: int) -> Setup:
         setup = lab.setup(lab.Group("web", self.vips, lab.vrrp(priority)))
-        return setup if self.how == "arp" else replace(setup, services=())  # of an IPv4 VIP
+        if self.how == "arp":
+            return setup
+        return replace(setup, services=(Service(address="fwmark 7", check=NO_CHECK),))
 
     def settle(self) -> None:
         """Be as at the start again."""
