@@ -336,6 +336,10 @@ async def test_an_address_that_the_kernel_refuses() -> None:
     assert vip.remedies == ["mend that: it is tried again by itself"]
 
 
+NO_LINK = "eth0 has no carrier or is down: raise it (ip link set up), look at the cable"
+"""As the VRRP process tells it."""
+
+
 async def test_the_directors_own_link_is_down(golden: Golden) -> None:
     stage = well()
     stage.tell(LinkEvent("eth0", up=False))
@@ -344,7 +348,7 @@ async def test_the_directors_own_link_is_down(golden: Golden) -> None:
     stage.wait(10)
     text = await check(golden, "link-of-the-director-down", stage)
     assert text.count("has trouble") == 1
-    stage.vips = (group("fault", master="", problem=trouble, since=stage.wall(stage.now)),)
+    stage.vips = (group("fault", master="", problem=NO_LINK, since=stage.wall(stage.now)),)
     reply = await stage.ask("10.0.0.8")
     assert reply is not None
     vip = " ".join(next(one for one in reply.answers if one.kind == "vip").sentences)
@@ -463,8 +467,7 @@ async def test_a_director_that_may_not_be_master(golden: Golden) -> None:
 
 
 async def test_a_link_that_is_down(golden: Golden) -> None:
-    problem = "interface eth0 is down: look at its cable and `ip link show eth0`"
-    stage = director(group("fault", master="", problem=problem, since=NOON + 60))
+    stage = director(group("fault", master="", problem=NO_LINK, since=NOON + 60))
     stage.tell(RoleChanged("web", "master", "fault", Trigger.LINK_LOST, ""))
     stage.wait(30)
     await check(golden, "vip-fault", stage, "10.0.0.8")
