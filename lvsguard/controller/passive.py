@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lvsguard.core.config import Check, Config, ServiceConfig
-from lvsguard.core.health import Hint
+from lvsguard.core.health import PASSIVE, Hint
 from lvsguard.core.model import (
     Counters,
     Observation,
@@ -31,7 +31,6 @@ from lvsguard.core.passive import (
 )
 from lvsguard.core.service_event import ClientsFareBadly
 
-DETECTOR = "passive"
 NOTHING = Counters()
 EACH_LOOK = 500
 """Realservers judged in one look, about: some milliseconds that the loop is kept busy."""
@@ -188,4 +187,4 @@ class Passive:
             return None
         suspect.hints += 1
         suspect.next = now + pause(suspect.hints)
-        return Hint(DETECTOR, sign.what, now)
+        return Hint(PASSIVE, sign.what, now)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Verdict(StrEnum):
@@ -80,6 +81,10 @@ class Result:
     """Wall clock of the end of the certificate that was shown; 0: none was seen."""
 
 
+PASSIVE: Final = "passive"
+"""The detector that reads the kernel's counters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """What made a probe look before its time. It is evidence beside the probe's, never instead."""
@@ -93,6 +98,12 @@ class Hint:
     silent: bool = False
     """Whether the host itself says nothing on its link: where a probe cannot reach it either, two
     witnesses agree, and no second probe is needed."""
+
+    @property
+    def sudden(self) -> bool:
+        """Whether it tells of this moment, so that what a probe under way finds may be older.
+        Passive signs tell of seconds, and such a probe tells as much as a new one would."""
+        return self.detector != PASSIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,8 @@ class Running:
     def hint(self, delays: Sequence[float], hint: Hint | None = None) -> None:
         """Probe at once and after ``delays``; the usual times stay."""
         now = self._prober.engine.now
-        self._hinted = now
+        if hint is None or hint.sudden:
+            self._hinted = now
         self._hint = self._hint or hint
         self._burst = tuple(sorted(now + delay for delay in delays))
         self._wake(self._burst[0] if self._burst else math.inf)

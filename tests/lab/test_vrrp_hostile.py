@@ -8,7 +8,7 @@ role. A sender that forges the address of a peer and knows the password is past 
 only the key helps, also against a resignation in the master's name.
 
 A guest with one CPU cannot send 100,000 packets a second and receive them: what it reaches is
-asserted (`FLOODED`), and `tests/bench/vrrp_flood.py` does the rest on a host. How late the master's
+asserted (`FLOODED`); `tests/contract/test_vrrp_flood.py` does the rest on a host. How late the master's
 adverts are is held against an idle real-time process beside the test, for the guest's kernel cannot
 be preempted while it sends a packet through.
 """
@@ -50,9 +50,9 @@ VIPS = {
 }
 VRIDS = {name: 51 + 10 * n for n, name in enumerate(VIPS)}
 FLOOD_S = 3.0
-FLOODED = 1000
+FLOODED = 15_000
 """Packets a second, at the least."""
-LATE_S = 0.05
+LATE_S = 0.02
 """How much later than due an advert may be."""
 DISCARDED = ("ttl", "vrid", "version", "short")
 SAMPLED = 4000
@@ -245,7 +245,7 @@ def test_a_flood_costs_little_and_changes_nothing(pair: Pair, kind: str, still: 
         guest_still_s=still.longest_s(begun),
     )
     assert per_second >= FLOODED / slow
-    assert share < 0.5
+    assert share < 0.4
     assert max(gaps) <= 1 + still.longest_s(begun) + LATE_S * slow
     assert pair.one.events("role", since) == []
     time.sleep(1.2)

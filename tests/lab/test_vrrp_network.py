@@ -182,8 +182,8 @@ def test_a_backup_that_hears_nothing_gives_way_as_soon_as_it_hears(pair: Pair) -
         SLACK,
         "both of its claims are told",
     )
-    assert "BOTH ARE MASTER: " in pair.one.why(VIP)
-    assert "says so in its adverts (priority 100" in pair.one.why(VIP)
+    assert "BOTH ARE MASTER: " in pair.one.why(str(pair.address))
+    assert "says so in its adverts (priority 100" in pair.one.why(str(pair.address))
     assert {event.data["other"] for event in conflicts(pair, since)} == {
         pair.source(network.director2),
         network.director2.mac,

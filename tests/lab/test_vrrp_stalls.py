@@ -6,9 +6,9 @@ real-time process beside the test (`still`) tells what the guest itself adds, an
 under load stands beside what is measured without.
 
 The busy controller reloads 1,000 services, answers scrapes of more than 10,000 series without a
-pause, and has 100 checks that ask twenty times a second each. The 2,000 probes a second that this
-makes do not fit one CPU on which the probers, both realservers, the controller and whoever scrapes
-run: the test asserts what does, `PROBES` a second.
+pause, and has 100 checks that ask twenty times a second each: 2,000 probes a second, of which at
+least `PROBES` must be made on the one CPU on which both realservers, the controller and whoever
+scrapes run, too.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ LOAD = 50.0
 BUSY_S = 8.0
 SERVICES = 1000
 SERIES = 10_000
-PROBES = 50.0
+PROBES = 1500.0
 """A second, at the least, while all the rest goes on."""
 
 
@@ -286,11 +286,8 @@ def test_adverts_are_in_time_while_the_controller_is_busy(pair: Pair, still: Sti
     assert len(busy_ms) >= 0.9 * lasted / OFTEN
     # What holds up the whole guest (its kernel cannot be preempted) holds up an idle real-time
     # process beside it as well.
-    assert at(idle_ms, 0.95) <= idle_still_ms + LATE_MS * slow
-    assert at(busy_ms, 0.99) <= busy_still_ms + LATE_MS * slow
-    # One of 239 adverts came 0.2 s late once, when the idle process was not late by more than 0.08:
-    # that is not explained. No neighbour may come near to taking over.
-    assert busy_ms[-1] <= OFTEN * 1000 + busy_still_ms
+    assert idle_ms[-1] <= idle_still_ms + LATE_MS * slow
+    assert busy_ms[-1] <= busy_still_ms + LATE_MS * slow
     assert pair.roles_since(since) == []
 
 

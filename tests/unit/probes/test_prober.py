@@ -348,6 +348,22 @@ def test_a_burst_does_not_wait_for_a_probe_that_began_before_the_hint(bench: Ben
     assert bench.asked.under_way == 0
 
 
+def test_passive_signs_do_not_put_off_what_a_probe_under_way_will_show(bench: Bench) -> None:
+    """A server hangs; its clients show it while the second probe already waits."""
+    bench.prober.add(1, check_of(1, Timing(interval=10.0, timeout=5.0, fall=1)))
+    bench.pass_time(2.0)
+    bench.asked.answer = lambda _: HANGS
+    while bench.asked.under_way == 0:
+        bench.pass_time(0.1)
+    began = bench.clock.now
+    bench.pass_time(3.0)
+    bench.prober.hint([1], Hint("passive", "1.2 packets each", bench.clock.now))
+    bench.pass_time(2.1)
+    when, _, health = bench.reports[-1]
+    assert health.verdict is Verdict.DOWN
+    assert when - began < 5.2
+
+
 def test_a_burst_does_not_pile_up_on_a_slow_target(bench: Bench) -> None:
     check = check_of(1, Timing(interval=10.0, timeout=5.0))
     bench.prober.add(1, check)
