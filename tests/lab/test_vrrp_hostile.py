@@ -8,9 +8,9 @@ role. A sender that forges the address of a peer and knows the password is past 
 only the key helps, also against a resignation in the master's name.
 
 A guest with one CPU cannot send 100,000 packets a second and receive them: what it reaches is
-asserted (`FLOODED`); `tests/contract/test_vrrp_flood.py` does the rest on a host. How late the master's
-adverts are is held against an idle real-time process beside the test, for the guest's kernel cannot
-be preempted while it sends a packet through.
+asserted (`FLOODED`); `tests/contract/test_vrrp_flood.py` does the rest on a host. How late the
+master's adverts are is held against an idle real-time process beside the test, for the guest's
+kernel cannot be preempted while it sends a packet through.
 """
 
 from __future__ import annotations
