@@ -58,11 +58,14 @@ def test_the_daemon_is_killed_in_the_middle(network: Network) -> None:
     ids=["mh", "persistence"],
 )
 def test_clients_are_bound(network: Network, scheduler: str, more: str) -> None:
-    """With persistence the one that has the only client is drained as well."""
+    """With persistence each realserver has clients of its own: they come from many addresses."""
+    clients = [f"10.0.0.{octet}" for octet in range(200, 240)]
+    for client in clients:
+        network.client.run("ip", "address", "add", f"{client}/24", "dev", "eth0")
     setup = everybody(network, 4, scheduler=scheduler, more=f'{more}\nslow_start = "1s"')
     with seed_under_lvsguard(network, setup) as seed:
         seed.director.wait_for_weights(**weights(network, 4))
-        play(seed, range(10), per_second=300 / slowness(), held=50)
+        play(seed, range(10), per_second=300 / slowness(), held=50, sources=clients)
 
 
 def pair(network: Network) -> tuple[Seed, Director]:

@@ -30,13 +30,14 @@ def play(
     *,
     per_second: float,
     held: int,
+    sources: Sequence[str] = (),
     meanwhile: Mapping[int, Callable[[], object]] | None = None,
 ) -> None:
     """Restart these realservers (0 is rs1) while new connections come and `held` long ones are
-    open; no request may fail and no connection break. ``meanwhile``: what happens, by realserver,
-    while its drain is waited for."""
-    pings = start_pings(seed.client, TARGET, held, every_s=0.5, last_s=LAST_S)
-    load = start_load(seed.client, TARGET, per_second, timeout_s=5)
+    open; no request may fail and no connection break. ``sources``: addresses of the client that
+    they come from. ``meanwhile``: what happens, by realserver, while its drain is waited for."""
+    pings = start_pings(seed.client, TARGET, held, every_s=0.5, last_s=LAST_S, sources=sources)
+    load = start_load(seed.client, TARGET, per_second, timeout_s=5, sources=sources)
     time.sleep(1)
     begun = time.monotonic()
     waits = [_restart(seed, number, (meanwhile or {}).get(number)) for number in numbers]
@@ -46,6 +47,7 @@ def play(
     tell(
         "rolling restart",
         realservers=len(numbers),
+        waited=sum(waits),
         took_s=took_s,
         requests=len(requests),
         per_second=len(requests) / (requests[-1].at - requests[0].at),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import itertools
 import json
 import select
 import signal
@@ -24,11 +25,15 @@ from tests.support.processes import wait_until
 from tests.support.topology_http import error_name, whole_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import TextIO
 
     from tests.support.processes import Process
     from tests.support.topology import Host
+
+
+IP_BIND_ADDRESS_NO_PORT = 24
+"""linux/in.h; Python has it from 3.12 on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,16 @@ class Load:
 
 
 def start_load(
-    client: Host, target: str, per_second: float, *, timeout_s: float = 2, path: str = "/"
+    client: Host,
+    target: str,
+    per_second: float,
+    *,
+    timeout_s: float = 2,
+    path: str = "/",
+    sources: Sequence[str] = (),
 ) -> Load:
-    """Start asking `address:port` from a host, and wait for the first answer."""
+    """Start asking `address:port` from a host, in turn from its addresses ``sources`` if there are
+    any, and wait for the first answer."""
     # A port is free again after 60 s (TIME_WAIT): the default range would last for 470 a second.
     client.run(
         "sysctl", "-qw", "net.ipv4.ip_local_port_range=1024 65000", "net.ipv4.tcp_tw_reuse=1"
@@ -82,7 +94,9 @@ def start_load(
     file = client.processes.logs / f"{client.name}.load{number}.jsonl"
     file.touch()
     command = [sys.executable, "-m", __name__, target, str(per_second), str(file)]
-    process = client.start(f"load{number}", *command, "--timeout", str(timeout_s), "--path", path)
+    process = client.start(
+        f"load{number}", *command, "--timeout", str(timeout_s), "--path", path, "--from", *sources
+    )
 
     def begun() -> bool:
         assert process.running, process.text()
@@ -110,6 +124,13 @@ def outage_s(requests: Iterable[Request]) -> float:
     return max(r.at + r.took_s for r in failed) - min(r.at for r in failed)
 
 
+def come_from(connection: socket.socket, source: str) -> None:
+    """Let a connection come from an address; empty: from whichever."""
+    if source:  # the port is chosen with the destination, as without
+        connection.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        connection.bind((source, 0))
+
+
 @dataclass(slots=True)
 class _Attempt:
     """A request under way."""
@@ -132,6 +153,7 @@ class _Client:
         self._every_s = 1 / options.per_second
         self._timeout_s = options.timeout
         self._output = output
+        self._sources = itertools.cycle(options.sources or [""])
         self._epoll = select.epoll()
         self._attempts: dict[int, _Attempt] = {}  # by descriptor, the oldest first
         self._stopping = False
@@ -158,6 +180,7 @@ class _Client:
     def _begin(self, due: float) -> None:
         kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
         attempt = _Attempt(socket.socket(self._family, kind), due, time.monotonic())
+        come_from(attempt.connection, next(self._sources))
         code = attempt.connection.connect_ex(self._target)
         if code not in (0, errno.EINPROGRESS):
             self._end(attempt, error=error_name(OSError(code, "")))
@@ -210,6 +233,7 @@ def _main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--timeout", type=float, default=2)
     parser.add_argument("--path", default="/")
+    parser.add_argument("--from", dest="sources", nargs="*", default=[])
     options = parser.parse_args()
     with options.file.open("w") as output:
         client = _Client(options, output)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import signal
 import socket
@@ -20,8 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.topology_http import error_name, exchange
+from tests.support.topology_load import come_from
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.support.processes import Process
     from tests.support.topology import Host
 
@@ -65,16 +69,19 @@ def start_pings(
     every_s: float = 0.1,
     timeout_s: float = 30,
     last_s: float = 0,
+    sources: Sequence[str] = (),
 ) -> Pings:
     """Open `count` connections to `address:port` and wait until each has its first answer.
 
     A ping without an answer within `timeout_s` counts as a break. With `last_s` each ends after so
-    long, and another one takes its place.
+    long, and another one takes its place. They come in turn from the client's addresses `sources`
+    if there are any.
     """
     number = sum(1 for process in client.processes.started if ".pings" in process.name)
     file = client.processes.logs / f"{client.name}.pings{number}.json"
     command = [sys.executable, "-m", __name__, target, str(count), str(file)]
     options = ["--every", str(every_s), "--timeout", str(timeout_s), "--last", str(last_s)]
+    options += ["--from", *sources]
     process = client.start(f"pings{number}", *command, *options)
     process.wait_for("all connected", 30)
     return Pings(process, file)
@@ -108,6 +115,7 @@ async def _ping(
     waiting_since: float | None = None
     with socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as kept:
         try:
+            come_from(kept, next(options.turn))
             await asyncio.get_running_loop().sock_connect(kept, target)
             while time.monotonic() < end:
                 waiting_since = sent = time.monotonic()
@@ -162,7 +170,9 @@ def _main() -> None:
     parser.add_argument("--every", type=float, default=0.1)
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--last", type=float, default=0)
+    parser.add_argument("--from", dest="sources", nargs="*", default=[])
     options = parser.parse_args()
+    options.turn = itertools.cycle(options.sources or [""])
     connections = asyncio.run(_run(options))
     options.file.write_text(json.dumps([asdict(connection) for connection in connections]))
 
