@@ -106,7 +106,8 @@ class Standing:
                 yield
             except CommandError as error:
                 # What the daemon has refused is not in force; without its answer one cannot know.
-                unsure = error.exit_status is Exit.UNREACHABLE and bool(self.held or self.freed)
+                asked = bool(self.held or self.freed or self.share_of)
+                unsure = error.exit_status is Exit.UNREACHABLE and asked
                 lines = [*error.lines, *self.lines(asked=unsure)]
                 raise CommandError(error.exit_status, *lines) from error
             except KeyboardInterrupt:

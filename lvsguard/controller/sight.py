@@ -30,7 +30,10 @@ class Sight:
         self._kept: dict[Check, Health] = {}
 
     def links(self, states: Mapping[str, bool], now: float) -> None:
-        """Take note of which links are up. ``now``: monotonic."""
+        """Take note of which links are up. ``now``: monotonic. One that is not named is watched no
+        longer, and hides nothing."""
+        self._down &= states.keys()
+        self._back = {name: at for name, at in self._back.items() if name in states}
         for name, up in states.items():
             if not up:
                 self._down.add(name)
@@ -41,7 +44,8 @@ class Sight:
     def addresses(self, found: frozenset[VipAddress]) -> None:
         """Take note of the addresses on the links: their networks are what is seen through them.
 
-        A link that has none at the moment keeps those that it had.
+        A link that has none at the moment keeps those that it had, but for what another one leads
+        to now.
         """
         if found is self._addresses:
             return
@@ -50,6 +54,8 @@ class Sight:
         for one in found:
             network = ip_network((one.address, one.prefix), strict=False)
             networks.setdefault(one.interface, set()).add(network)
+        moved = frozenset(network for held in networks.values() for network in held)
+        self._networks = {name: held - moved for name, held in self._networks.items()}
         self._networks |= {name: frozenset(held) for name, held in networks.items()}
 
     def believes(self, check: Check, health: Health, now: float) -> bool:

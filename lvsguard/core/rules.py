@@ -88,8 +88,13 @@ class _Panic(Enum):
     ON = auto()
 
 
+def _knows_panic(service: ServiceConfig) -> bool:
+    """Not one whose weights are all 0: it is closed on purpose."""
+    return service.panic_below > 0 and any(r.weight for r in service.realservers)
+
+
 def _panic(service: ServiceConfig, own: tuple[Placement, ...]) -> _Panic:
-    if not service.panic_below:
+    if not _knows_panic(service):
         return _Panic.OFF
     pairs = tuple(zip(service.realservers, own, strict=True))
     limit = service.panic_below * sum(r.weight for r in service.realservers) * (1 - 1e-9)
@@ -104,6 +109,8 @@ def _panic_until(
     service: ServiceConfig, own: tuple[Placement, ...], before: Memory, now: float
 ) -> float:
     """See ``Memory.panic``. What is awaited while it is on does not end it."""
+    if not _knows_panic(service):  # any more: the config is another one
+        return 0.0
     panic, on = _panic(service, own), before.panic == inf
     if panic is _Panic.ON or (panic is _Panic.OPEN and on):
         return inf
@@ -189,7 +196,8 @@ def decide(service: ServiceConfig, own: tuple[Placement, ...], facts: Facts) -> 
     panic = _panic(service, own)
     if panic is _Panic.ON:
         return _opened(service, plain, facts, inf)
-    if memory.panic > facts.now and any(map(_failed, own)):
+    rests = memory.panic > facts.now and _knows_panic(service)
+    if rests and any(map(_failed, own)):
         return _opened(service, plain, facts, memory.panic)
     if panic is _Panic.OPEN:
         return replace(plain, placements=tuple(_held(service, own, facts)))

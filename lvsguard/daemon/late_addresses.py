@@ -20,6 +20,8 @@ SETTLE_S: Final = 0.1
 """Addresses seldom come alone: those of one link make one change."""
 PAUSE_S: Final = 1.0
 """Least time between two looks: somebody may add and remove addresses all the time."""
+PAUSE_MAX_S: Final = 30.0
+"""Between looks at a kernel that does not answer."""
 
 Face = Callable[[str], Awaitable[None]]
 
@@ -53,6 +55,7 @@ class LateAddresses:
 
     async def run(self) -> None:
         """Look each time that one has come, until cancelled."""
+        pause, told = PAUSE_S, ""
         while True:
             await self._came.wait()
             await asyncio.sleep(SETTLE_S)
@@ -60,9 +63,14 @@ class LateAddresses:
             try:
                 await self._face(f"the director ({self._what})")
             except KernelError as error:
-                self._emit(KernelFailed(str(error)))
+                if str(error) != told:  # once, however long it lasts
+                    told = str(error)
+                    self._emit(KernelFailed(told))
                 self._came.set()
-            await asyncio.sleep(PAUSE_S)
+                pause = min(2 * pause, PAUSE_MAX_S)
+            else:
+                pause, told = PAUSE_S, ""
+            await asyncio.sleep(pause)
 
 
 def _lacks(config: Config) -> bool:

@@ -212,6 +212,7 @@ class VrrpClient:
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
             if not self._needed():
                 self._wanted.clear()
+                self.trouble = ""
                 continue
             begun = time.monotonic()
             try:
@@ -239,6 +240,7 @@ class VrrpClient:
         try:
             connection = self._child.reach()
         except Unreachable as error:
+            self.trouble = ""
             return str(error)
         self.trouble = ""
         loop = asyncio.get_running_loop()

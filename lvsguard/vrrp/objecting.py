@@ -43,6 +43,8 @@ class Objecting:
         self._owed: dict[str, set[IPAddress]] = {}
         """Addresses of instances that are to be announced."""
         self._last: dict[str, float] = {}
+        self._held: dict[str, float] = {}
+        """Since when a stranger's claims hold back what is announced of an instance."""
         self._patient: dict[str, float] = {}
         """Until when the advert of another router of an instance is waited for."""
 
@@ -66,7 +68,17 @@ class Objecting:
                 until = self._objections.waits_until(mine, claim, now)
                 if until > now:
                     self._patient[mine.name] = until
+                elif not self._may_hold(mine.name, now):
+                    continue
                 self._announcing.hold(mine.name, until + ADVERT_S)
+
+    def _may_hold(self, name: str, now: float) -> bool:
+        """Strangers may hold back what is announced half of the time: a stream of claims of one
+        address must not stop the refresh of all others."""
+        since = self._held.setdefault(name, now)
+        if now >= since + 2 * PAUSE_S:
+            since = self._held[name] = now
+        return now < since + PAUSE_S
 
     def act(self, now: float) -> None:
         """Object to the claims that have waited, where that is still ours to do."""

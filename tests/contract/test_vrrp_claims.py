@@ -134,6 +134,21 @@ def test_a_new_master_has_the_last_word_over_the_old_one(
     assert child.told("conflict") == []
 
 
+def test_a_stream_of_claims_of_one_address_does_not_stop_the_refresh_of_the_others(
+    hosts: Pair, tmp_path: Path
+) -> None:
+    often = VrrpConfig(51, interval=FAST, announcing=Announcing(1, 60.0, 1.0))
+    with children(tmp_path, hosts.left) as (child,):
+        child.serve(vip_group("web", f"{VIP}/24", "10.0.0.100/24", vrrp=often))
+        child.until_role("master")
+        child.listen(0.5)
+        with listening(hosts.right) as heard:
+            for _ in range(100):
+                claim(hosts.right, b"\x02\x00\x00\x00\x01\x09")
+                child.listen(0.04)
+    assert len(heard[0].announced("10.0.0.100")) >= 1
+
+
 def test_a_flood_of_claims_makes_no_flood_of_announcements_nor_of_events(
     hosts: Pair, tmp_path: Path
 ) -> None:

@@ -159,6 +159,16 @@ def test_a_signal_while_a_share_is_asked_for_says_that_some_may_be_drained(five:
     )
 
 
+def test_an_answer_about_a_share_that_is_lost_says_that_some_may_be_drained(five: Served) -> None:
+    five.desk.stuck = "drain 10.0.0.42:80 in web"
+    with drain(five, "--percent", "40", "--service", "web") as process:
+        until(lambda: five.desk.hangs)
+        five.end()
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == 3
+    assert "perhaps drained: a share of web" in err
+
+
 def test_a_share_below_the_quorum_is_refused_unless_forced(run: Run, five: Served) -> None:
     argv = ("drain", "--percent", "60%", "--service", "web", "--socket", str(five.socket))
     done = run(*argv)

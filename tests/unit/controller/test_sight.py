@@ -81,6 +81,19 @@ def test_a_link_that_lost_its_addresses_still_leads_where_it_led(sight: Sight) -
     assert not sight.believes(NEAR, GONE, 11)
 
 
+def test_an_address_that_moved_to_another_link_is_seen_over_that_one(sight: Sight) -> None:
+    sight.addresses(frozenset({replace(OWN, interface="eth1")}))
+    assert sight.believes(NEAR, GONE, 11)
+    sight.links({"eth0": False, "eth1": False}, 12)
+    assert not sight.believes(NEAR, GONE, 13)
+
+
+def test_a_link_that_is_watched_no_longer_hides_nothing(sight: Sight) -> None:
+    """After a reload, or where it was made anew under another name."""
+    sight.links({"eth1": True}, 12)
+    assert sight.believes(NEAR, GONE, 13)
+
+
 def test_the_worst_cause_decides_and_not_the_latest_result(sight: Sight) -> None:
     assert sight.believes(NEAR, replace(GONE, cause=REFUSED), 11)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -348,6 +349,18 @@ def test_panic_rests_before_it_is_over_so_that_who_comes_back_last_was_never_out
     assert decided(late).step_at is None
     again = after(replace(given, now=given.now + 1, health={**given.health, CHECKS[TWO]: DEAD}))
     assert decided(again).step_at is None, "too little is live again: it has no end"
+
+
+@pytest.mark.parametrize("until", [inf, 101.0])
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_reload_that_takes_the_reason_away_ends_a_panic(closed: bool, until: float) -> None:
+    """All weights 0: it is closed on purpose. Or the rule is gone."""
+    members = tuple(replace(r, weight=0) for r in POOL.realservers)
+    service = replace(POOL, panic_below=0.5, realservers=members) if closed else POOL
+    given = facts(service, DEAD, DEAD, UP, memory=Memory(False, panic=until))
+    assert not decided(given).panic, "whoever looks decides before it is remembered"
+    assert after(given).memory[WEB].panic == 0.0
+    assert not decided(after(given)).panic
 
 
 def test_who_joins_in_a_panic_does_not_end_it() -> None:

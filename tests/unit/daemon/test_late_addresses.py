@@ -91,9 +91,10 @@ async def test_it_looks_at_the_start_where_a_check_has_nothing_to_ask_from() -> 
     assert scene.faced == ["the director (an own address came)"]
 
 
-async def test_it_tries_again_where_the_kernel_does_not_say() -> None:
+@pytest.mark.slow
+async def test_it_tries_again_where_the_kernel_does_not_say_and_tells_that_once() -> None:
     scene = Scene(LACKING)
-    scene.failing = 1
+    scene.failing = 2
     async with scene.running():
-        assert await scene.looked()
+        assert await scene.looked(8)
     assert [type(event) for event in scene.events] == [KernelFailed]
