@@ -153,6 +153,7 @@ class _Builder:
             panic_below=self._pick(service.panic_below),
             slow_start=self._pick(service.slow_start),
             passive=can_be_watched(service) and service.passive is not False,
+            per_director=_per_director(service),
         )
 
     def _realserver(
@@ -319,3 +320,10 @@ def _ipvs(document: Document) -> IpvsSettings:
 def _default(sysctls: Mapping[str, int | None], key: str) -> int:
     value = sysctls[key]
     return 1 if value is None else value
+
+
+def _per_director(service: ServiceTable) -> bool:
+    """Whether directors may have other realservers in, by what the file says."""
+    rules = (service.quorum, service.quorum_hysteresis, service.panic_below)
+    weights = (realserver.weight for realserver in service.realserver)
+    return any(isinstance(value, dict) for value in (*rules, *weights))

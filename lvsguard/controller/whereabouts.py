@@ -67,6 +67,8 @@ class Whereabouts:
         self._wake = asyncio.Event()
         self._looks = 0
         self._due = inf
+        self._last: IPAddress | None = None
+        """Who was asked last to answer the kernel."""
 
     def seek(self) -> None:
         """Somebody without a name claims a VIP: look soon."""
@@ -102,9 +104,18 @@ class Whereabouts:
         await self._look(sought)
         self._named()
 
+    def _in_turn(self, sought: Collection[IPAddress]) -> list[IPAddress]:
+        """Those first that come after who was asked last: many may never answer."""
+        ordered = sorted(sought, key=_order)
+        last = self._last
+        if last is None:
+            return ordered
+        later = [one for one in ordered if _order(one) > _order(last)]
+        return later + ordered[: len(ordered) - len(later)]
+
     async def _look(self, sought: Collection[IPAddress]) -> None:
         slices, left = Slices(), ASKED_MAX
-        for address in sought:
+        for address in self._in_turn(sought):
             try:
                 hop = self._kernel.route(address)
                 if hop is None or hop.neighbour != address:
@@ -114,8 +125,13 @@ class Whereabouts:
                     self._neighbours.seen(address, mac.hex(":"))
                 elif left > 0:
                     left -= 1
+                    self._last = address
                     self._kernel.resolve(hop)
             except KernelError:
                 continue  # no route to it now; the next look asks again
             if slices.due():
                 await slices.rest()
+
+
+def _order(address: IPAddress) -> tuple[int, int]:
+    return address.version, int(address)

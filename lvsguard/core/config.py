@@ -277,6 +277,8 @@ class ServiceConfig:
     """Whether its counters are watched for realservers whose clients fare badly."""
     slow_start: float = 0.0
     """Seconds in which the weight of a realserver that came up rises from 1; 0: at once."""
+    per_director: bool = False
+    """Whether the file gives directors other values of what decides who is in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """A digest of who is to be given new connections, for two directors to compare theirs. Pure.
 
-Weights are in it as far as they are 0: they may differ by director, and an agent or a slow start
-gives each director others for a moment. A realserver of weight 0 is not in it at all: what is left
-for the connections that it has depends on those.
+Weights are in it as far as they are 0: an agent or a slow start gives each director others for a
+moment. A realserver of weight 0 is not in it at all: what is left for the connections that it has
+depends on those. Services with values per director are not to be given.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from lvsguard.controller.standing import Seen
 from lvsguard.core.config import Config
 from lvsguard.core.event import Event
 from lvsguard.core.fitness import Reason, Why
+from lvsguard.core.model import ServiceKey, VirtualService
 from lvsguard.core.peer import Account, VipPart, compare, shortened
 from lvsguard.core.peer_event import PeerDiffers
 from lvsguard.core.snapshot import PeerStatus, Role, SyncStatus
@@ -91,6 +92,7 @@ class Peers:
             self._channel.configure(config.peer)
         sharing.told = self._channel.news
         self._table, self._table_now = TableDigest(), ""
+        self._own = _own(config)
         self._other_table: dict[str, float] = {}
         """Since when (monotonic) others have another table, though they should not."""
         self._other_since: dict[str, float] = {}
@@ -98,6 +100,7 @@ class Peers:
 
     def configure(self, config: Config) -> None:
         """Put a new config in force."""
+        self._own = _own(config)
         if isinstance(self._channel, PeerChannel):
             self._channel.configure(config.peer)
 
@@ -128,10 +131,16 @@ class Peers:
                 self._watch_configs(time.monotonic())
                 if (now := time.monotonic()) >= watched + WATCH_S:
                     watched = now
-                    self._table_now = self._table.of(self._controller.book.wanted)
+                    self._table_now = self._table.of(self._shared_table())
                     self._watch_tables(now)
                     self._fitness.watch(self._channel.peers.values(), now)
             await asyncio.sleep(LOOK_S)
+
+    def _shared_table(self) -> Mapping[ServiceKey, VirtualService]:
+        wanted = self._controller.book.wanted
+        if not self._own:
+            return wanted
+        return {key: service for key, service in wanted.items() if key not in self._own}
 
     def _account(self) -> Account:
         book = self._controller.book
@@ -268,3 +277,8 @@ def _sync_lacking(status: SyncStatus | None) -> tuple[str, ...]:
     if status is None:
         return ()
     return tuple(str(role) for role in SyncRole if role not in status.daemons)
+
+
+def _own(config: Config) -> frozenset[ServiceKey]:
+    """Services of which directors may have another table though their config is the same."""
+    return frozenset(service.key for service in config.services if service.per_director)

@@ -574,3 +574,21 @@ def test_the_counters_of_tcp_services_are_watched_unless_told_otherwise() -> Non
     udp = PLAIN.replace('address = "10.0.0.8:80"', 'address = "10.0.0.8:80"\nprotocol = "udp"')
     off = PLAIN.replace('address = "10.0.0.8:80"', 'address = "10.0.0.8:80"\npassive = false')
     assert [one(text).passive for text in (PLAIN, udp, off)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("rule", "weight", "other"),
+    [
+        ("quorum = 1", "10", False),
+        ("slow_start = { director1 = '1s', director2 = '2s' }", "10", False),
+        ("quorum = { director1 = 1, director2 = 2 }", "10", True),
+        ("panic_below = { director1 = 0.5, director2 = 0 }", "10", True),
+        ("", "{ director1 = 10, director2 = 0 }", True),
+    ],
+)
+def test_services_are_marked_of_which_directors_may_have_others_in(
+    rule: str, weight: str, other: bool
+) -> None:
+    service = SERVICE + rule + "\n"
+    members = f'[[service.realserver]]\naddress = "10.0.0.42"\nweight = {weight}\n'
+    assert one(service + members).per_director is other

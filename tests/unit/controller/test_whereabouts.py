@@ -139,3 +139,11 @@ def test_it_looks_at_once_and_gives_its_socket_back(scene: Scene) -> None:
     asyncio.run(story())
     assert scene.neighbours.at(MAC) == (RS1,)
     assert scene.table.closed
+
+
+def test_of_many_that_never_answer_others_are_asked_the_next_time(scene: Scene) -> None:
+    scene.sought = [ip_address("10.0.1.0") + number for number in range(ASKED_MAX + 10)]
+    scene.whereabouts.seek()
+    scene.turn()
+    scene.turn(FIRST_S)
+    assert set(scene.table.resolved) == set(scene.sought)
