@@ -287,7 +287,8 @@ def _forged(prometheus: Prometheus, realserver: Host) -> None:
     """Somebody sends adverts with a wrong checksum, and what is no advert at all."""
     good = advert()
     with attacker(realserver) as villain:
-        villain.send(bytes(4))
+        for _ in range(2000):  # of what is no advert one in 64 is seen, and stands for the others
+            villain.send(bytes(4))
         for _ in range(5):
             villain.send(good[:-1] + bytes([good[-1] ^ 1]))
             time.sleep(1)

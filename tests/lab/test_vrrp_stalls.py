@@ -52,7 +52,7 @@ LOAD = 50.0
 BUSY_S = 8.0
 SERVICES = 1000
 SERIES = 10_000
-PROBES = 1500.0
+PROBES = 1000.0
 """A second, at the least, while all the rest goes on."""
 
 
