@@ -248,10 +248,16 @@ class Election:
     def leave(self, now: float) -> None:
         """Follow the group, which has another master."""
         if self._state is State.MASTER:
-            if self._voice.was_late(now):
-                self._step_back(now)
-            else:
-                self._move(Trigger.GROUP_LEFT, now)
+            self._move(Trigger.GROUP_LEFT, now)
+
+    def was_late(self, now: float) -> bool:
+        """Whether it is a master that has not spoken for so long that it may have been replaced."""
+        return self._state is State.MASTER and self._voice.was_late(now)
+
+    def step_back(self, now: float) -> None:
+        """Be backup before it speaks again, for a member of the group was late."""
+        if self._state is State.MASTER:
+            self._step_back(now)
 
     def conclude(self, resume: bool, now: float) -> None:
         """End a handover that nobody claimed: as master again, or without addresses."""
@@ -361,7 +367,8 @@ class Election:
             self.hold_preempt(False, now)
 
     def _step_back(self, now: float) -> None:
-        self._actions.append(Stalled(now - min(self._voice.due, self._deadline)))
+        if self._voice.was_late(now):
+            self._actions.append(Stalled(now - min(self._voice.due, self._deadline)))
         self._move(Trigger.WAS_LATE, now)
 
     def _expire_as_master(self, now: float) -> None:

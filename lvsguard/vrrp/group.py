@@ -121,6 +121,7 @@ class SyncGroup:
 
     def receive(self, name: str, advert: Advert, source: IPAddress, now: float) -> None:
         """Hear an advert for one member."""
+        self._step_back_if_late(now)
         member, decider = self.members[name], self._decider
         led = decider is not None and decider is not member and decider.state is State.MASTER
         member.receive(advert, source, now, led=led)
@@ -128,11 +129,18 @@ class SyncGroup:
 
     def expire(self, now: float) -> None:
         """Do what is due. Read the sockets of all members first."""
+        self._step_back_if_late(now)
         for one in self.members.values():
             due = one.timer()
             if due is not None and due <= now:
                 one.expire(now)
         self._align(now)
+
+    def _step_back_if_late(self, now: float) -> None:
+        """Together: one that still spoke would have whoever takes over for all wait anew."""
+        if any(one.was_late(now) for one in self.members.values()):
+            for one in self.members.values():
+                one.step_back(now)
 
     def _align(self, now: float) -> None:
         """Make the members agree again after one of them has moved."""

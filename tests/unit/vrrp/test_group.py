@@ -202,6 +202,19 @@ def test_late_members_step_back_together() -> None:
     assert pair.adverts() == set()
 
 
+def test_a_late_member_takes_those_along_that_have_spoken_since() -> None:
+    """What they said now would have a backup wait anew for all."""
+    pair = leading()
+    pair.run(0.5)
+    pair.hear(OUTSIDE, 50)
+    assert pair.adverts() == {(OUTSIDE, 100)}, "it has answered"
+    pair.now += 2.6
+    pair.group.expire(pair.now)
+    pair.asked = pair.group.actions()
+    assert pair.states() == {State.BACKUP}
+    assert pair.adverts() == set()
+
+
 def test_late_members_step_back_together_when_one_reads_an_advert_first() -> None:
     pair = leading()
     pair.now += 10.0
