@@ -168,8 +168,10 @@ class Watch:
     def __init__(self, farm: Farm, still: Stillness, name: str) -> None:
         self._farm, self._still, self._name = farm, still, name
         self._begun = time.monotonic()
-        # As they leave: the guest has lost one on its way in a storm, when all else was in time.
-        self._capture = farm.network.director1.capture(name, "proto 112 and src 10.0.0.41")
+        ours = "proto 112 and src 10.0.0.41"
+        # As they leave, too: one was lost on its way in a storm, when all others were in time.
+        self._left = farm.network.director1.capture(name, ours)
+        self._came = farm.network.director2.capture(name, ours)
         time.sleep(2 * ADVERT_S)
         self._probes, self._passes = farm.probes(), farm.director.health().passes
         self._writes = farm.director.writes()
@@ -182,8 +184,9 @@ class Watch:
         probes = farm.probes() - self._probes
         passes = farm.director.health().passes - self._passes
         writes = farm.director.writes() - self._writes
-        heard = [one.at for one in lab.adverts(self._capture)]
-        late = max(after - first - ADVERT_S for first, after in pairwise(heard))
+        left, heard = ([a.at for a in lab.adverts(one)] for one in (self._left, self._came))
+        late = max(after - first - ADVERT_S for first, after in pairwise(left))
+        gap = max(after - first for first, after in pairwise(heard))
         still = self._still.longest_s(self._begun)
         usual = int(COUNT / EVERY_S * (passed + 1))
         tell(
@@ -193,13 +196,16 @@ class Watch:
             passes=passes,
             resyncs=int(passed) + 1,
             writes=writes,
-            adverts=len(heard),
+            adverts=len(left),
+            lost=len(left) - len(heard),
             late_ms=late * 1000,
             still_ms=still * 1000,
             **more,
         )
         assert len(heard) >= 0.8 * passed / ADVERT_S
+        assert len(left) >= 0.8 * passed / ADVERT_S
         assert late <= still + LATE_S
+        assert gap <= 2 * ADVERT_S + still + LATE_S
         return Figures(probes, probes - usual, passes, int(passed) + 1, writes)
 
 
