@@ -114,7 +114,9 @@ def _panic_until(
     panic, on = _panic(service, own), before.panic == inf
     if panic is _Panic.ON or (panic is _Panic.OPEN and on):
         return inf
-    return now + PANIC_REST_S if on else before.panic if before.panic > now else 0.0
+    if on:
+        return now + PANIC_REST_S
+    return before.panic if before.panic > now else 0.0
 
 
 def _failed(placed: Placement) -> bool:
