@@ -239,8 +239,9 @@ def test_watching_goes_on_when_the_daemon_is_restarted(served: Served, form: str
         assert "waiting for the daemon: no lvsguard listens on" in process.stderr.readline()
         away.rename(served.socket)
         assert any("the daemon answers again" in line for line in process.stderr)
+        shown = process.stdout.readline()  # it says so before it shows what it was answered
         process.send_signal(signal.SIGINT)
-        shown = process.stdout.read()
+        shown += process.stdout.read()
     assert process.returncode == 0
     for line in shown.splitlines() if form == "json" else ():
         assert json.loads(line)["director"] == "director1"
