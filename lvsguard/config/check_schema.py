@@ -63,7 +63,9 @@ class CheckTable(Table):
         examples=["http"],
     )
     interval: Annotated[float, seconds(0.01, 3600)] = Field(
-        1.0, description="Time between two probes while the realserver is up."
+        1.0,
+        description="Time between two probes while the realserver is up; they are made a 32nd of"
+        " it sooner, so that what a probe finds is in the kernel before the interval is over.",
     )
     fast_interval: Annotated[float | None, seconds(0.01, 3600)] = Field(
         None,

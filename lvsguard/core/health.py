@@ -83,6 +83,9 @@ class Result:
 
 PASSIVE: Final = "passive"
 """The detector that reads the kernel's counters."""
+PACE: Final = 31 / 32
+"""Share of the interval between two probes of a target that is up: what none but the next probe can
+tell is to be in the kernel's table before the interval is over, not a moment after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,4 +207,4 @@ def delay(health: Health, timing: Timing) -> float:
     """Seconds from the start of this probe to the start of the next."""
     if not health.settled:
         return timing.fast_interval
-    return timing.interval if health.verdict is Verdict.UP else timing.down_interval
+    return timing.interval * PACE if health.verdict is Verdict.UP else timing.down_interval

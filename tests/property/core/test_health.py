@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lvsguard.core.health import (
     CUT,
     DEFINITE,
+    PACE,
     FailureClass,
     Health,
     Result,
@@ -99,7 +100,7 @@ def test_the_delay_is_always_one_of_the_three_intervals(row: Row, timing: Timing
         expected = timing.fast_interval
         if health.verdict is not Verdict.UNKNOWN and agrees:
             up = health.verdict is Verdict.UP
-            expected = timing.interval if up else timing.down_interval
+            expected = timing.interval * PACE if up else timing.down_interval
         assert delay(health, timing) == expected
         assert health.settled is (expected != timing.fast_interval)
 

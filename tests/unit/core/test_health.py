@@ -152,9 +152,9 @@ def test_a_slow_realserver_that_turns_dead_is_down_because_it_is_dead() -> None:
 # -- intervals ---------------------------------------------------------------------------------
 
 
-def test_a_settled_realserver_that_is_up_is_probed_at_the_interval() -> None:
-    assert delay(UP, TIMING) == 10.0
-    assert delay(after(Health(), GOOD), TIMING) == 10.0
+def test_a_settled_realserver_that_is_up_is_probed_a_moment_before_the_interval_is_over() -> None:
+    assert delay(UP, TIMING) == 9.6875
+    assert delay(after(Health(), GOOD), TIMING) == 9.6875
 
 
 def test_a_settled_realserver_that_is_down_is_probed_at_the_down_interval() -> None:
@@ -171,7 +171,7 @@ def test_a_realserver_in_transition_is_probed_at_the_fast_interval(health: Healt
 
 
 def test_a_failure_on_the_directors_side_does_not_speed_probes_up() -> None:
-    assert delay(after(UP, LOCAL), TIMING) == 10.0
+    assert delay(after(UP, LOCAL), TIMING) == 9.6875
 
 
 def test_a_dead_host_is_definite_where_its_link_is_silent_too() -> None:
