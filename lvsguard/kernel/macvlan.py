@@ -22,11 +22,15 @@ from lvsguard.kernel.refusal import NEED_CAPABILITY
 
 _open: Callable[[], Any] = AsyncIPRoute  # the library is not typed
 _KIND: Final = "macvlan"
+_MODE: Final = "bridge"
 
 
 async def add_macvlan(name: str, parent: str, mac: str) -> bool:
-    """Make a macvlan (down) in private mode, in which it takes the frames for its MAC address and
-    none of its brothers'. False: it was there as asked. Raises KernelError."""
+    """Make a macvlan (down) in bridge mode. False: it was there as asked. Raises KernelError.
+
+    In private mode the kernel would keep from the interface below what another host sends from the
+    same MAC address (``macvlan_handle_frame`` in drivers/net/macvlan.c): its adverts.
+    """
     if problem := link_name_problem(name):
         raise KernelError(f"interface {name!r} cannot be made: {problem}", errno.EINVAL)
     async with _asking(f"make the macvlan interface {name} on {parent}") as route:
@@ -47,11 +51,13 @@ async def add_macvlan(name: str, parent: str, mac: str) -> bool:
                 )
             same = there.get("IFLA_LINK") == below["index"]
             if same and (there.get("IFLA_ADDRESS") or "").lower() == mac.lower():
+                # VIPs may stand on it: one of an earlier version's mode is changed as it stands.
+                await route.link("set", index=there["index"], kind=_KIND, macvlan_mode=_MODE)
                 return False
             # Of an earlier run with another config: it is a macvlan of our name.
             await route.link("del", index=there["index"])
         await route.link(
-            "add", ifname=name, kind=_KIND, link=below["index"], address=mac, macvlan_mode="private"
+            "add", ifname=name, kind=_KIND, link=below["index"], address=mac, macvlan_mode=_MODE
         )
     return True
 

@@ -3,10 +3,11 @@
 Optional: with it a failover changes no neighbour's ARP cache, only the switches' tables. Without
 it VIPs live on the interface itself and announcements move them, as with keepalived's default.
 
-Adverts leave with the interface's own MAC address, which that section has otherwise: the kernel
-hands frames that come from the MAC address of a private macvlan to that one alone, so of two
-masters neither would hear the other where both listen. Switches learn where the virtual MAC is from
-announcements instead, which are repeated while master.
+Adverts leave with the interface's own MAC address, which that section has otherwise: a rival whose
+macvlan is in private mode (keepalived's) would not get ours where it listens, for the kernel hands
+frames that come from the MAC address of such a one to it alone. Ours is in bridge mode, so that
+those who do speak from it are heard. Switches learn where the virtual MAC is from announcements
+instead, which are repeated while master.
 
 What writes to the kernel is imported where it is used: most directors have no virtual MAC, and the
 library below it is a third of what the VRRP process would import before its first advert.
@@ -25,8 +26,8 @@ from lvsguard.kernel.sysctl import SettingValue, Sysctl, SysctlError, SysctlFaul
 class VirtualMac:
     """A virtual MAC interface: its name, the one below it, and what it answers for.
 
-    While it is down it takes no frames. A backup keeps it down: in private mode the adverts of a
-    master, which come from the same MAC address, would reach this interface and not the one below.
+    While it is down it takes no frames. A backup keeps it down: it must not take those for the
+    master.
     """
 
     name: str

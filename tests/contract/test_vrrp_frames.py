@@ -177,7 +177,7 @@ def test_a_virtual_mac_is_made_once_with_its_settings_and_leaves_nothing(hosts: 
         before = asyncio.run(macvlan.create(V4, sysctl))
         shown = left.run("ip", "-d", "link", "show", "vrrp.51").stdout
         assert "00:00:5e:00:01:33" in shown
-        assert "macvlan mode private" in shown
+        assert "macvlan mode bridge" in shown
         assert "state DOWN" in shown
         asyncio.run(macvlan.create(V4, sysctl))
         assert left.run("ip", "-d", "link", "show", "vrrp.51").stdout == shown
@@ -189,6 +189,20 @@ def test_a_virtual_mac_is_made_once_with_its_settings_and_leaves_nothing(hosts: 
         assert not asyncio.run(macvlan.remove(V4, sysctl, before))
         assert sysctl.read_int("net/ipv4/conf/eth0/arp_ignore") == 0
         assert sysctl.read_int("net/ipv4/conf/eth0/arp_filter") == 0
+
+
+@needs_macvlan
+def test_a_virtual_mac_of_an_earlier_version_becomes_one_that_lets_rivals_be_heard(
+    hosts: Pair,
+) -> None:
+    left = hosts.left
+    kind = ("type", "macvlan", "mode", "private")
+    left.run("ip", "link", "add", V4.name, "link", "eth0", "address", V4.mac.hex(":"), *kind)
+    address(left, f"{VIP}/32", link=V4.name)
+    with left.entered():
+        asyncio.run(macvlan.create(V4, Sysctl()))
+    assert "macvlan mode bridge" in left.run("ip", "-d", "link", "show", V4.name).stdout
+    assert str(VIP) in left.run("ip", "address", "show", V4.name).stdout, "nothing was moved"
 
 
 @needs_macvlan

@@ -31,6 +31,8 @@ class Instance:
     """Of unicast adverts; the host's address if it is empty."""
     peers: tuple[str, ...] = ()
     password: str = ""
+    virtual_mac: bool = False
+    """Whether VIPs are on a macvlan of its own, and adverts come from its MAC address."""
     more: str = ""
     """Further lines."""
 
@@ -49,7 +51,9 @@ class Instance:
             lines += [f"unicast_src_ip {source}", "unicast_peer {", *self.peers, "}"]
         if self.password:
             lines += ["authentication {", "auth_type PASS", f"auth_pass {self.password}", "}"]
-        addresses = [f"{vip} dev eth0" for vip in self.vips]
+        lines += ["use_vmac"] if self.virtual_mac else []
+        place = "" if self.virtual_mac else " dev eth0"
+        addresses = [f"{vip}{place}" for vip in self.vips]
         lines += [self.more, "virtual_ipaddress {", *addresses, "}", "}"]
         return "\n".join(lines)
 
