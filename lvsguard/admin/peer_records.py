@@ -22,6 +22,7 @@ _Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 _Actor = Annotated[str, msgspec.Meta(max_length=ACTOR_MAX)]
+_Reason = Annotated[str, msgspec.Meta(max_length=REASON_MAX)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=2**40)]
 
 
@@ -30,7 +31,7 @@ class Held(msgspec.Struct, frozen=True):
 
     actor: _Actor
     since: _Seconds
-    reason: Annotated[str, msgspec.Meta(max_length=REASON_MAX)] = ""
+    reason: _Reason = ""
     weight: Annotated[int, msgspec.Meta(ge=0, le=WEIGHT_MAX)] | None = None
     percent: bool = False
     expires: _Seconds | None = None
@@ -50,6 +51,9 @@ class Word(msgspec.Struct, frozen=True):
     held: Held | None = None
     """None: it was ended."""
     actor: _Actor = ""
+    """Who ended it."""
+    reason: _Reason = ""
+    """Why it was ended; a director of an earlier version neither tells nor keeps it."""
 
 
 _size: Final = msgspec.json.Encoder().encode
@@ -69,6 +73,7 @@ def word(record: Record) -> Word:
         service=target.service,
         held=None if override is None else _held(override),
         actor=record.actor[:ACTOR_MAX],
+        reason=record.reason[:REASON_MAX],
     )
 
 
@@ -91,7 +96,7 @@ def record(word: Word) -> Record:
     stamp = Stamp(word.wall, word.counter, word.director)
     held = word.held
     if held is None:
-        return Record((target, word.kind), stamp, None, word.actor)
+        return Record((target, word.kind), stamp, None, word.actor, word.reason)
     if (held.weight is None) == (word.kind is OverrideKind.WEIGHT):
         raise ValueError(f"a {word.kind} with weight {held.weight}")
     if held.percent and (held.weight or 0) > 100:

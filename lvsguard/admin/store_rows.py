@@ -46,13 +46,14 @@ def override(row: Sequence[Any]) -> Override:
 
 
 def record_row(record: Record) -> _Row:
-    """A record's row; a tombstone has none of an override's values."""
+    """A record's row; a tombstone has none of an override's values but its reason, which is why it
+    was ended. Without an actor there an earlier version reads it as a tombstone, too."""
     target, kind = record.key
     stamp = record.stamp
     head = (str(target.address), target.port, target.service, kind)
     stamped = (*head, stamp.wall, stamp.counter, stamp.director, record.actor)
     if record.override is None:
-        return (*stamped, *(None,) * 7)
+        return (*stamped, None, None, record.reason, *(None,) * 4)
     return (*stamped, *override_row(record.override)[4:])
 
 
@@ -61,5 +62,6 @@ def record(row: Sequence[Any]) -> Record:
     address, port, service, kind, wall, counter, director, ended_by, *held = row
     key = Target(ip_address(address), port, service), OverrideKind(kind)
     stamp = Stamp(int(wall), int(counter), str(director))
-    found = None if held[0] is None else override((address, port, service, kind, *held))
-    return Record(key, stamp, found, str(ended_by or ""))
+    if held[0] is None:
+        return Record(key, stamp, None, str(ended_by or ""), str(held[2] or ""))
+    return Record(key, stamp, override((address, port, service, kind, *held)), str(ended_by or ""))

@@ -304,7 +304,7 @@ class OverrideCleared(Event):
     trace: str = ""
     """Id of the override that it ends."""
     reason: str = ""
-    """Why it was ended; empty: nobody said, or another director ended it."""
+    """Why it was ended; empty: nobody said."""
 
     def __str__(self) -> str:
         why = f": {self.reason}" if self.reason else ""

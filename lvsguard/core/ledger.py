@@ -69,6 +69,9 @@ class Record:
     """None: a tombstone."""
     actor: str = ""
     """Who ended it."""
+    reason: str = ""
+    """Why it was ended. No part of the fingerprint, nor of what wins: a director of a version that
+    passes on a tombstone without it holds the same word."""
 
     def in_force(self, now: float) -> bool:
         """Whether it is an override whose time is not over at ``now`` (wall clock)."""
@@ -141,12 +144,12 @@ class Ledger:
                 self._forget(first.key)
         return self._put(Record(override.key, self._clock.tick(now), override))
 
-    def end(self, key: Key, actor: str, now: float) -> Record | None:
+    def end(self, key: Key, actor: str, now: float, reason: str = "") -> Record | None:
         """An override was ended here. None: nobody knows it, or it had ended already."""
         known = self._records.get(key)
         if known is None or known.override is None:
             return None
-        return self._put(Record(key, self._clock.tick(now), None, actor))
+        return self._put(Record(key, self._clock.tick(now), None, actor, reason))
 
     def merge(self, record: Record, now: float) -> Outcome:
         """Take another director's word in."""

@@ -82,9 +82,9 @@ class Sharing:
         return await self._journal.put(override)
 
     async def clear(self, target: Target, kind: OverrideKind, actor: str, reason: str = "") -> Kept:
-        """End an override, tell it, and keep that. The reason stays in this director's history."""
+        """End an override, tell it, and keep that."""
         self._controller.clear(target, kind, actor, reason)
-        self._decided(self._ledger.end((target, kind), actor, time.time()))
+        self._decided(self._ledger.end((target, kind), actor, time.time(), reason))
         return await self._journal.drop((target, kind))
 
     def _decided(self, record: Record | None) -> None:
@@ -130,16 +130,16 @@ class Sharing:
             self._journal.take(override)
         else:
             actor = EXPIRY if record.override is not None else f"{record.actor} on {where}"
-            self._end(target, kind, actor)
+            self._end(target, kind, actor, record.reason)
             self._journal.forget(record.key)
 
-    def _end(self, target: Target, kind: OverrideKind, actor: str) -> None:
+    def _end(self, target: Target, kind: OverrideKind, actor: str, reason: str) -> None:
         """End what is held, but for what this director has set by itself: that is not shared, so
         no other one can have meant it."""
         held = self._controller.book.held(target, kind)
         if held is None or held.actor == CONFLICT:
             return
-        self._controller.clear(target, kind, actor)
+        self._controller.clear(target, kind, actor, reason)
         if kind is OverrideKind.DRAIN:
             self.ended(target)
 

@@ -91,10 +91,10 @@ class Side:
         assert record is not None
         self.channel.news((record,))
 
-    def undrain(self, address: str) -> None:
+    def undrain(self, address: str, reason: str = "") -> None:
         """End that, and tell it."""
         key = Target(ip_address(address)), OverrideKind.DRAIN
-        record = self.ledger.end(key, "bob", time.time())
+        record = self.ledger.end(key, "bob", time.time(), reason)
         assert record is not None
         self.channel.news((record,))
 

@@ -37,9 +37,9 @@ def share(one: Member, address: str, reason: str = "") -> None:
     one.drain(address, reason)
 
 
-def unshare(one: Member, address: str) -> None:
+def unshare(one: Member, address: str, reason: str = "") -> None:
     one.channel.news = one.by_etcd.news  # type: ignore[method-assign]
-    one.undrain(address)
+    one.undrain(address, reason)
 
 
 def drained_at(one: Member, address: str, now: float) -> Record:
@@ -66,8 +66,9 @@ async def test_two_directors_see_each_other_and_share_drains(etcd: Server) -> No
             share(one, "10.0.0.42")
             await until(lambda: two.drained == {"10.0.0.42"}, "it is told")
             share(two, "10.0.0.43")
-            unshare(two, "10.0.0.42")
+            unshare(two, "10.0.0.42", "it is done")
             await until(lambda: one.drained == {"10.0.0.43"}, "and back")
+            assert {r.reason for r in one.records if r.override is None} == {"it is done"}
             await agreed(one, two)
             await until(lambda: two.by_etcd.peers["director1"].services, "health is told")
             peer = two.by_etcd.peers["director1"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lvsguard.admin import peer_session
 from lvsguard.admin.peer_message import MESSAGE_MAX, Overrides, encode
-from lvsguard.admin.peer_records import Held, Word, pieces, record
+from lvsguard.admin.peer_records import Held, Word, pieces, record, word
 from lvsguard.core.ledger import SKEW_S, Ledger, Record, Stamp
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 from tests.support.peer_pair import sides, until
@@ -33,7 +33,7 @@ def records(draw: st.DrawFn) -> Record:
     target, kind = draw(TARGETS), draw(st.sampled_from(OverrideKind))
     stamp = Stamp(draw(st.integers(0, 2**53)), draw(st.integers(0, 2**31)), draw(NAMES))
     if draw(st.booleans()):
-        return Record((target, kind), stamp, None, draw(st.text(max_size=300)))
+        return Record((target, kind), stamp, None, draw(st.text(max_size=300)), draw(TEXTS))
     percent = draw(st.booleans())
     weight = Weight(draw(st.integers(0, 100 if percent else 65535)), percent)
     override = Override(
@@ -67,6 +67,18 @@ def test_many_of_the_longest_fit_into_messages() -> None:
     assert all(len(encode(Overrides(words=piece))) <= MESSAGE_MAX for piece in found)
 
 
+def test_a_tombstone_of_an_earlier_version_and_one_of_a_later_are_the_same_word() -> None:
+    """One has no reason, the other has more than this version knows."""
+    target = Target(ip_address("10.0.0.42"))
+    own = Record((target, OverrideKind.DRAIN), Stamp(7, 0, "d"), None, "bob", "done")
+    told = msgspec.json.decode(msgspec.json.encode(word(own)))
+    earlier = {key: value for key, value in told.items() if key != "reason"}
+    later = told | {"mood": "good"}
+    found = [record(msgspec.convert(one, Word)) for one in (earlier, later)]
+    assert [one.reason for one in found] == ["", "done"]
+    assert len({Ledger("d", [one]).fingerprint for one in (own, *found)}) == 1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -91,9 +103,11 @@ async def test_a_drain_on_one_is_a_drain_on_the_other_and_so_is_its_end() -> Non
         one.drain("10.0.0.42", "kernel")
         await until(lambda: two.drained == {"10.0.0.42"}, "the drain is known")
         assert loop.time() - begun < peer_session.BEAT_S / 2
-        two.undrain("10.0.0.42")
+        two.undrain("10.0.0.42", "the update is done")
         await until(lambda: not one.drained, "its end is known")
         assert one.fingerprint == two.fingerprint
+        (ended,) = one.records
+        assert (ended.actor, ended.reason) == ("bob", "the update is done")
 
 
 async def test_what_was_decided_apart_is_the_same_within_a_moment_of_meeting() -> None:

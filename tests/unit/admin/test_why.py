@@ -283,6 +283,16 @@ async def test_what_ended_is_told_in_the_timeline(golden: Golden) -> None:
     await check(golden, "undrained", stage)
 
 
+async def test_what_was_undrained_on_another_director(golden: Golden) -> None:
+    stage = well()
+    held = drain()
+    stage.put(held)
+    stage.wait(60)
+    stage.clear(held, "bob (uid 1001) on director2", "the update is done")
+    stage.wait(5)
+    await check(golden, "undrained-elsewhere", stage)
+
+
 async def test_what_was_undrained_in_another_service(golden: Golden) -> None:
     other = replace(service(), name="other", key=replace(service().key, port=8080))
     stage = Stage(config(service(), other))

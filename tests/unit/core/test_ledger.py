@@ -46,6 +46,22 @@ def test_what_was_ended_is_not_brought_back_by_one_that_was_away() -> None:
     assert here.in_force(NOW + 3600) == ()
 
 
+def test_who_ended_it_and_why_comes_along_and_decides_nothing() -> None:
+    here, there, older = Ledger("here"), Ledger("there"), Ledger("older")
+    record = here.write(drain(), NOW)
+    ended = here.end(KEY, "bob", NOW + 1, "it is done")
+    assert record is not None
+    assert ended is not None
+    assert there.merge(ended, NOW + 1) is Outcome.NEWS
+    assert there.get(KEY) == ended
+    # A version that knows no reasons of an end passes it on without.
+    without = replace(ended, reason="")
+    older.merge(without, NOW + 1)
+    assert older.fingerprint == here.fingerprint
+    assert here.merge(without, NOW + 1) is Outcome.KNOWN
+    assert here.get(KEY) == ended
+
+
 def test_a_tombstone_is_forgotten_in_the_end() -> None:
     ledger = Ledger("one")
     ledger.write(drain(), NOW)

@@ -53,13 +53,15 @@ async def desk(place: Path, name: str = "director1") -> AsyncIterator[Desk]:
         await journal.close()
 
 
-def said(name: str, *overrides: Override, ended: Iterable[Target] = ()) -> tuple[Record, ...]:
+def said(
+    name: str, *overrides: Override, ended: Iterable[Target] = (), reason: str = ""
+) -> tuple[Record, ...]:
     """What another director has to say."""
     ledger = Ledger(name)
     for override in overrides:
         ledger.write(override, time.time())
     for target in ended:
-        ledger.end((target, DRAIN), "bob", time.time())
+        ledger.end((target, DRAIN), "bob", time.time(), reason)
     return ledger.records
 
 
@@ -87,6 +89,20 @@ async def test_another_s_word_is_in_force_kept_and_says_where_it_comes_from(
         assert one.actors == {}
         assert one.events("override-set") == [f"drain of {ONE} by alice on director2: kernel"]
         assert one.events("override-cleared") == [f"drain of {ONE} ended by bob on director2"]
+
+
+async def test_who_ended_it_elsewhere_and_why_is_told_here_and_by_here(tmp_path: Path) -> None:
+    async with desk(tmp_path) as one, desk(tmp_path, "director2") as two:
+        await one.sharing.set(drain())
+        two.sharing.take("director1", one.told)
+        await one.sharing.clear(ONE, DRAIN, "bob (uid 1000)", "the update is done")
+        two.sharing.take("director1", one.told)
+        assert two.events("override-cleared") == [
+            f"drain of {ONE} ended by bob (uid 1000) on director1: the update is done"
+        ]
+    async with desk(tmp_path, "director2") as again:
+        (kept,) = again.sharing.records
+        assert (kept.actor, kept.reason) == ("bob (uid 1000)", "the update is done")
 
 
 async def test_all_of_it_outlives_the_daemon(tmp_path: Path) -> None:
