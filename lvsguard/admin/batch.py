@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 from lvsguard.admin.call import Answer, Call, decode, refuse, say_one_line
@@ -28,10 +29,10 @@ class Batches:
         say_one_line(reason=request.reason, ticket=request.ticket)
         actor = await call.actor()
         # Who asks second must find what the first one has taken, or both together take too many.
-        async with self._one:
-            return await self._drain(request, actor)
+        async with self._one, self._operations.turn() as unasked:
+            return await self._drain(request, actor, unasked)
 
-    async def _drain(self, request: DrainShare, actor: str) -> ShareReply:
+    async def _drain(self, request: DrainShare, actor: str, unasked: Sequence[str]) -> ShareReply:
         name = request.service
         answer = await look(self._operations.view(), None, name)
         if not answer.services:
@@ -66,6 +67,7 @@ class Batches:
             already=[
                 _affected(name, one) for one in service.realservers if one.admin is not Admin.READY
             ],
+            unasked=list(unasked),
         )
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from lvsguard.admin import peer_message
+from lvsguard.admin import peer_message, peer_turns
 from lvsguard.admin.etcd import Entry, Etcd, EtcdError
 from lvsguard.admin.etcd_overrides import EtcdOverrides
 from lvsguard.admin.etcd_words import (
@@ -24,6 +24,7 @@ from lvsguard.admin.etcd_words import (
     DIRECTORS,
     OVERRIDES,
     beat_now,
+    encode,
     named,
     put_together,
     wanted,
@@ -37,6 +38,7 @@ from lvsguard.core.event import Event
 from lvsguard.core.ledger import Record
 from lvsguard.core.peer import Account
 from lvsguard.core.peer_event import ClusterBack, ClusterLost, PeerHeard, PeerSilent
+from lvsguard.core.turns import Turns
 
 AGAIN_S: Final = 0.5
 """Pause before the next try to reach etcd."""
@@ -76,6 +78,8 @@ class EtcdChannel:
         self._beat_at = float("-inf")
         """When (monotonic) the beat was written last."""
         self._gate = Gate(emit)
+        self.turns = Turns(director)
+        """Whose turn it is; ``news`` tells of a change."""
         self._gone_since: dict[str, float] = {}
         """When (monotonic) others were found gone."""
         self._since: float | None = None
@@ -196,6 +200,8 @@ class EtcdChannel:
                 if (clock := peer_message.clock(message, self._director)) is not None:
                     peer.clock.take(clock, time.time(), time.monotonic())
                 peer.heard, peer.last = time.monotonic(), time.time()
+                if self.turns.hear(name, peer_turns.stamp(message.turn, name)):
+                    self._changed.set()
                 if message.overrides == self._shared.fingerprint:
                     self._overrides.agree(name)
                     self._tell_refused()
@@ -238,6 +244,7 @@ class EtcdChannel:
     def _gone(self, name: str) -> None:
         peer = self._peers.get(name)
         self._pieces.pop(name, None)
+        self.turns.hear(name, None)
         if peer is not None and not peer.silent:
             peer.silent, peer.since = True, time.time()
             peer.problem = "its lease in etcd has ended"
@@ -295,18 +302,18 @@ class EtcdChannel:
             self._changed.set()
 
     async def _tell(self, etcd: Etcd, lease: int, told: dict[str, bytes], account: Account) -> None:
-        pieces = wanted(account, self._shared.fingerprint)
+        pieces = wanted(account)
         place = f"{DIRECTORS}/{self._director}/"
-        for piece in told.keys() - pieces.keys():
+        for piece in told.keys() - pieces.keys() - {BEAT}:
             await etcd.drop(place + piece)
             del told[piece]
         for piece, octets in pieces.items():
-            if piece == BEAT:
-                due = time.monotonic() - self._beat_at >= CLOCK_S
-                if due or told.get(BEAT) != octets:
-                    self._beat_at, now = time.monotonic(), time.time()
-                    told_now = beat_now(account, self._shared.fingerprint, self._peers, now)
-                    await etcd.put(place + BEAT, told_now, lease)
-            elif told.get(piece) != octets:
+            if told.get(piece) != octets:
                 await etcd.put(place + piece, octets, lease)
             told[piece] = octets
+        # Last, and of this moment: it says whose overrides and turns are known.
+        says = account, self._shared.fingerprint, self.turns
+        octets, now = encode(peer_message.beat(*says)), time.monotonic()
+        if now - self._beat_at >= CLOCK_S or told.get(BEAT) != octets:
+            self._beat_at, told[BEAT] = now, octets
+            await etcd.put(place + BEAT, beat_now(*says, self._peers, time.time()), lease)

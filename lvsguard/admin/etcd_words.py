@@ -15,6 +15,7 @@ from lvsguard.core.clock import Clock
 from lvsguard.core.config_keys import Path
 from lvsguard.core.ledger import Record
 from lvsguard.core.peer import Account, ServiceHealth
+from lvsguard.core.turns import Turns
 
 DIRECTORS: Final = "directors"
 OVERRIDES: Final = "overrides"
@@ -48,22 +49,22 @@ def put_together(peer: Peer, pieces: Iterable[Services | Digests]) -> None:
     peer.keys_of = of.pop() if len(of) == 1 else ""
 
 
-def wanted(account: Account, fingerprint: str) -> dict[str, bytes]:
-    """What a director tells of itself, by the names of the pieces; the beat comes last, without
-    times."""
+def wanted(account: Account) -> dict[str, bytes]:
+    """What a director tells of itself besides the beat, by the names of the pieces."""
     found: dict[str, bytes] = {}
     for number, piece in enumerate(peer_message.services(account.services, None)):
         found[f"services-{number}"] = encode(piece)
     for number, keys in enumerate(peer_message.digests(account.config, account.keys)):
         found[f"keys-{number}"] = encode(keys)
-    found[BEAT] = encode(peer_message.beat(account, fingerprint))
     return found
 
 
-def beat_now(account: Account, fingerprint: str, peers: Mapping[str, Peer], now: float) -> bytes:
+def beat_now(
+    account: Account, fingerprint: str, turns: Turns, peers: Mapping[str, Peer], now: float
+) -> bytes:
     """The beat with the times that the others measure clocks by (``now``: wall clock)."""
     clocks = {one.name: one.clock.stamp(now) for one in peers.values() if not one.silent}
-    return encode(peer_message.beat(account, fingerprint, Clock(now), clocks))
+    return encode(peer_message.beat(account, fingerprint, turns, Clock(now), clocks))
 
 
 def record_key(record: Record) -> str:

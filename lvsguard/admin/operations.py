@@ -6,6 +6,7 @@ Nothing here acts; the server must reach the rest of the project through this al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +54,11 @@ class Operations(Protocol):
 
     def view(self) -> View:
         """The published picture, as it is now."""
+
+    def turn(self) -> AbstractAsyncContextManager[Sequence[str]]:
+        """A turn among directors, in which no other one that is heard chooses what to drain, and
+        what it chose before is in force here. Gives a line for each of the others of which that is
+        not so."""
 
     async def set_override(self, override: Override) -> Kept:
         """Put an override in force and keep it; replaces one of the same target and kind."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from lvsguard.admin import peer_turns
 from lvsguard.admin.accept import callers
 from lvsguard.admin.peer_gate import Gate
 from lvsguard.admin.peer_link import Link, LinkError, Refused, TooSlow, dial, listening, welcome
@@ -22,6 +23,7 @@ from lvsguard.core.event import Event
 from lvsguard.core.ledger import Record
 from lvsguard.core.peer import Account, PeerConfig
 from lvsguard.core.peer_event import PeerHeard, PeerSilent
+from lvsguard.core.turns import Turns
 from lvsguard.credential import Credential
 
 HEARD_S: Final = 5.0
@@ -47,6 +49,8 @@ class PeerChannel:
         self._sessions: dict[str, Session] = {}
         self._changed = asyncio.Event()
         self.gate = Gate(emit)
+        self.turns = Turns(director)
+        """Whose turn it is; ``news`` tells of a change."""
 
     @property
     def peers(self) -> Mapping[str, Peer]:
@@ -214,7 +218,7 @@ class PeerChannel:
         if (old := self._sessions.get(peer.name)) is not None:
             await old.close()  # its other end knows nothing of it any more
         session = Session(
-            link, peer, self._shared, account=lambda: self._account, heard=self._heard
+            link, peer, self._shared, self.turns, account=lambda: self._account, heard=self._heard
         )
         self._sessions[peer.name] = session
         peer.problem = ""
@@ -227,6 +231,8 @@ class PeerChannel:
     def _heard(self, peer: Peer, beat: Beat) -> None:
         now = time.monotonic()
         before, peer.heard, peer.last = peer.heard, now, time.time()
+        if self.turns.hear(peer.name, peer_turns.stamp(beat.turn, peer.name)):
+            self.news()
         if peer.silent:
             peer.silent, peer.since = False, peer.last
             gap = 0.0 if before is None else now - before

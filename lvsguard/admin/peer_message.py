@@ -12,10 +12,13 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
+from lvsguard.admin import peer_turns
 from lvsguard.admin.peer_records import Word
+from lvsguard.admin.peer_turns import Known, Turn
 from lvsguard.core.clock import Clock
 from lvsguard.core.config_keys import Keys, Path
 from lvsguard.core.peer import DOWN_MAX, Account, ServiceHealth, VipPart
+from lvsguard.core.turns import Turns
 
 VERSION: Final = 2
 """Raise it when a director of the version before could not make sense of what is said."""
@@ -105,6 +108,10 @@ class Beat(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     sync_lacking: Annotated[list[_Word], msgspec.Meta(max_length=4)] = []
     table: _Word = ""
     table_lacks: _Line = ""
+    turn: Turn | None = None
+    """Since when the sender wants a turn, or has one (``core.turns``)."""
+    turns: Known | None = None
+    """Turns of others that it knows of; None: its version takes none."""
 
 
 class Services(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -174,11 +181,12 @@ def decode(body: bytes) -> Message:
 def beat(
     account: Account,
     overrides: str,
+    turns: Turns,
     clock: Clock | None = None,
     clocks: Mapping[str, Clock] | None = None,
 ) -> Beat:
     """What an account says but for its services and keys; ``overrides``: their fingerprint;
-    ``clocks``: for each director that reads it."""
+    ``turns``: of this director, and what it knows; ``clocks``: for each director that reads it."""
     return Beat(
         version=account.version,
         config=account.config,
@@ -193,6 +201,8 @@ def beat(
         sync_lacking=list(account.sync_lacking),
         table=account.table,
         table_lacks=account.table_lacks[:LINE_MAX],
+        turn=peer_turns.turn(turns.own),
+        turns=peer_turns.known(turns.known),
     )
 
 

@@ -18,7 +18,7 @@ ACTOR_MAX: Final = 300
 REASON_MAX: Final = 500
 TICKET_MAX: Final = 100
 
-_Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 _Actor = Annotated[str, msgspec.Meta(max_length=ACTOR_MAX)]
@@ -43,8 +43,8 @@ class Word(msgspec.Struct, frozen=True):
 
     address: Annotated[str, msgspec.Meta(max_length=45)]
     kind: OverrideKind
-    wall: _Whole
-    counter: _Whole
+    wall: Whole
+    counter: Whole
     director: _Name
     port: _Port | None = None
     service: _Name | None = None

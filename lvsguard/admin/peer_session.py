@@ -25,6 +25,7 @@ from lvsguard.core.clock import ClockMeter
 from lvsguard.core.config_keys import Path
 from lvsguard.core.ledger import Record
 from lvsguard.core.peer import Account, ServiceHealth, VipPart
+from lvsguard.core.turns import Turns
 
 BEAT_S: Final = 1.0
 ALL_AGAIN_S: Final = 10.0
@@ -139,6 +140,7 @@ class Session:
         link: Link,
         peer: Peer,
         shared: Shared,
+        turns: Turns,
         *,
         account: Callable[[], Account | None],
         heard: Callable[[Peer, Beat], None],
@@ -147,6 +149,7 @@ class Session:
         self._link = link
         self._peer = peer
         self._shared = shared
+        self._turns = turns
         self._telling = Telling(peer, shared)
         self._account = account
         self._heard = heard
@@ -196,7 +199,7 @@ class Session:
 
     def _beat(self, account: Account) -> Beat:
         stamp = self._peer.clock.stamp(time.time())
-        return peer_message.beat(account, self._shared.fingerprint, stamp)
+        return peer_message.beat(account, self._shared.fingerprint, self._turns, stamp)
 
     def _keys(self, account: Account) -> Iterable[Digests]:
         """What the other one needs to find what differs; nothing while nothing does."""

@@ -205,6 +205,9 @@ class ShareReply(ChangeReply, frozen=True):
 
     already: list[Affected]
     """Realservers of the service that were drained or disabled before."""
+    unasked: list[str] = []
+    """Other directors, one line each, that may drain a share at the same moment without this one
+    being counted, or the other way round: they are not heard, do not answer, or are too old."""
 
 
 class ReloadReply(Reply, frozen=True):

@@ -160,7 +160,7 @@ RESOURCES: Final = (
         "/v1/share",
         "drainShare",
         "Drain a share of a service. Chosen and put in force as one, so that two who ask at once do"
-        " not go below the quorum together.",
+        " not go below the quorum together, neither here nor on another director that is heard.",
         CallerRole.OPERATE,
         protocol.ShareReply,
         body=protocol.DrainShare,

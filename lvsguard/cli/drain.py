@@ -190,6 +190,8 @@ def _begun(args: argparse.Namespace, standing: Standing) -> _Begun:
         reply = client.drain_share(request)
     targets = [Place(one.service, one.address, one.port).target for one in reply.realservers]
     standing.held["drain"] = [*targets]
+    for line in reply.unasked:
+        complain(printable(f"{line}: a share that is drained there at this moment is not counted"))
     changes = [
         replace(reply, targets=[target], realservers=[one])
         for target, one in zip(reply.targets, reply.realservers, strict=True)

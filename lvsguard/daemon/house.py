@@ -157,6 +157,7 @@ class House:
             emit=self.emit,
             reloading=self._reloading,
             failovers=self._elections.failovers,
+            turn=self._peers.turn,
         )
         self._late = LateAddresses(config, self._operations.face, self.emit)
         self._admin: AdminServer | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from lvsguard.admin.entry import Entry
 from lvsguard.admin.failover import FailedOver
@@ -50,9 +51,10 @@ class DaemonOperations:
         emit: Callable[[Event], None],
         reloading: Callable[[bool], None],
         failovers: Failovers,
+        turn: Callable[[], AbstractAsyncContextManager[Sequence[str]]],
     ) -> None:
         """``adopt`` puts an accepted config in force for an actor, and counts its kernel steps;
-        ``reloading`` is told when a reload begins and ends."""
+        ``reloading`` is told when a reload begins and ends; ``turn``: see ``turn``."""
         self._controller = controller
         self._view = view
         self._journal = journal
@@ -63,11 +65,16 @@ class DaemonOperations:
         self._emit = emit
         self._reloading = reloading
         self._failovers = failovers
+        self._turn = turn
         self._one_reload = asyncio.Lock()
 
     def view(self) -> LiveView:
         """The published picture."""
         return self._view
+
+    def turn(self) -> AbstractAsyncContextManager[Sequence[str]]:
+        """A turn among directors."""
+        return self._turn()
 
     async def set_override(self, override: Override) -> Kept:
         """Put an override in force, tell other directors, then put it on disk."""

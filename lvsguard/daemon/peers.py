@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from math import inf
 
@@ -28,6 +29,7 @@ from lvsguard.core.snapshot import PeerStatus, Role, SyncStatus
 from lvsguard.core.table_digest import TableDigest
 from lvsguard.daemon.fitness import Fitness
 from lvsguard.daemon.sharing import Sharing
+from lvsguard.daemon.turns import turn
 from lvsguard.kernel.module_list import lacking
 from lvsguard.kernel.port import SyncRole
 
@@ -115,6 +117,11 @@ class Peers:
         if self._by_etcd is None or not self._by_etcd.trouble:
             return ""
         return f"{FROZEN}: {self._by_etcd.trouble}"
+
+    def turn(self) -> AbstractAsyncContextManager[tuple[str, ...]]:
+        """A turn of this director, so that nobody else chooses meanwhile; gives a line for each of
+        the others that it goes without."""
+        return turn(self._channel, self._sharing, lost=bool(self.trouble))
 
     async def run(self) -> None:
         """Talk until cancelled."""

@@ -7,7 +7,8 @@ what was set is there afterwards, what was cleared is gone, what happened is tol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from math import inf
@@ -333,6 +334,8 @@ class Desk:
     """The kind and target of an override that is never answered for."""
     hangs: bool = False
     """It has been asked for."""
+    unasked: tuple[str, ...] = ()
+    """Other directors that a turn goes without."""
     feed: Feed = field(default_factory=Feed)
 
     def view(self) -> Picture:
@@ -345,6 +348,11 @@ class Desk:
         self.history_kept.append(line)
         self.feed.publish(line)
         return line
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Sequence[str]]:
+        """Its turn, at once."""
+        yield self.unasked
 
     async def set_override(self, override: Override) -> Kept:
         """Put an override in force."""

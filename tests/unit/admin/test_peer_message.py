@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lvsguard.admin import peer_turns
 from lvsguard.admin.peer_message import (
     MESSAGE_MAX,
     SERVICES_EACH,
@@ -27,9 +28,12 @@ from lvsguard.admin.peer_message import (
     services,
     vips,
 )
+from lvsguard.admin.peer_turns import DIRECTORS_MAX
 from lvsguard.core.clock import Clock
 from lvsguard.core.config_keys import Keys
+from lvsguard.core.ledger import Stamp
 from lvsguard.core.peer import Account, ServiceHealth, VipPart
+from lvsguard.core.turns import Turns
 from tests.support.peer_pair import ACCOUNT, seen
 
 MESSAGES = (
@@ -86,6 +90,8 @@ def test_a_length_out_of_bounds_is_refused(head: bytes) -> None:
         b'{"type":"Hello","version":"1","director":"d"}',
         b'{"type":"Services","services":[["web",-1,0,2,1]]}',
         b'{"type":"Beat","version":"","config":"","programmed":true,"clock":[-1]}',
+        b'{"type":"Beat","version":"","config":"","programmed":true,"turn":[-1,0]}',
+        b'{"type":"Beat","version":"","config":"","programmed":true,"turns":{"d":[1]}}',
         b'{"type":"Beat","version":"","config":"","programmed":true,"clock":[1e99]}',
         b'{"type":"Digests","config":"","keys":[[[],"0"]]}',
         b'{"type":"Digests","config":"","keys":[[["a"],"01234567890123456"]]}',
@@ -102,9 +108,23 @@ def test_fields_of_a_later_version_are_passed_over() -> None:
     assert decode(told) == Beat(version="9", config="0", programmed=True)
 
 
+def test_turns_come_through_and_a_version_that_takes_none_is_known() -> None:
+    turns = Turns("director1")
+    turns.begin(9.0)
+    turns.hear("director2", Stamp(9001, 3, "director2"))
+    told = decode(encode(beat(ACCOUNT, "", turns))[4:])
+    assert isinstance(told, Beat)
+    assert told.turns is not None
+    assert peer_turns.stamp(told.turn, "director1") == turns.own
+    assert peer_turns.stamps(told.turns) == turns.known
+    older = decode(b'{"type":"Beat","version":"9","config":"0","programmed":true}')
+    assert isinstance(older, Beat)
+    assert (older.turn, older.turns) == (None, None)
+
+
 def test_times_are_those_for_who_reads_them_if_there_are_any() -> None:
     given = {"director2": Clock(9.0, 8.0, 7.0)}
-    told = decode(encode(beat(ACCOUNT, "", Clock(9.0), given))[4:])
+    told = decode(encode(beat(ACCOUNT, "", Turns("director1"), Clock(9.0), given))[4:])
     assert isinstance(told, Beat)
     assert clock(told, "director2") == Clock(9.0, 8.0, 7.0)
     assert clock(told, "director3") == clock(told) == Clock(9.0)
@@ -147,7 +167,11 @@ def test_a_beat_of_many_groups_fits_whatever_is_wrong_with_them() -> None:
         "0.1.0", "0" * 12, False, groups, trouble=(long,) * 9, table_lacks=long,
         modules_lacking=tuple(f"ip_vs_{n}" for n in range(99)),
     )  # fmt: skip
-    told = beat(ill, "0" * 16, Clock(1.8e9, 1.8e9, 1.8e9))
+    turns = Turns("director1")
+    turns.begin(2**43)
+    for number in range(DIRECTORS_MAX):
+        turns.hear(f"{number:063}", Stamp(2**53, 2**53, f"{number:063}"))
+    told = beat(ill, "0" * 16, turns, Clock(1.8e9, 1.8e9, 1.8e9))
     sent = encode(told)
     assert len(sent) < MESSAGE_MAX
     assert decode(sent[4:]) == told
@@ -161,7 +185,7 @@ def test_an_account_comes_through_but_for_what_has_messages_of_its_own() -> None
         "0.1.0", "01", False, (part,), trouble=("x",), probers_lacking=1,
         modules_lacking=("ip_vs_rr",), sync_lacking=("master",), table="0a", table_lacks="y",
     )  # fmt: skip
-    assert account(beat(told, "0")) == told
+    assert account(beat(told, "0", Turns("director1"))) == told
 
 
 def test_keys_are_told_in_pieces_of_which_the_last_says_so() -> None:

@@ -110,6 +110,17 @@ def test_a_share_is_that_of_the_idlest(run: Run, five: Served) -> None:
     assert len(drained(five)) == 2
 
 
+def test_a_share_says_which_directors_it_could_not_take_turns_with(run: Run, five: Served) -> None:
+    five.desk.unasked = ("director director2 is not heard",)
+    argv = ("drain", "--percent", "20", "--service", "web", "--socket", str(five.socket))
+    done = run(*argv)
+    assert (done.status, len(drained(five))) == (0, 1)
+    assert done.err == (
+        "lvsguard: director director2 is not heard: a share that is drained there at this moment"
+        " is not counted\n"
+    )
+
+
 def test_a_share_that_is_out_already_is_waited_for_all_the_same(run: Run, five: Served) -> None:
     """What a script does after exit status 4: it tries again."""
     argv = ("drain", "--percent", "40", "--service", "web", "--wait", "--timeout", "0.1s")
