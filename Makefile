@@ -54,6 +54,7 @@ test-lab: deps venv  ## the kernel tests alone; make test-lab K=expr picks by na
 sim: venv  ## 1,000 simulated hours of VRRP elections (a quarter of an hour); make sim HOURS=n
 	@$(BIN)/python -m tests.sim.sharing 10000
 	@$(BIN)/python -m tests.sim.telling 10000
+	@$(BIN)/python -m tests.sim.turns 10000
 	@$(BIN)/python -m tests.sim --hours $(or $(HOURS),1000)
 
 demo: deps venv  ## see it work, in about a minute: the seed network under lvsguard, live

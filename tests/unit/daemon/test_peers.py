@@ -36,9 +36,9 @@ class Director:
         self.rig = Rig(given, place)
         self.seen = {"web": Seen(standing=Standing(True, 150))}
         emit = self.rig.events.append
-        sharing = Sharing(given.director, self.rig.controller, Journal(None, emit), emit)
+        self.sharing = Sharing(given.director, self.rig.controller, Journal(None, emit), emit)
         self.peers = Peers(
-            given, self.rig.controller, sharing, elections=lambda: self.seen, emit=emit
+            given, self.rig.controller, self.sharing, elections=lambda: self.seen, emit=emit
         )
 
     @contextlib.asynccontextmanager
@@ -89,6 +89,23 @@ async def test_the_status_tells_of_the_other_director(pair: tuple[Director, Dire
         two.rig.verdict(RS2, Verdict.UP, OK)
         await two.rig.turn()
         await until(lambda: not one.peers.status()[0].differs, "all is the same again")
+
+
+async def test_who_ended_a_drain_on_the_other_director_and_why_is_told_here(
+    pair: tuple[Director, Director],
+) -> None:
+    one, two = pair
+    target = Target(RS1.address)
+    async with one.running(), two.running():
+        await until(lambda: one.peers.status()[0].vips, "it is heard")
+        drain = Override(target, OverrideKind.DRAIN, "alice", time.time(), "kernel update")
+        await one.sharing.set(drain)
+        await until(lambda: two.told("override-set"), "it is told")
+        await one.sharing.clear(target, OverrideKind.DRAIN, "bob", "the update is done")
+        await until(lambda: two.told("override-cleared"), "its end is told")
+        assert two.told("override-cleared") == [
+            f"drain of {target} ended by bob on director1: the update is done"
+        ]
 
 
 async def test_what_is_not_heard_is_not_told_as_if_it_were(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -19,6 +20,7 @@ from lvsguard.admin import peer_channel
 from lvsguard.admin.batch import Batches
 from lvsguard.admin.call import Call, Refusal
 from lvsguard.admin.journal import Journal
+from lvsguard.admin.peer_message import VERSION
 from lvsguard.admin.protocol import ShareReply
 from lvsguard.controller.standing import Seen, Standing
 from lvsguard.controller.view import LiveView
@@ -32,7 +34,7 @@ from lvsguard.daemon.peers import Peers
 from lvsguard.daemon.sharing import Sharing
 from lvsguard.vrrp.client import VrrpClient
 from tests.support.etcd import MISSING, server
-from tests.support.peer_pair import sides, until
+from tests.support.peer_pair import Side, credential, secured, sides, until
 from tests.support.rig import WEB, Rig, config, realserver, service
 
 pytestmark = pytest.mark.slow
@@ -233,6 +235,33 @@ async def test_one_that_hangs_is_not_waited_for_long(
         assert isinstance(reply, ShareReply)
         assert len(reply.targets) == 3
         assert reply.unasked == ["director director2 has not answered within 0.3 s"]
+
+
+async def test_one_of_the_version_before_is_not_waited_for_and_told(tmp_path: Path) -> None:
+    old, new = sides("director1", "director2")
+    two = Director(replace(serving("director2"), peer=new.config), tmp_path)
+    async with two.running():
+        _, writer = await _listening(new, old)
+        beat = {"type": "Beat", "version": "0.1.0", "config": "", "programmed": True}
+        for message in ({"type": "Hello", "version": VERSION, "director": "director1"}, beat):
+            body = msgspec.json.encode(message)
+            writer.write(len(body).to_bytes(4) + body)
+        await until(two.hears, "it is heard")
+        begun = time.monotonic()
+        reply = await two.share(50)
+        assert time.monotonic() - begun < turns.TURN_S / 2
+        assert isinstance(reply, ShareReply)
+        assert reply.unasked == [
+            "director director1 has an lvsguard that takes no turns (upgrade it)"
+        ]
+        writer.close()
+
+
+async def _listening(side: Side, caller: Side) -> tuple[StreamReader, StreamWriter]:
+    while True:
+        with contextlib.suppress(ConnectionRefusedError):
+            return await secured(side, caller.config.address, credential())
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
