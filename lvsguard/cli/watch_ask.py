@@ -136,8 +136,7 @@ class Asker:
         if not isinstance(wish, Why):
             return lambda screen: None
         answer = self._client.why(wish.row.endpoint, wish.row.service.name)
-        told = [*why.lines(answer, colours=False)]
-        return lambda screen: screen.tell(told)
+        return lambda screen: screen.tell(lambda width: [*why.lines(answer, False, width)])
 
 
 def _say(text: str) -> Found:

@@ -58,7 +58,7 @@ def _lines(screen: Screen, width: int, height: int, now: float) -> Iterator[Text
         yield from (Text(line) for line in HELP)
         return
     if screen.mode is Mode.WHY:
-        yield from _told(screen, width)
+        yield from _told(screen, width, height - 1)
         return
     if screen.look is None:
         if not screen.lost:
@@ -88,9 +88,11 @@ def _lost(screen: Screen) -> Iterator[Text]:
     yield from (Text(f"  {printable(line)}", style="red") for line in islice(screen.lost, 2))
 
 
-def _told(screen: Screen, width: int) -> Iterator[Text]:
-    lines = [part for line in screen.told for part in _wrapped(line, width)]
-    yield from lines[min(screen.scroll, max(len(lines) - 1, 0)) :]
+def _told(screen: Screen, width: int, height: int) -> Iterator[Text]:
+    lines = [part for line in screen.told(width) for part in _wrapped(line, width)]
+    height -= len(list(_lost(screen))) if screen.lost else 0
+    screen.settle_scroll(max(len(lines) - height, 0))
+    yield from lines[screen.scroll :]
 
 
 # -- what is always there ----------------------------------------------------------------------

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -146,6 +146,14 @@ class Subject:
     """To be ended."""
 
 
+Told = Callable[[int], Sequence[str]]
+"""Lines of an answer, for a terminal of so many columns."""
+
+
+def _nothing(_width: int) -> Sequence[str]:
+    return ()
+
+
 @dataclass
 class Screen:
     """The state of the screen."""
@@ -163,10 +171,12 @@ class Screen:
     chosen: Place | None = None
     subject: Subject | None = None
     """Of the modes drain and undrain. Looks may move the choice before the answer."""
-    told: Sequence[str] = ()
+    told: Told = _nothing
     """The answer to a why."""
     scroll: int = 0
     """First line of that answer that is shown."""
+    scroll_max: int = 0
+    """That line when the last one is shown, as it was drawn."""
     message: str = ""
     message_until: float = 0.0
     rates: Rates = field(default_factory=Rates)
@@ -197,9 +207,13 @@ class Screen:
         """Show an answer for a while."""
         self.message, self.message_until = printable(message), at + MESSAGE_S
 
-    def tell(self, lines: Sequence[str]) -> None:
+    def tell(self, told: Told) -> None:
         """Show the answer to a why until a key is pressed."""
-        self.mode, self.told, self.scroll = Mode.WHY, lines, 0
+        self.mode, self.told, self.scroll, self.scroll_max = Mode.WHY, told, 0, 0
+
+    def settle_scroll(self, most: int) -> None:
+        """So many lines of the answer do not fit on a terminal of this size."""
+        self.scroll, self.scroll_max = min(self.scroll, most), most
 
     # -- what is chosen --------------------------------------------------------------------
 
@@ -282,9 +296,9 @@ class Screen:
     def _read(self, key: str) -> None:
         steps = {"up": -1, "k": -1, "down": 1, "j": 1, "page-up": -10, "page-down": 10}
         if key in steps and self.mode is Mode.WHY:
-            self.scroll = max(0, min(self.scroll + steps[key], len(self.told) - 1))
+            self.scroll = max(0, min(self.scroll + steps[key], self.scroll_max))
         else:
-            self.mode, self.told = Mode.TABLE, ()
+            self.mode, self.told = Mode.TABLE, _nothing
 
     def _typed(self, key: str, at: float) -> Wish | None:
         mode = self.mode

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lvsguard.admin.why_reply import WhyAnswer, WhyReply
 
 WIDTH = 96
+"""Columns that sentences are wrapped at, where there is room for them."""
 
 
 def add(commands: Commands) -> None:
@@ -61,26 +62,26 @@ def show(args: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def lines(reply: WhyReply, colours: bool) -> Iterator[str]:
-    """The answers for people."""
+def lines(reply: WhyReply, colours: bool, width: int = WIDTH) -> Iterator[str]:
+    """The answers for people; sentences are wrapped at ``width``, events are a line each."""
     for number, answer in enumerate(reply.answers):
         if number:
             yield ""
-        yield from _answer(answer, colours)
+        yield from _answer(answer, colours, min(width, WIDTH))
     if reply.timeline:
         yield ""
         yield paint("what happened", "bold", colours)
         yield from (f"  {line(event, colours)}" for event in reply.timeline)
 
 
-def _answer(answer: WhyAnswer, colours: bool) -> Iterator[str]:
+def _answer(answer: WhyAnswer, colours: bool, width: int) -> Iterator[str]:
     first, *rest = answer.sentences
     colour = {True: "green", False: "red", None: "bold"}[answer.serves]
-    head, *more = _wrapped(first, "")
+    head, *more = _wrapped(first, width, "")
     yield paint(head, colour, colours)
     yield from (paint(one, colour, colours) for one in more)
     for sentence in rest:
-        yield from _wrapped(sentence, "  ")
+        yield from _wrapped(sentence, width, "  ")
     if answer.remedies:
         yield paint(
             "what to do" if answer.serves is not False else "what would bring it back",
@@ -88,14 +89,14 @@ def _answer(answer: WhyAnswer, colours: bool) -> Iterator[str]:
             colours,
         )
         for remedy in answer.remedies:
-            yield from _wrapped(remedy, "  - ", "    ")
+            yield from _wrapped(remedy, width, "  - ", "    ")
 
 
-def _wrapped(text: str, first: str, rest: str | None = None) -> list[str]:
+def _wrapped(text: str, width: int, first: str, rest: str | None = None) -> list[str]:
     """Lines of a sentence. Commands are not broken within a word, so that they can be copied."""
     return textwrap.wrap(
         printable(text),
-        WIDTH,
+        width,
         initial_indent=first,
         subsequent_indent=first if rest is None else rest,
         break_long_words=False,

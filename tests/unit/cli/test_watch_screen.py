@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
+import pytest
+
 from lvsguard.cli.watch_draw import draw
 from lvsguard.cli.watch_keys import Keys
 from lvsguard.cli.watch_rates import Rates
@@ -109,11 +111,34 @@ async def test_why_is_asked_about_the_chosen_one() -> None:
     wish = pressed(screen, "down", "w")
     assert isinstance(wish, Why)
     assert wish.row.endpoint == "10.0.0.43:80"
-    screen.tell([f"line {n}" for n in range(50)])
+    screen.tell(lambda _: [f"line {n}" for n in range(50)])
+    draw(screen, 80, 24, NOON)
     pressed(screen, "down", "page-down")
     assert (screen.mode, screen.scroll) == (Mode.WHY, 11)
     pressed(screen, "x")
     assert screen.mode is Mode.TABLE
+
+
+@pytest.mark.parametrize("width", [40, 80])
+async def test_a_long_answer_is_scrolled_to_its_last_line_and_no_further(width: int) -> None:
+    screen = await watched(Picture())
+    screen.tell(lambda _: [f"line {n} {'word ' * 20}".strip() for n in range(30)] + ["the end"])
+    for _ in range(300):
+        draw(screen, width, 24, NOON)
+        pressed(screen, "down")
+    *shown, footer = draw(screen, width, 24, NOON).plain.split("\n")
+    assert shown[-1] == "the end"
+    assert footer.startswith("up, down")
+    pressed(screen, "up")
+    assert draw(screen, width, 24, NOON).plain.split("\n")[1:] != [*shown, footer][1:]
+
+
+async def test_an_answer_is_told_as_wide_as_the_window_is_now() -> None:
+    screen = await watched(Picture())
+    screen.tell(lambda width: [f"{width} columns".rjust(width)])
+    for width in (80, 40):
+        first, *_ = draw(screen, width, 24, NOON).plain.split("\n")
+        assert first == f"{width} columns".rjust(width)
 
 
 async def test_a_filter_narrows_while_it_is_typed_and_moves_the_choice() -> None:
