@@ -11,7 +11,7 @@ LAB := tests/lab/run --out .lab
 OPT := /opt/lvsguard
 
 .PHONY: help venv deps check static test test-lab sim demo lab bench bench-failover bench-detection \
-  bench-false-alarms dashboards pictures man clean \
+  bench-false-alarms dashboards pictures cast man clean \
   install-program install-director install-realserver
 
 help:  ## list the targets
@@ -97,6 +97,9 @@ dashboards: venv  ## write grafana/dashboards anew; RUNBOOKS=URL where docs/runb
 pictures: venv deps  ## draw docs/pictures anew, of a simulated day and of the status page: some minutes
 	@$(BIN)/python -m tests.support.dashboard_pictures
 	@$(BIN)/python -m tests.support.page_pictures
+
+cast: venv  ## record docs/pictures/status-watch.cast anew, and the README's screens: a minute
+	@$(BIN)/python -m tests.support.cast
 
 man: venv  ## write the man pages to build/man
 	@$(BIN)/python deploy/man/build.py build/man

@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.server import AdminServer
@@ -42,6 +42,7 @@ from lvsguard.hooks.hooks import Hooks
 from lvsguard.kernel.address import LinuxAddresses
 from lvsguard.kernel.ipvs import LinuxIpvs
 from lvsguard.kernel.port import Change, Ipvs, KernelError
+from lvsguard.kernel.sysctl import Sysctl
 from lvsguard.probes.pool import Probers
 from lvsguard.telemetry.board import EVENTS, Board
 from lvsguard.telemetry.http import TelemetryServer
@@ -64,8 +65,10 @@ class House:
         config_path: str,
         load: Load,
         face: Face,
+        open_ipvs: Callable[[], Awaitable[Ipvs]] = LinuxIpvs.open,
+        sysctl: Sysctl | None = None,
     ) -> None:
-        """The journal is open; nothing runs yet."""
+        """The journal is open; nothing runs yet. ``sysctl``: by default the kernel's."""
         self.stop = asyncio.Event()
         self._config = config
         self._journal = journal
@@ -78,9 +81,9 @@ class House:
         self._owner = AddressOwner(addresses, emit=self.emit, changed=self._look, also=self._follow)
         self._controller = Controller(
             config,
-            open_ipvs=_open_ipvs,
+            open_ipvs=open_ipvs,
             owner=self._owner,
-            settings=Settings(config.ipvs, sync=wanted_sync(config)),
+            settings=Settings(config.ipvs, sysctl, sync=wanted_sync(config)),
             emit=self.emit,
             latency=self._metrics.verdicts_to_kernel,
             passed=self._metrics.passed,
@@ -404,7 +407,3 @@ def _needs_restart(before: Config, after: Config) -> list[str]:
         )
         if was != now
     ]
-
-
-async def _open_ipvs() -> Ipvs:
-    return await LinuxIpvs.open()

@@ -1,68 +1,139 @@
-"""The recording of ``status --watch``: what the README shows of it, and that it is drawn so."""
+"""The recording of ``status --watch``: that it plays, what the README shows of it, and that the
+program draws so today."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable
+import shutil
+import subprocess
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from lvsguard.cli.watch_draw import draw
-from tests.support.documents import CHECKOUT, blocks
+from tests.support.cast import README, RECORDING, RULE, SHOWN, alone, elsewhere, readme
+from tests.support.documents import CHECKOUT
+from tests.support.emulator import Emulator
 from tests.support.published import NOON, Picture, realserver, service
+from tests.support.recorder import Recording
 from tests.unit.cli.watching import watched
 
-RECORDING = CHECKOUT / "docs/pictures/status-watch.cast"
-_HOME, _ESCAPE = "\x1b[H", re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_CLOCK = re.compile(r" +\d\d:\d\d:\d\d$")
+READABLE_S = (30.0, 60.0)
+SETTLED = 2
+"""Events at the top of each screen that come in the same order each time."""
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
-def frames() -> list[list[str]]:
-    """Each screen as its lines but the empty ones, which the README leaves out: every one is drawn
-    whole from the upper left corner on."""
-    _, *events = map(json.loads, RECORDING.read_text().splitlines())
-    drawn = "".join(text for _, kind, text in events if kind == "o")
-    screens = [_ESCAPE.sub("", part) for part in drawn.split(_HOME)[1:]]
-    return [full(one.split("\r\n")) for one in screens if one]
+@pytest.fixture
+def recording() -> Recording:
+    return Recording.read(RECORDING)
 
 
-def screens() -> list[list[str]]:
-    """Those that the README shows."""
-    shown = [block.text.split("\n") for block in blocks((CHECKOUT / "README.md").read_text())]
-    return [full(lines) for lines in shown if any(one.startswith("-- events ") for one in lines)]
+def test_it_is_an_asciicast_of_the_second_version() -> None:
+    header, *events = map(json.loads, RECORDING.read_text().splitlines())
+    assert {name: type(header[name]) for name in ("version", "width", "height")} == {
+        "version": int,
+        "width": int,
+        "height": int,
+    }
+    assert header["version"] == 2
+    for at, kind, text in events:
+        assert isinstance(at, float | int)
+        assert kind in ("o", "m")
+        assert isinstance(text, str)
+    times = [at for at, _, _ in events]
+    assert all(before <= after for before, after in pairwise([0.0, *times]))
+    assert READABLE_S[0] < times[-1] < READABLE_S[1]
 
 
-def full(lines: Iterable[str]) -> list[str]:
-    return [line.rstrip() for line in lines if line.strip()]
+def test_a_terminal_knows_all_of_it_and_is_left_as_it_was(recording: Recording) -> None:
+    screen = Emulator(recording.width, recording.height)
+    took_it = False
+    for _, kind, text in recording.events:
+        if kind == "o":
+            screen.write(text)
+        took_it |= screen.alternate
+    assert took_it
+    assert not screen.alternate
+    assert screen.cursor
 
 
-def test_the_readme_shows_a_screen_before_a_key_and_one_after() -> None:
-    assert len(screens()) == 2
-    assert len(frames()) > 10
+def test_the_readme_shows_its_screens(recording: Recording) -> None:
+    page = README.read_text()
+    assert readme(page, recording) == page
+    assert str(RECORDING.relative_to(CHECKOUT)) in page
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_what_the_readme_shows_is_in_the_recording(number: int) -> None:
-    assert screens()[number] in frames()
+async def test_it_has_the_headings_and_the_keys_that_are_drawn_today(recording: Recording) -> None:
+    # With a name: it is as wide as the recording's.
+    both = [realserver(name="rs1"), realserver("10.0.0.43", name="rs2")]
+    drawn = draw(await watched(Picture([service(*both)])), recording.width, recording.height, NOON)
+    now = drawn.plain.split("\n")
+    shown = recording.moments()["dead"]
+    for heading in ("director1  ", "  REALSERVER", "web  ", "-- events "):
+        assert heading_of(shown, heading) == heading_of(now, heading)
+    assert shown[-1] == now[-1].rstrip()
 
 
-def test_there_the_server_dies_before_the_other_one_is_drained() -> None:
-    before, after = (frames().index(one) for one in screens())
-    assert before < after
-
-
-async def test_the_recording_has_the_headings_and_the_keys_that_are_drawn_today() -> None:
-    shown = Picture([service(realserver(), realserver("10.0.0.43"))])
-    drawn = draw(await watched(shown), 80, 18, NOON).plain.split("\n")
-    now = full(drawn)
-    for screen in screens():
-        assert _CLOCK.sub("", screen[0]) == _CLOCK.sub("", now[0])
-        for heading in ("  REALSERVER", "web  ", "-- events "):
-            assert heading_of(screen, heading) == heading_of(now, heading)
-    assert screens()[0][-1] == now[-1]
-
-
-def heading_of(lines: list[str], begin: str) -> str:
+def heading_of(lines: Sequence[str], begin: str) -> str:
     """The line, without numbers, which are those of the moment."""
-    return re.sub(r"\d+", "N", next(line for line in lines if line.startswith(begin)))
+    return re.sub(r"\d+", "N", next(line for line in lines if line.startswith(begin))).rstrip()
+
+
+def no_namespace() -> str:
+    """Why it cannot be played here."""
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        return "unshare or ip is missing (apt-get install util-linux iproute2)"
+    tried = subprocess.run([*alone(), "true"], capture_output=True, text=True, check=False)
+    return tried.stderr.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(no_namespace()), reason=no_namespace())
+def test_what_is_played_today_shows_what_was_recorded(recording: Recording, tmp_path: Path) -> None:
+    made = tmp_path / "today.cast"
+    command = [*elsewhere(), "--to", str(made), "--hurry"]
+    done = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env={**os.environ, "LVSGUARD_CAST_INSIDE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    before, today = recording.moments(), Recording.read(made).moments()
+    assert set(SHOWN) < before.keys() == today.keys()
+    for name, screen in before.items():
+        assert words(screen) == words(today[name]), f"{name}: make cast"
+
+
+def words(screen: Sequence[str]) -> list[str]:
+    """A screen without what is another one each time: times, counts, and the oldest events. The
+    columns stay: the line with their headings has no numbers."""
+    lines = list(screen)
+    if (
+        rule := next((n for n, line in enumerate(lines) if line.startswith(RULE)), None)
+    ) is not None:
+        del lines[rule + 1 + SETTLED : -1]
+    text = "\n".join(lines).partition("what happened")[0]
+    if "what would bring it back" in text:  # where sentences are broken depends on the times
+        return [neutral(word) for word in text.split()]
+    return [
+        " ".join(map(neutral, re.sub(r"\S*…$", "…", line).split()))
+        if re.search(r"\d", line)
+        else line
+        for line in text.split("\n")
+    ]
+
+
+def neutral(word: str) -> str:
+    """A word without its numbers, if it is no address."""
+    if _ADDRESS.search(word):
+        return word
+    return re.sub(r"(N[smhd])+", "T", re.sub(r"\b[0-9a-f]{10}\b|\d+(\.\d+)?", "N", word))
