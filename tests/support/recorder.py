@@ -120,6 +120,11 @@ class Recorder:
         """Give the screen of now a name."""
         self.events.append((self._now(), "m", moment))
 
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed, as a shell's does."""
+        return bool(termios.tcgetattr(self._ours)[3] & termios.ECHO)
+
     def end(self) -> None:
         """End the program, which may not wish to."""
         self._process.kill()

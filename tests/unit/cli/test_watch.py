@@ -18,11 +18,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
 from lvsguard.core.override import Override, OverrideKind, Target
 from tests.support.published import NOON, seed_services
+from tests.support.recorder import Recorder
 from tests.unit.cli.conftest import Served
 
 pytestmark = pytest.mark.slow
@@ -176,6 +178,64 @@ def test_ctrl_c_is_an_end_as_good_as_q(served: Served) -> None:
         shown.type("\x03")
         assert shown.wait() == 0
         assert termios.tcgetattr(shown.ours) == shown.before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_that_ends_it_leaves_the_terminal_as_it_was(
+    served: Served, number: signal.Signals
+) -> None:
+    with terminal(served) as shown:
+        shown.until("10.0.0.42:80")
+        shown.process.send_signal(number)
+        assert shown.wait() == -number
+        assert termios.tcgetattr(shown.ours) == shown.before
+        assert b"\x1b[?1049l" in shown.shown
+        assert b"\x1b[?25h" in shown.shown
+
+
+def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(served: Served) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    names = {"PS1": "$ ", "TERM": "xterm-256color", "LVSGUARD_SOCKET": str(served.socket)}
+    shown = Recorder(["sh", "-i"], {**os.environ, **names, "PATH": path}, 80, 24)
+    try:
+        shown.until(lambda lines: lines[0] == "$", "a prompt")
+        shown.type("lvsguard status --watch\r", 0)
+        for _ in range(2):
+            shown.until(lambda lines: "q quit" in lines[-1], "the screen")
+            shown.press("\x1a")
+            shown.until(lambda lines: any("Stopped" in line for line in lines), "the shell")
+            shown.until(lambda _: shown.screen.cursor and shown.echoes, "as it was")
+            assert not shown.screen.alternate
+            shown.type("fg\r", 0)
+        shown.until(lambda lines: "q quit" in lines[-1], "the screen again")
+        assert not shown.echoes
+        shown.type("?", 0)
+        shown.until(lambda lines: lines[-1] == "any key: back", "that keys are taken")
+        shown.type("xq", 0)
+        shown.until(lambda _: shown.echoes and not shown.screen.alternate, "the shell again")
+    finally:
+        shown.end()
+
+
+def test_a_job_that_was_stopped_is_ended_without_a_trace(served: Served) -> None:
+    with terminal(served) as shown:
+        shown.until("10.0.0.42:80")
+        shown.process.send_signal(signal.SIGSTOP)
+        shown.process.send_signal(signal.SIGTERM)
+        shown.process.send_signal(signal.SIGCONT)
+        assert shown.wait() == -signal.SIGTERM
+        assert termios.tcgetattr(shown.ours) == shown.before
+
+
+def test_what_else_stopped_it_and_changed_the_terminal_is_got_over(served: Served) -> None:
+    with terminal(served) as shown:
+        shown.until("10.0.0.42:80")
+        shown.process.send_signal(signal.SIGSTOP)
+        termios.tcsetattr(shown.ours, termios.TCSANOW, shown.before)
+        shown.process.send_signal(signal.SIGCONT)
+        shown.until("q quit")
+        shown.type("?")  # without a line feed
+        shown.until("any key: back")
 
 
 def test_a_terminal_without_colour_gets_none(served: Served) -> None:
