@@ -136,7 +136,8 @@ class Asker:
         if not isinstance(wish, Why):
             return lambda screen: None
         answer = self._client.why(wish.row.endpoint, wish.row.service.name)
-        return lambda screen: screen.tell(lambda width: [*why.lines(answer, False, width)])
+        at = time.time()
+        return lambda screen: screen.tell(lambda width: [*why.lines(answer, False, width)], at)
 
 
 def _say(text: str) -> Found:

@@ -6,7 +6,7 @@ realservers as fit, around the chosen one; then the latest events and what can b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from rich.text import Text
 from lvsguard.cli.render import quorum, role, role_style, summary, troubles, verdict, where
 from lvsguard.cli.render_peer import brief
 from lvsguard.cli.text import ago, count, printable, span
+from lvsguard.cli.watch_footer import footer, wrapped
 from lvsguard.cli.watch_screen import Look, Mode, Row, Screen
 
 if TYPE_CHECKING:
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 
 WIDE = 110
 """From here on there is room for more columns."""
-ROOMY = 24
-"""Lines from which on there is one to spare."""
+ROOMY = 23
+"""Lines above the footer from which on there is one to spare."""
 TROUBLES_MAX, VIPS_MAX, PEERS_MAX, DRAINS_MAX = 3, 4, 3, 4
 LEAST_EVENTS = 3
+LEAST_TABLE = 4
+"""Lines of the table that events leave: its heading, and the chosen one with what is beside it."""
+LOST_MAX = 4
 HELP = (
     "up, down, page up, page down, home, end    choose a realserver",
     "d                drain it in this service: no new connections, the others go on",
@@ -40,38 +44,39 @@ HELP = (
     "q                quit",
 )
 _STATE_STYLE = {"up": "green", "down": "bold red", "unknown": "yellow"}
-_KEYS = "q quit  arrows choose  d drain  u undrain  w why  / filter  t trouble  ? help"
 
 
 def draw(screen: Screen, width: int, height: int, now: float) -> Text:
     """The whole screen at ``now`` (wall clock)."""
-    lines = [_fit(line, width) for line in islice(_lines(screen, width, height, now), height - 1)]
-    lines += [Text("")] * (height - 1 - len(lines))
-    lines.append(_fit(_footer(screen, now), width))
-    return Text("\n").join(lines)
+    last = footer(screen, width, now)
+    room = height - len(last)
+    lines = list(islice(_lines(screen, width, room, now), room))
+    lines += [Text("")] * (room - len(lines))
+    return Text("\n").join(_fit(line, width) for line in (*lines, *last))
 
 
 def _lines(screen: Screen, width: int, height: int, now: float) -> Iterator[Text]:
-    if screen.lost:
-        yield from _lost(screen)
+    lost = _lost(screen, width) if screen.lost else []
+    yield from lost
     if screen.mode is Mode.HELP:
         yield from (Text(line) for line in HELP)
         return
     if screen.mode is Mode.WHY:
-        yield from _told(screen, width, height - 1)
+        yield from _told(screen, width, height - len(lost))
         return
     if screen.look is None:
-        if not screen.lost:
+        if not lost:
             yield Text("asking the daemon ...", style="dim")
         return
     look = screen.look
     above = list(_above(screen, look, width, now))
     above += [_rule("services", width)] if height >= ROOMY else []
     below = list(_detail(screen, width))
-    free = height - 1 - len(above) - len(below) - len(list(_lost(screen)) if screen.lost else ())
+    free = height - len(above) - len(below) - len(lost)
     table = list(_table(screen, width, now))
     wanted = len(look.events)
-    events = max(min(wanted, LEAST_EVENTS), min(wanted, free - len(table) - 1))
+    least = min(LEAST_EVENTS, max(free - LEAST_TABLE - 1, 0))
+    events = min(wanted, max(least, free - len(table) - 1))
     room = free - events - 1 if events else free
     yield from above
     yield from (shown := list(_window(table, room)))
@@ -82,15 +87,15 @@ def _lines(screen: Screen, width: int, height: int, now: float) -> Iterator[Text
         yield from _events(look, events)
 
 
-def _lost(screen: Screen) -> Iterator[Text]:
-    at = _clock(screen.lost_at)
-    yield Text(f"not connected since {at}, trying again: what is below was so then", "bold red")
-    yield from (Text(f"  {printable(line)}", style="red") for line in islice(screen.lost, 2))
+def _lost(screen: Screen, width: int) -> list[Text]:
+    said = f"not connected since {_clock(screen.lost_at)}, trying again"
+    said += ": what is below was so then" if screen.look is not None else ""
+    why = (part for line in screen.lost for part in wrapped(f"  {line}", width, "red"))
+    return [*wrapped(said, width, "bold red"), *islice(why, LOST_MAX)]
 
 
 def _told(screen: Screen, width: int, height: int) -> Iterator[Text]:
-    lines = [part for line in screen.told(width) for part in _wrapped(line, width)]
-    height -= len(list(_lost(screen))) if screen.lost else 0
+    lines = [part for line in screen.told(width) for part in wrapped(line, width)]
     screen.settle_scroll(max(len(lines) - height, 0))
     yield from lines[screen.scroll :]
 
@@ -231,7 +236,7 @@ def _detail(screen: Screen, width: int) -> Iterator[Text]:
     if row is None:
         return
     said = f"{row.title} in {row.service.name}: {row.realserver.reason}"
-    yield from islice(_wrapped(said, width, "italic"), 2)
+    yield from islice(wrapped(said, width, "italic"), 2)
 
 
 # -- below -------------------------------------------------------------------------------------
@@ -245,41 +250,8 @@ def _events(look: Look, most: int) -> Iterator[Text]:
         yield text.append(printable(event.text), styles.get(event.level, ""))
 
 
-def _footer(screen: Screen, now: float) -> Text:
-    match screen.mode:
-        case Mode.FILTER:
-            return Text(f"filter: {printable(screen.line)}_   enter: keep, escape: done", "bold")
-        case Mode.DRAIN:
-            row = None if screen.subject is None else screen.subject.row
-            about = "" if row is None else f"{row.endpoint} of {row.service.name}"
-            asked = f"drain {about}; why? {printable(screen.line)}_"
-            return Text(f"{asked}   enter: drain, escape: no", "bold")
-        case Mode.UNDRAIN:
-            drains = () if screen.subject is None else screen.subject.drains
-            by = ", ".join(f"{one.target} by {one.actor}" for one in drains)
-            return Text(f"end the drain of {printable(by)}?   enter: yes, escape: no", "bold")
-        case Mode.WHY:
-            return Text("up, down: scroll   any other key: back", "bold")
-        case Mode.HELP:
-            return Text("any key: back", "bold")
-        case Mode.TABLE:
-            if screen.message and now < screen.message_until:
-                return Text(screen.message, "bold yellow")
-            narrowed = f"[{screen.filter}] " if screen.filter else ""
-            narrowed += "[only trouble] " if screen.only else ""
-            return Text.assemble((narrowed, "bold yellow"), (_KEYS, "dim"))
-
-
 def _rule(title: str, width: int) -> Text:
     return Text(f"-- {title} {'-' * max(width - len(title) - 4, 0)}", "dim")
-
-
-def _wrapped(text: str, width: int, style: str = "") -> Iterable[Text]:
-    from textwrap import wrap
-
-    indent = " " * (len(text) - len(text.lstrip()))
-    lines = wrap(printable(text), width, subsequent_indent=indent) or [""]
-    return [Text(line, style) for line in lines]
 
 
 def _fit(line: Text, width: int) -> Text:

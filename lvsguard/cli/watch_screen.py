@@ -207,8 +207,11 @@ class Screen:
         """Show an answer for a while."""
         self.message, self.message_until = printable(message), at + MESSAGE_S
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: Told, at: float) -> None:
         """Show the answer to a why until a key is pressed."""
+        if self.mode not in (Mode.TABLE, Mode.WHY):  # the next key is for something else
+            self.say("the answer to why has come meanwhile: press w again", at)
+            return
         self.mode, self.told, self.scroll, self.scroll_max = Mode.WHY, told, 0, 0
 
     def settle_scroll(self, most: int) -> None:

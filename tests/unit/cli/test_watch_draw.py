@@ -193,3 +193,43 @@ async def test_a_restart_is_said_and_begins_the_rates_anew() -> None:
     assert "not connected" not in text
     assert screen.row is not None
     assert screen.rates.of(screen.row.place) is None
+
+
+@pytest.mark.parametrize("width", [40, 80])
+async def test_the_end_of_what_is_typed_is_in_sight(width: int) -> None:
+    screen = await watched(Picture())
+    for key in ("d", *f"{'a long story ' * 8}and its end"):
+        screen.press(key, NOON)
+    asked, typed = shown(screen, width, 24).splitlines()[-2:]
+    assert asked.startswith("drain 10.0.0.42:80 of web; why?")
+    assert typed.endswith("and its end_")
+
+
+@pytest.mark.parametrize("width", [40, 80])
+async def test_an_answer_is_shown_whole_on_more_lines_than_one(width: int) -> None:
+    said = "refused: you are not in the group lvsguard: usermod -aG lvsguard YOU, and log in anew"
+    screen = await watched(Picture())
+    screen.say(said, NOON)
+    lines = shown(screen, width, 24).splitlines()
+    assert any(" ".join(lines[-n:]) == said for n in (2, 3))
+
+
+@pytest.mark.parametrize("width", [40, 80])
+async def test_why_the_daemon_cannot_be_asked_is_shown_whole(width: int) -> None:
+    why = (
+        "no lvsguard listens on /run/lvsguard.sock: start it (systemctl start lvsguard), or name it"
+    )
+    screen = Screen()
+    screen.lose([why], NOON)
+    lines = [line.strip() for line in shown(screen, width, 24).splitlines()]
+    assert why in " ".join(lines)
+    assert "what is below" not in " ".join(lines)  # nothing is
+    screen = await watched(Picture())
+    screen.lose([why], NOON)
+    assert why in " ".join(" ".join(shown(screen, width, 24).split()).split("\n"))
+
+
+async def test_a_low_window_has_realservers_rather_than_events() -> None:
+    lines = shown(await watched(crowded()), 80, 10).splitlines()
+    assert sum("10.0.1." in line for line in lines) >= 3
+    assert not lines[-2].startswith("-- events")

@@ -111,7 +111,7 @@ async def test_why_is_asked_about_the_chosen_one() -> None:
     wish = pressed(screen, "down", "w")
     assert isinstance(wish, Why)
     assert wish.row.endpoint == "10.0.0.43:80"
-    screen.tell(lambda _: [f"line {n}" for n in range(50)])
+    screen.tell(lambda _: [f"line {n}" for n in range(50)], NOON)
     draw(screen, 80, 24, NOON)
     pressed(screen, "down", "page-down")
     assert (screen.mode, screen.scroll) == (Mode.WHY, 11)
@@ -122,7 +122,9 @@ async def test_why_is_asked_about_the_chosen_one() -> None:
 @pytest.mark.parametrize("width", [40, 80])
 async def test_a_long_answer_is_scrolled_to_its_last_line_and_no_further(width: int) -> None:
     screen = await watched(Picture())
-    screen.tell(lambda _: [f"line {n} {'word ' * 20}".strip() for n in range(30)] + ["the end"])
+    screen.tell(
+        lambda _: [f"line {n} {'word ' * 20}".strip() for n in range(30)] + ["the end"], NOON
+    )
     for _ in range(300):
         draw(screen, width, 24, NOON)
         pressed(screen, "down")
@@ -135,7 +137,7 @@ async def test_a_long_answer_is_scrolled_to_its_last_line_and_no_further(width: 
 
 async def test_an_answer_is_told_as_wide_as_the_window_is_now() -> None:
     screen = await watched(Picture())
-    screen.tell(lambda width: [f"{width} columns".rjust(width)])
+    screen.tell(lambda width: [f"{width} columns".rjust(width)], NOON)
     for width in (80, 40):
         first, *_ = draw(screen, width, 24, NOON).plain.split("\n")
         assert first == f"{width} columns".rjust(width)
@@ -214,3 +216,14 @@ async def test_a_look_without_the_entry_does_not_count_what_it_had_before_anew()
         if weight is None:
             assert rates.of(place) is None
     assert rates.of(place) == 10.0
+
+
+async def test_an_answer_that_comes_late_does_not_take_the_keys_of_what_is_typed() -> None:
+    screen = await watched(Picture())
+    pressed(screen, "w", "d", "d")
+    screen.tell(lambda _: ["because"], NOON)
+    assert (screen.mode, screen.line) == (Mode.DRAIN, "d")
+    wish = pressed(screen, "u", "enter")
+    assert isinstance(wish, Drain)
+    assert wish.reason == "du"
+    assert screen.message == "the answer to why has come meanwhile: press w again"
