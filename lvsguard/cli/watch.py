@@ -6,7 +6,7 @@ import os
 import select
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from rich.live import Live
 from lvsguard.cli.watch_ask import Asker
 from lvsguard.cli.watch_bell import Bell, bell
 from lvsguard.cli.watch_draw import draw
-from lvsguard.cli.watch_keys import Keys, is_foreground, keys_one_by_one
+from lvsguard.cli.watch_keys import Keys, is_foreground, keys_one_by_one, unfinished
 from lvsguard.cli.watch_screen import Quit, Screen
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TICK_S = 1.0
 """Times that are shown go on, whether or not there is news."""
+REST_S = 0.1
+"""How long the rest of a key may take."""
 LEAST_WIDTH, LEAST_HEIGHT = 40, 8
 _TYPED_MAX = 1024
 
@@ -71,10 +73,14 @@ def _run(screen: Screen, asker: Asker, live: Live, rung: Bell, terminal: int | N
 
 def _read(terminal: int) -> bytes:
     """What was typed; nothing: the terminal is gone."""
-    try:
-        return os.read(terminal, _TYPED_MAX)
-    except OSError:
-        return b""
+    typed = b""
+    with suppress(OSError):
+        typed = os.read(terminal, _TYPED_MAX)
+        while unfinished(typed) and select.select([terminal], [], [], REST_S)[0]:
+            if not (rest := os.read(terminal, _TYPED_MAX)):
+                break
+            typed += rest
+    return typed
 
 
 def _typed(screen: Screen, asker: Asker, keys: Keys, typed: bytes) -> bool:

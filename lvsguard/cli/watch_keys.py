@@ -34,6 +34,14 @@ _NAMED = {
 # Longer sequences first; one that is not known is one key, too, and no row of letters.
 _KEY = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1bO.|.", re.DOTALL)
 
+_BEGUN = re.compile(rb"\x1b(\[[0-9;?]*[ -/]*|O)?\Z")
+
+
+def unfinished(typed: bytes) -> bool:
+    """Whether the last key may be the beginning of one: escape is, and a slow network cuts others
+    in two."""
+    return _BEGUN.search(typed) is not None
+
 
 class Keys:
     """What was typed, from the bytes that a terminal sends."""

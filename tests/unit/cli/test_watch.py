@@ -144,6 +144,20 @@ def test_why_tells_the_reason_and_what_happened(served: Served) -> None:
         shown.until("q quit")
 
 
+def test_an_arrow_that_comes_in_two_parts_is_no_escape(served: Served) -> None:
+    with terminal(served) as shown:
+        shown.until("10.0.0.43:80")
+        shown.type("d")
+        shown.until("why?")
+        for part in ("\x1b", "[B"):  # as a slow network cuts it
+            shown.type(part)
+            time.sleep(0.03)
+        shown.type("disk\r")
+        shown.until("10.0.0.42:80 of web is drained")
+        (held,) = served.desk.picture.kept.values()
+        assert held.reason == "disk"
+
+
 def test_a_filter_and_another_size_are_followed(served: Served) -> None:
     with terminal(served) as shown:
         shown.until("10.0.0.42:80")

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from lvsguard.cli.watch_draw import draw
-from lvsguard.cli.watch_keys import Keys
+from lvsguard.cli.watch_keys import Keys, unfinished
 from lvsguard.cli.watch_rates import Rates
 from lvsguard.cli.watch_screen import Drain, Mode, Quit, Screen, Undrain, Why, Wish, where
 from lvsguard.core.model import Counters
@@ -190,6 +190,16 @@ def test_bytes_of_a_terminal_are_keys() -> None:
     assert list(keys.split("ä".encode()[:1])) == []
     assert list(keys.split("ä".encode()[1:])) == ["ä"]
     assert list(keys.split(b"\xff")) == ["\ufffd"]
+
+
+@pytest.mark.parametrize("typed", [b"\x1b", b"d\x1b[", b"\x1b[1;", b"\x1bO"])
+def test_the_rest_of_a_key_is_waited_for(typed: bytes) -> None:
+    assert unfinished(typed)
+
+
+@pytest.mark.parametrize("typed", [b"", b"d", b"\x1b[B", b"\x1bOB", b"\x1b[6~", b"\x1bx"])
+def test_a_whole_key_is_not_waited_for(typed: bytes) -> None:
+    assert not unfinished(typed)
 
 
 async def test_rates_are_means_of_a_few_seconds() -> None:
