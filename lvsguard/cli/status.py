@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lvsguard.cli.arguments import Commands, add_command, add_json, add_socket, positive_duration
 from lvsguard.cli.exits import CommandError, Exit
 from lvsguard.cli.talk import daemon
-from lvsguard.cli.text import complain, say
+from lvsguard.cli.text import complain, monochrome, say
 
 if TYPE_CHECKING:
     from lvsguard.admin.status_reply import HealthReply, Status
@@ -121,7 +121,7 @@ def _table(args: argparse.Namespace) -> int:
 
     from lvsguard.cli.render import table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, no_color=monochrome() or None)
     console.print(table(*_ask(args), time.time()))
     return Exit.DONE
 

@@ -20,9 +20,25 @@ def printable(text: str) -> str:
 
 
 def coloured(stream: IO[str] | None = None) -> bool:
-    """Whether colours are wanted: a terminal, and no NO_COLOR (no-color.org)."""
+    """Whether colours are wanted: a terminal that has them, and no NO_COLOR (no-color.org)."""
     target = stream or sys.stdout
-    return target.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return target.isatty() and not os.environ.get("NO_COLOR") and not monochrome()
+
+
+def monochrome() -> bool:
+    """Whether the terminal, by its name, has no colours; one that nobody knows has them."""
+    name = os.environ.get("TERM", "")
+    if name == "dumb":
+        return True
+    try:
+        import curses
+    except ImportError:  # a Python without it
+        return False
+    try:
+        curses.setupterm(name, 1)
+        return curses.tigetnum("colors") <= 0
+    except curses.error:
+        return False
 
 
 def paint(text: str, colour: str, wanted: bool) -> str:

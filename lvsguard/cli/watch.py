@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.live import Live
 
+from lvsguard.cli.text import monochrome
 from lvsguard.cli.watch_ask import Asker
 from lvsguard.cli.watch_bell import Bell, bell
 from lvsguard.cli.watch_draw import draw
@@ -31,7 +32,7 @@ _TYPED_MAX = 1024
 
 def watch(client: Client, interval: float) -> None:
     """Show the screen until ``q`` or Ctrl-C; ``interval``: seconds between two looks."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, no_color=monochrome() or None)
     terminal = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else -1
     screen, takes_keys = Screen(), False
     with bell() as rung:

@@ -252,8 +252,9 @@ def test_what_else_stopped_it_and_changed_the_terminal_is_got_over(served: Serve
         shown.until("any key: back")
 
 
-def test_a_terminal_without_colour_gets_none(served: Served) -> None:
-    with terminal(served, NO_COLOR="1") as shown:
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "xterm-mono"}])
+def test_a_terminal_without_colour_gets_none(served: Served, environment: dict[str, str]) -> None:
+    with terminal(served, **environment) as shown:
         while b"10.0.0.43:80" not in shown.shown:
             shown.shown += os.read(shown.ours, 65536)
         assert not re.search(rb"\x1b\[[0-9;]*3[0-7]m", shown.shown)
