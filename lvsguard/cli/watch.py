@@ -92,6 +92,8 @@ def _typed(screen: Screen, asker: Asker, keys: Keys, typed: bytes) -> bool:
         wish = screen.press(key, time.time())
         if isinstance(wish, Quit):
             return False
-        if wish is not None and not asker.ask(wish):
-            screen.say("the daemon has not answered yet: a moment", time.time())
+        if wish is not None:
+            waits = asker.ask(wish)
+            said = "asking the daemon ..." if waits else "the daemon has not answered yet: a moment"
+            screen.say(said, time.time())
     return True

@@ -42,6 +42,7 @@ class Asker:
         self._wake = wake
         self._wishes: queue.Queue[Wish | _Stop] = queue.Queue(WISHES_MAX)
         self._found: deque[Found] = deque()
+        self._asked_at: float | None = None
         # Its last question must not keep a terminal from whoever has pressed q.
         self._thread = threading.Thread(target=self._run, name="asker", daemon=True)
 
@@ -59,6 +60,7 @@ class Asker:
 
     def take(self, screen: Screen) -> None:
         """Put on the screen what was found since."""
+        screen.asked_at = self._asked_at
         while self._found:
             self._found.popleft()(screen)
 
@@ -72,6 +74,7 @@ class Asker:
     def _run(self) -> None:
         while True:
             begun = time.monotonic()
+            self._asked_at = time.time()
             self._tell(self._looked())
             pause = max(self._interval, SHARE * (time.monotonic() - begun))
             try:
@@ -80,9 +83,11 @@ class Asker:
                 continue
             if isinstance(wish, _Stop):
                 return
+            self._asked_at = time.time()
             self._tell(self._asked(wish))
 
     def _tell(self, found: Found) -> None:
+        self._asked_at = None
         self._found.append(found)
         self._wake()
 

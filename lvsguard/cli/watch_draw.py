@@ -33,6 +33,8 @@ LEAST_EVENTS = 3
 LEAST_TABLE = 4
 """Lines of the table that events leave: its heading, and the chosen one with what is beside it."""
 LOST_MAX = 4
+LATE_S = 3.0
+"""An answer that takes longer is said to be owed."""
 HELP = (
     "up, down, page up, page down, home, end    choose a realserver",
     "d                drain it in this service: no new connections, the others go on",
@@ -56,7 +58,7 @@ def draw(screen: Screen, width: int, height: int, now: float) -> Text:
 
 
 def _lines(screen: Screen, width: int, height: int, now: float) -> Iterator[Text]:
-    lost = _lost(screen, width) if screen.lost else []
+    lost = _lost(screen, width) if screen.lost else _late(screen, width, now)
     yield from lost
     if screen.mode is Mode.HELP:
         yield from (Text(line) for line in HELP)
@@ -85,6 +87,13 @@ def _lines(screen: Screen, width: int, height: int, now: float) -> Iterator[Text
     if events:
         yield _rule("events", width)
         yield from _events(look, events)
+
+
+def _late(screen: Screen, width: int, now: float) -> list[Text]:
+    if screen.look is None or screen.asked_at is None or now - screen.asked_at < LATE_S:
+        return []
+    late = span(now - screen.asked_at)
+    return wrapped(f"no answer for {late}: what is below was so then", width, "bold red")
 
 
 def _lost(screen: Screen, width: int) -> list[Text]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MESSAGE_S = 8.0
 """How long an answer stays on the screen."""
+AGAIN = "connected again"
 LINE_MAX = 200
 """Characters that can be typed into a line."""
 
@@ -162,6 +163,8 @@ class Screen:
     lost: Sequence[str] = ()
     """Why the daemon cannot be asked; empty: it can."""
     lost_at: float = 0.0
+    asked_at: float | None = None
+    """Since when (wall clock) the daemon has owed an answer; None: it owes none."""
     mode: Mode = Mode.TABLE
     line: str = ""
     """What is being typed."""
@@ -189,7 +192,7 @@ class Screen:
         if self.lost:
             self.lost = ()
             anew = before is not None and before.health.started != look.health.started
-            self.say("connected again" + (": the daemon was restarted" if anew else ""), look.at)
+            self.say(AGAIN + (": the daemon was restarted" if anew else ""), look.at)
         if before is not None and before.health.started != look.health.started:
             self.rates.forget()
         self.look = look
@@ -201,6 +204,8 @@ class Screen:
         """The daemon did not answer."""
         if not self.lost:
             self.lost_at = at
+            if self.message.startswith(AGAIN):
+                self.message = ""
         self.lost = lines
 
     def say(self, message: str, at: float) -> None:
@@ -213,6 +218,7 @@ class Screen:
             self.say("the answer to why has come meanwhile: press w again", at)
             return
         self.mode, self.told, self.scroll, self.scroll_max = Mode.WHY, told, 0, 0
+        self.message = ""
 
     def settle_scroll(self, most: int) -> None:
         """So many lines of the answer do not fit on a terminal of this size."""

@@ -274,12 +274,26 @@ def test_a_terminal_that_can_draw_nothing_gets_lines(served: Served) -> None:
         assert shown.wait() == 0
 
 
+def test_a_daemon_that_hangs_is_said(served: Served) -> None:
+    with terminal(served) as shown:
+        shown.until("10.0.0.42:80")
+        hung = threading.Event()
+        served.loop.call_soon_threadsafe(hung.wait, SECONDS)
+        shown.until("no answer for 3s: what is below was so then")
+        hung.set()
+        shown.shown = b""
+        while "no answer" in shown.until("q quit"):
+            pass
+
+
 def test_a_daemon_that_hangs_does_not_keep_the_keys(served: Served) -> None:
     with terminal(served) as shown:
         shown.until("10.0.0.42:80")
         served.loop.call_soon_threadsafe(time.sleep, 4)
         time.sleep(0.5)
         begun = time.monotonic()
+        shown.type("w")
+        shown.until("asking the daemon ...")
         shown.type("?")
         shown.until("any key: back")
         shown.type("xq")

@@ -233,3 +233,22 @@ async def test_a_low_window_has_realservers_rather_than_events() -> None:
     lines = shown(await watched(crowded()), 80, 10).splitlines()
     assert sum("10.0.1." in line for line in lines) >= 3
     assert not lines[-2].startswith("-- events")
+
+
+async def test_a_daemon_that_does_not_answer_is_said_before_it_is_given_up() -> None:
+    screen = await watched(Picture())
+    screen.asked_at = NOON - 2
+    assert "no answer" not in shown(screen, 80, 24)
+    screen.asked_at = NOON - 7
+    assert shown(screen, 80, 24).startswith("no answer for 7s: what is below was so then\n")
+    screen.lose(["gone"], NOON)
+    assert "no answer" not in shown(screen, 80, 24)
+
+
+async def test_what_was_connected_again_is_not_so_once_it_is_lost_again() -> None:
+    screen = await watched(Picture())
+    screen.lose(["gone"], NOON)
+    screen.take(await look(Picture(), NOON))
+    assert "connected again" in shown(screen, 80, 24)
+    screen.lose(["gone"], NOON)
+    assert "connected again" not in shown(screen, 80, 24)
