@@ -28,7 +28,7 @@ from tests.support.recorder import Recorder, Recording
 
 RECORDING = CHECKOUT / "docs/pictures/status-watch.cast"
 README = CHECKOUT / "README.md"
-WIDTH, HEIGHT = 80, 20
+WIDTH, HEIGHT = 80, 18
 TITLE = "lvsguard status --watch"
 PROMPT = "director1# "
 SHOWN = ("dead", "drained")
@@ -118,16 +118,16 @@ def play(shown: Recorder) -> None:
             shown.until(row(first, "up"), "the first one serves")
             later.enter_context(web(second))
             shown.until(row(second, "up", rate=COMES), "both serve")
-            moment(shown, "well", 4)
+            moment(shown, "well", 3)
         shown.until(row(first, "down", rate="-"), "the first one is dead")
-        moment(shown, "dead", 5)
+        moment(shown, "dead", 4)
         shown.press("w")
         shown.until(has("any other key: back"), "why it is down")
-        moment(shown, "why", 7)
+        moment(shown, "why", 5)
         shown.press(" ")
         later.enter_context(web(first))
         shown.until(row(first, "up", rate=COMES), "it is back")
-        moment(shown, "back", 3)
+        moment(shown, "back", 2)
         drain(shown, second)
         told(shown, second)
 
@@ -142,9 +142,9 @@ def drain(shown: Recorder, address: str) -> None:
     shown.press("\r")
     shown.until(row(address, "drain", weight="0/1"), "it is drained")
     shown.until(has("is drained", "1 override"), "that it is")
-    moment(shown, "drained", 3)
+    moment(shown, "drained", 2)
     shown.until(row(address, "drain", active="0"), "it is empty")
-    moment(shown, "empty", 3)
+    moment(shown, "empty", 2)
     shown.press("q")
     shown.until(has(PROMPT.strip()), "the shell")
 
