@@ -33,10 +33,10 @@ def canaries(director: Host, realserver: Host, port: int = 80) -> frozenset[str]
     return before & connections(director, realserver, port)
 
 
-def wait_for_canary(director: Host, realserver: Host, port: int = 80) -> None:
+def wait_for_canary(director: Host, realserver: Host, port: int = 80, within_s: float = 5) -> None:
     """Wait until one stands."""
 
     def stands() -> bool:
         return bool(canaries(director, realserver, port))
 
-    wait_until(stands, 5, f"a canary to port {port} of {realserver.name}")
+    wait_until(stands, within_s, f"a canary to port {port} of {realserver.name}")

@@ -34,6 +34,8 @@ TO, BACK = "delay 50ms 50ms loss 5%", "loss 5%"
 it take anything up to 100 ms, so that they overtake each other."""
 BUSY = 4
 """Processes that use all the CPU that they get; the guest has one."""
+SINGS_AGAIN_S = 60.0
+"""Who closes what was opened a moment ago is opened to ever more slowly (``habit.BACKOFF_S``)."""
 OTHER = "other-server"
 """Folder of the server that stands in for rs1's nginx."""
 
@@ -119,7 +121,7 @@ def _served(
             wait_for_canary(seed.network.director1, host, port)
         yield server
         if sings:
-            wait_for_canary(seed.network.director1, host, port)
+            wait_for_canary(seed.network.director1, host, port, SINGS_AGAIN_S)
             assert "no canary" not in director.realserver(host.address).reason
     finally:
         server.process.kill()
