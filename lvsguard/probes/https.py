@@ -267,7 +267,8 @@ class HttpsProbe:
 
     def _unconnected(self, number: int) -> Outcome:
         """No connection: tell what came from outside from what never left this host."""
-        if number in (errno.ENETUNREACH, errno.EHOSTUNREACH) and not self._has_route(None):
+        routing = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES)
+        if number in routing and not self._has_route(None):
             return outcome.local(number)
         return outcome.connect_failed(number)
 

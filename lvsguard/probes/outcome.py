@@ -97,7 +97,8 @@ def connect_failed(number: int) -> Outcome:
     failure = _FROM_OUTSIDE.get(number)
     if failure is None:
         return local(number)
-    return Outcome(False, "L4CON", os.strerror(number).lower(), failure)
+    reason = _PROHIBITED if number == errno.EACCES else os.strerror(number).lower()
+    return Outcome(False, "L4CON", reason, failure)
 
 
 def local(number: int) -> Outcome:
@@ -113,6 +114,10 @@ def stalled(lost: float) -> Outcome:
     return Outcome(False, "SOCKERR", reason, FailureClass.LOCAL)
 
 
+_PROHIBITED: Final = "prohibited (ICMPv6): a firewall or a router rejects it"
+"""What the kernel makes EACCES of where ICMP for IPv4 says EHOSTUNREACH (icmpv6_err_convert() in
+net/ipv6/icmp.c)."""
+
 _FROM_OUTSIDE: Final = {
     errno.EHOSTUNREACH: FailureClass.HOST_DEAD,
     errno.ENETUNREACH: FailureClass.HOST_DEAD,
@@ -122,6 +127,7 @@ _FROM_OUTSIDE: Final = {
     errno.EPIPE: FailureClass.WRONG,
     errno.ENOPROTOOPT: FailureClass.REFUSED,
     errno.EPROTO: FailureClass.WRONG,
+    errno.EACCES: FailureClass.WRONG,
 }
 
 _LOCAL_HINTS: Final = {

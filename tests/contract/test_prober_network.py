@@ -108,6 +108,15 @@ def test_an_unreachable_that_came_from_outside_is_a_dead_host(
         assert of(result) == ("L4CON", HOST_DEAD), result
 
 
+def test_a_firewall_that_rejects_over_ipv6_is_the_realservers_trouble(network: Network) -> None:
+    rule = ("INPUT", "-p", "tcp", "--dport", "7004", "-j", "REJECT")
+    network.rs2.run("ip6tables", "-A", *rule, "--reject-with", "icmp6-adm-prohibited")
+    for kind in (CheckKind.TCP, CheckKind.HTTP, CheckKind.HTTPS):
+        result = ask(network.director1, str(network.rs2.address6), 7004, kind, timeout=4.0)
+        assert of(result) == ("L4CON", FailureClass.WRONG), result
+        assert result.reason.startswith("prohibited (ICMPv6)")
+
+
 def test_a_host_that_answers_no_arp_is_dead(network: Network) -> None:
     result = ask(network.director1, "10.0.0.77", timeout=6.0)
     assert of(result) == ("L4CON", HOST_DEAD)
@@ -124,6 +133,13 @@ def test_no_route_is_the_directors_own_trouble(network: Network) -> None:
 def test_a_route_of_type_unreachable_is_the_directors_own_trouble(network: Network) -> None:
     network.director1.run("ip", "route", "add", "unreachable", "198.51.100.0/24")
     assert of(ask(network.director1, "198.51.100.1")) == ("SOCKERR", LOCAL)
+
+
+def test_a_route_of_type_prohibit_is_the_directors_own_trouble(network: Network) -> None:
+    network.director1.run("ip", "-6", "route", "add", "prohibit", "2001:db8:dead::/48")
+    for kind in (CheckKind.TCP, CheckKind.HTTPS):
+        result = ask(network.director1, "2001:db8:dead::1", kind=kind)
+        assert of(result) == ("SOCKERR", LOCAL), result
 
 
 def test_a_link_that_is_down_is_the_directors_own_trouble(network: Network) -> None:
