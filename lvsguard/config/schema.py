@@ -128,8 +128,8 @@ class VipTable(Table):
     on_conflict: Annotated[OnConflict, choice("an answer to a conflict", OnConflict)] = Field(
         OnConflict.TELL,
         description="What happens to a realserver that answers ARP for these addresses. tell: an"
-        " event, status, a metric. drain: it gets no new connections until it is silent, unless it"
-        " is the last one of a service.",
+        " event, status, a metric. drain: it gets no new connections until it is silent, unless a"
+        " service cannot do without it: nobody would be left, the quorum lost, or panic.",
     )
     vrrp: VrrpTable | None = Field(None, description="Its election among several directors.")
 

@@ -9,16 +9,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
+from math import inf
 from typing import Final
 
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.neighbours import Neighbours
-from lvsguard.core.config import OnConflict
+from lvsguard.core.config import OnConflict, ServiceConfig
 from lvsguard.core.event import Event
-from lvsguard.core.health import Verdict
+from lvsguard.core.memory import NEW
 from lvsguard.core.model import IPAddress
-from lvsguard.core.override import Admin, Override, OverrideKind, Target
-from lvsguard.core.placement import placements
+from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.placement import Facts, Placement, live_weight, placements
+from lvsguard.core.rules import remember
 from lvsguard.core.snapshot import ConflictStatus
 from lvsguard.core.vrrp_event import (
     ConflictDrain,
@@ -113,6 +115,21 @@ class Conflicts:
             how = "arp" if one.address.version == 4 else "nd"
             yield str(VipConflict(key[0], key[2], how, key[1], name or ""))
 
+    def settle(self) -> None:
+        """The facts have changed: who was drained, and can be done without no more, is let back in;
+        so is who is no longer to be drained. Cheap while nobody is drained."""
+        for target, keys in list(self._drained.items()):
+            if not self._held_by_us(target):
+                continue  # an operator's word stands
+            vip = next((key[0] for key in sorted(keys) if self._drains(key[0])), "")
+            lacking = self._lacking(target.address) if vip else ""
+            if vip and not lacking:
+                continue
+            del self._drained[target]
+            if lacking:
+                self._emit(ConflictDrain(vip, str(target.address), lacking))
+            self._clear(target, OverrideKind.DRAIN, ACTOR)
+
     def ended(self, target: Target) -> None:
         """Another director has ended a drain of it, which may have stood in the place of this
         one's: who still claims a VIP is drained again."""
@@ -173,8 +190,7 @@ class Conflicts:
             if keys:
                 continue
             del self._drained[target]
-            held = {o.key: o for o in self._book.overrides}.get((target, OverrideKind.DRAIN))
-            if held is not None and held.actor == ACTOR:
+            if self._held_by_us(target):
                 self._clear(target, OverrideKind.DRAIN, ACTOR)
 
     def _forget(self) -> None:
@@ -193,36 +209,44 @@ class Conflicts:
                 self._drain(key, realserver)
 
     def _drain(self, key: tuple[str, str, str], realserver: IPAddress) -> None:
-        """Take it out of rotation for as long as it lasts, once, and not the last one."""
+        """Take it out of rotation for as long as it lasts, once, unless a service needs it."""
         target = Target(realserver)
         if target in self._drained:
             self._drained[target].add(key)
             return
-        held = {one.key for one in self._book.overrides}
-        if (target, OverrideKind.DRAIN) in held:
+        if self._book.held(target, OverrideKind.DRAIN) is not None:
             return  # an operator's word stands
-        if alone := self._last_of(realserver):
-            self._emit(ConflictDrain(key[0], str(realserver), alone))
+        if lacking := self._lacking(realserver):
+            self._emit(ConflictDrain(key[0], str(realserver), lacking))
             return
         self._drained[target] = {key}
         reason = f"it answers for VIP {key[1]}"
         self._put(Override(target, OverrideKind.DRAIN, ACTOR, self._clock(), reason))
 
-    def _last_of(self, realserver: IPAddress) -> str:
-        """A service that would have nobody without it; empty: none."""
-        facts = self._book.facts
+    def _held_by_us(self, target: Target) -> bool:
+        held = self._book.held(target, OverrideKind.DRAIN)
+        return held is not None and held.actor == ACTOR
+
+    def _lacking(self, realserver: IPAddress) -> str:
+        """A service that would have nobody without it, lose its quorum or panic; empty: none."""
+        facts, target = self._book.facts, Target(realserver)
+        drain = Override(target, OverrideKind.DRAIN, ACTOR, 0.0)
+        others = tuple(one for one in facts.overrides if one.key != drain.key)
+        stays, leaves = replace(facts, overrides=others), replace(facts, overrides=(*others, drain))
         for service in self._book.config.services:
             if not any(one.key.address == realserver for one in service.realservers):
                 continue
-            others = (
-                placed
-                for one, placed in zip(service.realservers, placements(service, facts), strict=True)
-                if one.key.address != realserver
-            )
-            serve = (
-                o.verdict is not Verdict.DOWN and o.admin is Admin.READY and o.weight
-                for o in others
-            )
-            if not any(serve):
+            left = placements(service, leaves)
+            if not any(map(live_weight, left)):
+                return service.name
+            if _ails(service, left, leaves) and not _ails(
+                service, placements(service, stays), stays
+            ):
                 return service.name
         return ""
+
+
+def _ails(service: ServiceConfig, placed: tuple[Placement, ...], facts: Facts) -> bool:
+    """Whether the quorum is lost, or it is panic, once the facts are these."""
+    memory = remember(service, placed, facts.memory.get(service.key, NEW), facts.now)
+    return bool(memory.lost) or memory.panic == inf

@@ -76,6 +76,8 @@ class Controller:
         self.passive = Passive(give_hint)
         self.programmed = asyncio.Event()
         """Set once the first pass has left the kernel as wanted."""
+        self.review: Callable[[], None] = lambda: None
+        """Called before each decision: who sets overrides by the facts looks at them."""
         self._open_ipvs = open_ipvs
         self._ipvs: Ipvs | None = None
         self._owner = owner
@@ -267,6 +269,7 @@ class Controller:
         self._rhythm.quick(begun, time.monotonic(), len(anew), first=first)
 
     def _decide(self) -> tuple[KernelState, frozenset[ServiceKey]]:
+        self.review()
         decided = self.book.decide(time.monotonic())
         self.report.services(self.book.rules.news())
         return decided

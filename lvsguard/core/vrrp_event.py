@@ -101,7 +101,7 @@ class VipConflictOver(Event):
 
 @dataclass(frozen=True, slots=True)
 class ConflictDrain(Event):
-    """A realserver that claims a VIP should be drained, and is the last one of a service."""
+    """A realserver that claims a VIP should be drained, and a service cannot do without it."""
 
     kind: ClassVar[str] = "conflict-drain"
     level: ClassVar[Level] = Level.ERROR
@@ -112,7 +112,7 @@ class ConflictDrain(Event):
     def __str__(self) -> str:
         return (
             f"VIP {self.vip}: realserver {self.realserver} answers for it and is not drained:"
-            f" service {self.service} would have nobody (there: lvsguard realserver check)"
+            f" service {self.service} cannot do without it (there: lvsguard realserver check)"
         )
 
 

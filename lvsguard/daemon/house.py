@@ -108,6 +108,7 @@ class House:
         )
         self._conflicts.seek = self._whereabouts.seek
         self._sharing.ended = self._conflicts.ended
+        self._controller.review = self._conflicts.settle
         self._elections = Elections(
             config,
             standings,

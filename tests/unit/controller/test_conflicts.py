@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from lvsguard.controller.neighbours import Neighbours
 from lvsguard.core.config import OnConflict, ServiceConfig, VipConfig
 from lvsguard.core.event import Event
 from lvsguard.core.health import FailureClass, Health, Result, Verdict
-from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
+from lvsguard.core.model import IPAddress, Protocol, RealserverKey, ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.snapshot import ConflictStatus
 from lvsguard.core.vrrp_event import (
@@ -177,6 +178,64 @@ def test_of_two_only_the_first_is_drained(draining: Scene) -> None:
     draining.conflicts.tell(CLAIM)
     draining.conflicts.tell(VipConflict("web", MAC2, "arp", VIP))
     assert draining.drained == [str(RS1)]
+
+
+def fails(scene: Scene, *addresses: IPAddress) -> None:
+    failure = Result(False, "L4CON", "refused", failure=FailureClass.REFUSED)
+    for check in scene.book.checks:
+        if check.address in addresses:
+            scene.book.record(check, Health(Verdict.DOWN, result=failure))
+
+
+def test_who_was_drained_is_let_back_in_when_nobody_else_is_left(draining: Scene) -> None:
+    draining.conflicts.tell(CLAIM)
+    draining.conflicts.settle()
+    assert draining.drained == [str(RS1)]
+    fails(draining, RS2)
+    draining.conflicts.settle()
+    assert draining.drained == []
+    assert draining.events[-1] == ConflictDrain("web", str(RS1), "web")
+    for check in draining.book.checks:
+        draining.book.record(check, Health(Verdict.UP))
+    draining.conflicts.tell(CLAIM)  # as it is told each minute while it lasts
+    assert draining.drained == [str(RS1)]
+    draining.conflicts.tell(OVER)
+    assert draining.drained == []
+
+
+def test_an_operators_drain_of_who_claims_a_vip_stands_though_nobody_else_is_left(
+    draining: Scene,
+) -> None:
+    draining.conflicts.tell(CLAIM)
+    theirs = Override(Target(RS1), OverrideKind.DRAIN, "alice", 1.0)
+    draining.book.put(theirs)
+    fails(draining, RS2)
+    draining.conflicts.settle()
+    assert draining.book.overrides == (theirs,)
+
+
+def test_a_reload_that_wants_no_drain_any_more_ends_it(draining: Scene) -> None:
+    draining.conflicts.tell(CLAIM)
+    told = VipConfig("web", (), on_conflict=OnConflict.TELL)
+    draining.book.configure(replace(draining.book.config, vips=(told,)), 0.0)
+    draining.conflicts.settle()
+    assert draining.drained == []
+
+
+@pytest.mark.parametrize("rule", [{"quorum": 2}, {"panic_below": 0.6}])
+def test_a_drain_that_costs_the_quorum_or_makes_panic_is_not_made(rule: dict[str, Any]) -> None:
+    keys = (rig.RS1, rig.RS2, rig.RS3)
+    service = replace(rig.service(*map(rig.realserver, keys)), **rule)
+    scene = Scene(OnConflict.DRAIN, service)
+    scene.neighbours.met(RS1, MAC1)
+    scene.conflicts.tell(CLAIM)
+    assert scene.drained == [str(RS1)]
+    fails(scene, RS2)
+    scene.conflicts.settle()
+    assert scene.drained == []
+    assert scene.events[-1] == ConflictDrain("web", str(RS1), "web")
+    scene.conflicts.tell(CLAIM)
+    assert scene.drained == []
 
 
 def test_an_operators_drain_stays_the_operators(draining: Scene) -> None:

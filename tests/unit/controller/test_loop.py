@@ -263,6 +263,21 @@ async def test_drain_disable_and_weight_reach_the_kernel_and_end(rig: Rig) -> No
     assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 3}
 
 
+async def test_overrides_by_the_facts_are_reviewed_before_each_decision(rig: Rig) -> None:
+    await rig.settled()
+    rig.controller.override(drain(RS1))
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 0, "10.0.0.43": 1}
+
+    def review() -> None:
+        rig.controller.clear(Target(RS1.address), OverrideKind.DRAIN, "lvsguard")
+
+    rig.controller.review = review
+    rig.verdict(RS2, Verdict.DOWN, WRONG)
+    await rig.turn()
+    assert rig.weights() == {"10.0.0.42": 1, "10.0.0.43": 0}
+
+
 async def test_an_expired_override_ends_by_itself(rig: Rig) -> None:
     await rig.settled()
     rig.controller.override(replace(drain(RS1), expires=time.time() - 1))

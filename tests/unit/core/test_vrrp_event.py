@@ -70,8 +70,8 @@ HAPPENED: tuple[tuple[Event, str], ...] = (
     ),
     (
         ConflictDrain("web", "10.0.0.42", "shop"),
-        "VIP web: realserver 10.0.0.42 answers for it and is not drained: service shop would have"
-        " nobody (there: lvsguard realserver check)",
+        "VIP web: realserver 10.0.0.42 answers for it and is not drained: service shop cannot do"
+        " without it (there: lvsguard realserver check)",
     ),
     (
         VipConflictOver("web", "10.0.0.40", 3.25),
