@@ -42,6 +42,8 @@ def sentences(check: CheckStatus, history: Sequence[Entry], now: float) -> Itera
     """What a check says, since when, on which evidence. ``now`` is wall clock."""
     cause = _cause(check)
     if cause is None or check.verdict is Verdict.UNKNOWN:
+        if check.health.note:
+            yield f"Of its check {_name(check)}: {check.health.note}."
         return
     verdict = f"Its check {_name(check)} says {check.verdict} since {when(check.since, now)}"
     meaning = f" ({_meaning(cause)})" if cause.failure is not None else ""

@@ -133,9 +133,9 @@ class FactBook:
         """Take a prober's word. Whether a verdict or a failure class changed."""
         if check not in self._by_check:
             return False  # a late word on a check that a reload dropped
-        before = self.health.get(check)
+        before = self.health.get(check, _NO_WORD)
         self.health[check] = health
-        if before is not None and _same(before, health):
+        if _same(before, health):
             return False
         self._dirty.update(s.key for s in self._by_check[check])
         return True
@@ -301,7 +301,7 @@ class FactBook:
 
     @property
     def awaits_first_verdicts(self) -> bool:
-        """Whether there is a check of which no verdict has come, or none that was believed."""
+        """Whether there is a check of which no word has come, or none that was believed."""
         return len(self.health) < len(self.checks)
 
     def settle(self, found: KernelState) -> None:

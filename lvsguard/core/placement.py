@@ -88,6 +88,8 @@ def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts
     elif verdict is Verdict.UNKNOWN:
         awaited = "verdict" if worst.verdict is Verdict.UNKNOWN else "answer of its agent"
         weight, reason = _unknown(service, realserver, facts.adopted, awaited)
+        if worst.note and worst.verdict is Verdict.UNKNOWN:
+            reason = f"{reason}; {worst.note}"
     elif said is not None and said.mode is not Mode.READY:
         weight, reason = 0, f"up: {evidence}"
     else:

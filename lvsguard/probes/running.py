@@ -28,6 +28,9 @@ BATCH: Final = 16
 the code of a probe is in no cache by then."""
 LOCAL_S: Final = 0.2
 """Least pause after a probe that could not be made for a reason of this director's own."""
+UNASKED: Final = 3
+"""Probes in a row that this director could not make, from which on that is noted: a stall is none.
+"""
 SLOT_MAX_S: Final = 1 / 16
 """Seconds between two phases at most, where there are few."""
 
@@ -73,6 +76,7 @@ class Running:
         "_timing",
         "_told",
         "_told_note",
+        "_unasked",
         "alarm",
         "ended",
         "health",
@@ -83,7 +87,9 @@ class Running:
     def __init__(self, prober: Prober, number: int, check: Check, health: Health | None) -> None:
         self.alarm = 0
         self.number = number
-        self.health = health or Health(since=prober.engine.now)
+        known = health or Health(since=prober.engine.now)
+        self.health = replace(known, note="") if known.note else known
+        """Its detectors say anew what they have to say."""
         self._prober = prober
         self._check = check
         self._timing = check.spec.timing
@@ -109,7 +115,11 @@ class Running:
         """By detector."""
         self._told: Result | None = self.health.result
         """The result of the last report."""
-        self._told_note = self.health.note
+        self._told_note = known.note
+        if known.note:
+            prober.restless.add(self)
+        self._unasked = 0
+        """Probes in a row that could not be made."""
         self._codes: dict[str, int] = {}
         self._seconds = 0.0
         self._buckets: list[int] | None = None
@@ -242,15 +252,14 @@ class Running:
         return count
 
     def changed(self) -> bool:
-        """Whether code or reason differ from what was reported; they now count as reported."""
+        """Whether code, reason or note differ from what was reported; they now count as reported."""
         told, result = self._told, self.health.result
         told_note, self._told_note = self._told_note, self.health.note
         self._told = result
+        if told_note != self.health.note:
+            return True
         return result is not None and not (
-            told is not None
-            and told.code == result.code
-            and told.reason == result.reason
-            and told_note == self.health.note
+            told is not None and told.code == result.code and told.reason == result.reason
         )
 
     # -- inside ----------------------------------------------------------------------------------
@@ -260,6 +269,7 @@ class Running:
         now = prober.engine.now
         self._busy = False
         self._probe = None
+        self._take_note(result)
         before = self.health
         hint = self._hint
         health = core.step(before, result, self._timing, now, hint)
@@ -291,6 +301,17 @@ class Running:
             pause = max(pause, min(LOCAL_S, self._timing.interval))
         self._schedule(now, pause)
         prober.landed()
+
+    def _take_note(self, result: Result) -> None:
+        """A probe that could not be made changes no verdict, so it is told beside it."""
+        if result.failure is FailureClass.LOCAL:
+            self._unasked += 1
+            if self._unasked == UNASKED:
+                self.note("probe", f"it cannot be asked: {result.reason}")
+        elif self._unasked:
+            self._unasked = 0
+            if "probe" in self._notes:
+                self.note("probe", "")
 
     def _turn(self, now: float) -> None:
         if self._busy or self._queued:

@@ -187,6 +187,11 @@ def test_in_a_new_service_a_realserver_enters_at_weight_0() -> None:
     assert (placed.weight, placed.reason) == (0, "no verdict yet: enters at weight 0")
 
 
+def test_why_there_is_no_verdict_is_told() -> None:
+    placed = place(Health(note="it cannot be asked: no route to the realserver"))
+    assert placed.reason.endswith("weight 0; it cannot be asked: no route to the realserver")
+
+
 def test_a_realserver_that_an_adopted_service_did_not_have_waits_outside() -> None:
     placed = place(found={TWO: 1})
     assert (placed.weight, placed.reason) == (

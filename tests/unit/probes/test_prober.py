@@ -273,6 +273,46 @@ def test_a_failure_of_the_directors_own_changes_no_verdict_and_is_counted(bench:
     assert bench.prober.load().local == 0
 
 
+@pytest.mark.parametrize("before", [OK, None], ids=["up", "never asked"])
+def test_who_cannot_be_asked_for_long_is_told_beside_the_verdict_until_it_can(
+    bench: Bench, before: Result | None
+) -> None:
+    bench.asked.answer = lambda _: before or LOCAL
+    bench.prober.add(1, check_of(1))
+    bench.now()
+    bench.asked.answer = lambda _: LOCAL
+    bench.pass_time(5.0)
+    ((number, health),) = bench.prober.reasons()
+    verdict = Verdict.UNKNOWN if before is None else Verdict.UP
+    assert (number, health.verdict) == (1, verdict)
+    assert health.note == "it cannot be asked: too many open files"
+    bench.pass_time(5.0)
+    assert list(bench.prober.reasons()) == []
+    bench.asked.answer = lambda _: OK
+    bench.pass_time(2.0)
+    told = [h for _, h in bench.prober.reasons()] or [h for _, _, h in bench.reports]
+    assert (told[-1].verdict, told[-1].note) == (Verdict.UP, "")
+
+
+def test_a_stall_is_not_told_beside_the_verdict(bench: Bench) -> None:
+    bench.prober.add(1, check_of(1))
+    bench.pass_time(2.0)
+    list(bench.prober.reasons())
+    bench.asked.answer = lambda _: LOCAL
+    bench.pass_time(2.0)
+    bench.asked.answer = lambda _: OK
+    bench.pass_time(2.0)
+    assert list(bench.prober.reasons()) == []
+
+
+def test_a_check_that_another_process_takes_over_forgets_what_its_detectors_said(
+    bench: Bench,
+) -> None:
+    bench.prober.add(1, check_of(1), Health(Verdict.UP, result=OK, note="no canary for now"))
+    bench.pass_time(2.0)
+    assert [(n, h.note) for n, h in bench.prober.reasons()] == [(1, "")]
+
+
 def test_a_hung_target_delays_nobody_and_is_probed_each_interval(bench: Bench) -> None:
     hung, good = check_of(1), check_of(2)
     bench.asked.answer = lambda check: HANGS if check == hung else OK
