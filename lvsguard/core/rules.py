@@ -158,8 +158,10 @@ def remember(
             continue  # in at its whole weight, whatever its verdict
         if placed.verdict is Verdict.DOWN or placed.admin is not Admin.READY:
             out.add(key)
-        elif placed.verdict is Verdict.UNKNOWN:
+        elif placed.verdict is Verdict.UNKNOWN:  # a reload has changed its checks
             out.update({key} & before.out)
+            if key in before.rising:
+                rising[key] = before.rising[key]
         elif not placed.weight:
             out.update({key} if realserver.weight else ())  # an operator asked for weight 0
         elif key in before.out:
@@ -177,7 +179,10 @@ def _unfinished(
 ) -> dict[RealserverKey, float]:
     if not rising:
         return {}
-    full = {r.key: p.weight or 0 for r, p in zip(service.realservers, own, strict=True)}
+    full = {
+        r.key: r.weight if p.verdict is Verdict.UNKNOWN else p.weight or 0
+        for r, p in zip(service.realservers, own, strict=True)
+    }
     return {
         key: began
         for key, began in rising.items()

@@ -252,7 +252,7 @@ class Running:
         return count
 
     def changed(self) -> bool:
-        """Whether code, reason or note differ from what was reported; they now count as reported."""
+        """Whether code, reason or note differ from what was reported; now they count as that."""
         told, result = self._told, self.health.result
         told_note, self._told_note = self._told_note, self.health.note
         self._told = result

@@ -321,6 +321,17 @@ def test_going_down_ends_it_and_coming_up_begins_anew() -> None:
     assert after(given).memory[WEB] == Memory(False, frozenset({ONE}))
 
 
+def test_a_reload_that_changes_the_checks_does_not_cut_it_short() -> None:
+    given = facts(SLOW, UP, UP, UP, memory=Memory(False, rising={ONE: 75.0}))
+    assert weights(given) == [3, 10, 10]
+    changed = facts(
+        SLOW, UNKNOWN, UP, UP, found={ONE: 3, TWO: 10, THREE: 10}, memory=given.memory[WEB]
+    )
+    waits = after(replace(changed, now=105.0))
+    assert weights(waits) == [3, 10, 10]
+    assert weights(after(replace(waits, health=given.health))) == [4, 10, 10]
+
+
 def test_who_was_in_by_panic_has_its_whole_weight_when_it_comes_up() -> None:
     brave = replace(SLOW, panic_below=0.5)
     given = after(facts(brave, DOWN, DOWN, UP, memory=Memory(False, frozenset({ONE, TWO}))))
