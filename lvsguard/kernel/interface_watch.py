@@ -111,6 +111,11 @@ class InterfaceWatch:
         """An interface by its name; None when there is none."""
         return next((state for state in self._states.values() if state.name == name), None)
 
+    @property
+    def macs(self) -> frozenset[bytes]:
+        """The MAC addresses of all interfaces."""
+        return frozenset(state.mac for state in self._states.values() if any(state.mac))
+
     def read(self) -> frozenset[str]:
         """Take in what the kernel reported; the names of the interfaces that changed since. Never
         waits. Raises KernelError when the socket failed and could not be opened again; the next

@@ -110,9 +110,10 @@ class Paths:
                 frame.update(self._watch.state(name), router=self._forwards(name))
             except KernelError as error:
                 troubles.append(str(error))
+        macs = self._watch.macs
         for name, claim in self.claims.items():
             try:
-                claim.update(self._watch.state(name), self._macs[name])
+                claim.update(self._watch.state(name), macs | self._macs[name])
             except KernelError as error:
                 troubles.append(str(error))
         return usable, troubles

@@ -102,7 +102,7 @@ class VipWatch:
                 self._ears[name] = ClaimWatch(name, addresses)
                 self._frames[name] = FrameSocket(name)
                 loop.add_reader(self._ears[name].fileno(), self._hear, self._ears[name])
-            self._ears[name].update(state)
+            self._ears[name].update(state, self._interfaces.macs)
             self._frames[name].update(state, router=False)
 
     def _hear(self, ear: ClaimWatch) -> None:

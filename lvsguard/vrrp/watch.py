@@ -93,7 +93,8 @@ class ClaimWatch:
 
     def update(self, state: InterfaceState | None, own_macs: Iterable[bytes] = ()) -> None:
         """Take in what became of the interface. ``own_macs``: more MAC addresses of this director
-        (the virtual one). Raises KernelError."""
+        (the virtual one; those of its other interfaces, of which one on the same segment answers
+        for every address of the host). Raises KernelError."""
         self._own_macs = frozenset(own_macs) | ({state.mac} if state is not None else frozenset())
         index = state.index if state is not None else 0
         if index == self._index:

@@ -15,7 +15,7 @@ from lvsguard.core.model import IPAddress, VipAddress
 from lvsguard.core.vrrp_event import VipConflict, VipConflictOver
 from lvsguard.vrrp.vip_watch import VipWatch
 from tests.contract.vrrp_ends import VIP, VIP6
-from tests.support.wire_pair import Pair, address, namespaces_problem, pair
+from tests.support.wire_pair import Pair, address, namespaces_problem, pair, second_cable
 
 pytestmark = [
     pytest.mark.slow,
@@ -88,6 +88,29 @@ def test_one_that_answers_is_found_and_its_end_is_told(scene: Scene, vip: IPAddr
         over = await scene.until(VipConflictOver)
         assert isinstance(over, VipConflictOver)
         assert (over.other, over.address) == (scene.hosts.right.mac, str(vip))
+
+    scene.play(story)
+
+
+@VIPS
+def test_an_interface_of_its_own_on_the_same_segment_is_nobody_else(
+    scene: Scene, vip: IPAddress
+) -> None:
+    """Linux answers ARP for any address of the host on any interface."""
+    left, right = scene.hosts.left, scene.hosts.right
+    second_cable(left, right)
+    right.run("ip", "link", "add", "br0", "type", "bridge")
+    right.run("ip", "link", "set", "br0", "up")
+    for cable in ("eth0", "eth1"):
+        right.run("ip", "link", "set", cable, "master", "br0")
+
+    async def story() -> None:
+        await asyncio.sleep(2.5)
+        assert scene.events == []
+        address(right, text_of(vip), link="br0")
+        found = await scene.until(VipConflict)
+        assert isinstance(found, VipConflict)
+        assert found.detail == str(vip)
 
     scene.play(story)
 
