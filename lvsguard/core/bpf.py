@@ -36,6 +36,20 @@ DROP_ALL: Final = (Instruction(_RET, 0, 0, 0),)
 ACCEPT_ALL: Final = (Instruction(_RET, 0, 0, 0xFFFF),)
 
 
+_PACKET_TYPE: Final = 0xFFFF_F004
+"""SKF_AD_OFF + SKF_AD_PKTTYPE: what the kernel says of the packet, not the packet itself."""
+_OTHERHOST: Final = 3
+
+NOT_FOR_OTHERS: Final = (
+    Instruction(_LD_W_ABS, 0, 0, _PACKET_TYPE),
+    Instruction(_JEQ, 0, 1, _OTHERHOST),
+    Instruction(_RET, 0, 0, 0),
+)
+"""To stand before a program: lets through neither what is for another host nor what came with the
+tag of a VLAN that this host has not, whose tag is off by then (__netif_receive_skb_core() in
+net/core/dev.c): an address there is another one."""
+
+
 def one_of(words: Iterable[int], offset: int) -> tuple[Instruction, ...]:
     """A BPF program that lets a packet through when the 32-bit word at ``offset`` is one of
     these; with too many of them, every packet."""

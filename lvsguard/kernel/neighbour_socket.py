@@ -13,7 +13,7 @@ from ipaddress import IPv6Address
 from struct import Struct
 from typing import Final
 
-from lvsguard.core.bpf import DROP_ALL, Instruction
+from lvsguard.core.bpf import DROP_ALL, NOT_FOR_OTHERS, Instruction
 from lvsguard.core.frame import ETHERTYPE_ARP, Neighbour, parse_neighbour
 from lvsguard.kernel.socket_filter import attach
 
@@ -35,7 +35,7 @@ def arp(
     Never waits. Raises OSError."""
     sock = _open(socket.AF_PACKET, 0, buffer)
     try:
-        attach(sock, let_through)
+        attach(sock, (*NOT_FOR_OTHERS, *let_through))
         sock.bind((interface, ETHERTYPE_ARP))
     except BaseException:
         sock.close()

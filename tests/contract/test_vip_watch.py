@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from lvsguard.core.config import VipConfig
 from lvsguard.core.event import Event
+from lvsguard.core.frame import gratuitous_arp
 from lvsguard.core.model import IPAddress, VipAddress
 from lvsguard.core.vrrp_event import VipConflict, VipConflictOver
 from lvsguard.vrrp.vip_watch import VipWatch
@@ -111,6 +113,32 @@ def test_an_interface_of_its_own_on_the_same_segment_is_nobody_else(
         found = await scene.until(VipConflict)
         assert isinstance(found, VipConflict)
         assert found.detail == str(vip)
+
+    scene.play(story)
+
+
+@pytest.mark.parametrize("vlan", [None, 0, 20])
+def test_a_claim_in_a_vlan_that_is_not_the_interfaces_is_none(
+    scene: Scene, vlan: int | None
+) -> None:
+    """A trunk's other VLANs may have the same addresses. 0 is no VLAN, but a priority."""
+    mac = bytes.fromhex("020000000163")
+    frame = gratuitous_arp(mac, VIP)
+    if vlan is not None:
+        frame = frame[:12] + bytes((0x81, 0x00, 0x00, vlan)) + frame[12:]
+
+    async def story() -> None:
+        await asyncio.sleep(0.3)
+        with scene.hosts.right.entered():
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        with sock:
+            sock.bind(("eth0", 0))
+            sock.send(frame)
+        if vlan:
+            await asyncio.sleep(0.5)
+            assert scene.events == []
+        else:
+            await scene.until(VipConflict)
 
     scene.play(story)
 
