@@ -142,6 +142,8 @@ class AskedHost:
         """Be asked for one more check."""
         self.checks.append(check)
         self._specs[check] = spec
+        if self._noted:
+            check.note("arp", self._words())
         self._pace()
 
     def leave(self, check: Watched) -> None:
@@ -242,7 +244,10 @@ class AskedHost:
         if why == self._noted:
             return
         self._noted = why
-        name = "ARP" if self.address.version == 4 else "neighbour discovery"
-        text = f"not asked by {name}: {why}; arp = false in the check does without" if why else ""
         for check in self.checks:
-            check.note("arp", text)
+            check.note("arp", self._words())
+
+    def _words(self) -> str:
+        name = "ARP" if self.address.version == 4 else "neighbour discovery"
+        why = self._noted
+        return f"not asked by {name}: {why}; arp = false in the check does without" if why else ""

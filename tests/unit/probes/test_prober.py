@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from lvsguard.core.config import Check, CheckKind, CheckSpec
+from lvsguard.core.config import ArpSpec, Check, CheckKind, CheckSpec
 from lvsguard.core.health import PACE, FailureClass, Health, Hint, Result, Timing, Verdict
 from lvsguard.core.tally import BUCKETS
 from lvsguard.probes.connection import Done
@@ -292,6 +292,16 @@ def test_who_cannot_be_asked_for_long_is_told_beside_the_verdict_until_it_can(
     bench.pass_time(2.0)
     told = [h for _, h in bench.prober.reasons()] or [h for _, _, h in bench.reports]
     assert (told[-1].verdict, told[-1].note) == (Verdict.UP, "")
+
+
+def test_why_a_host_is_not_asked_is_told_to_each_of_its_checks_whenever_it_comes(
+    bench: Bench,
+) -> None:
+    spec = CheckSpec(CheckKind.HTTP, arp=ArpSpec(interface="lo", source=IPv4Address("127.0.0.1")))
+    for number in (1, 2):
+        bench.prober.add(number, Check(IPv4Address("10.0.0.1"), 80 + number, spec))
+        bench.pass_time(2.0)
+        assert bench.prober.health(number).note.startswith("not asked by ARP: lo")
 
 
 def test_a_stall_is_not_told_beside_the_verdict(bench: Bench) -> None:
