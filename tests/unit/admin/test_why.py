@@ -8,15 +8,16 @@ from ipaddress import ip_address
 import pytest
 
 from lvsguard.admin import why_vip
+from lvsguard.admin.why_checks import sentences
 from lvsguard.controller.standing import Seen, Standing
 from lvsguard.controller.view import elected_status
 from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Answer, Mode
 from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, SorryServer, VipPath
 from lvsguard.core.event import LinkEvent, ProberDied, Repaired, StepRefused
-from lvsguard.core.health import FailureClass, Hint, Result
+from lvsguard.core.health import FailureClass, Health, Hint, Result
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
-from lvsguard.core.snapshot import ConflictStatus, ForeignStatus, Role, VipStatus
+from lvsguard.core.snapshot import CheckStatus, ConflictStatus, ForeignStatus, Role, VipStatus
 from lvsguard.core.step import AddService
 from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.core.vrrp_event import (
@@ -535,3 +536,14 @@ async def test_the_id_of_the_verdict_leads_from_its_event_to_the_kernel() -> Non
     reply = await stage.ask("10.0.0.42")
     assert reply is not None
     assert str(told[0][1]) in " ".join(reply.answers[0].sentences)
+
+
+def test_a_check_that_could_never_be_made_says_why() -> None:
+    check = Check(ip_address("10.0.0.42"), 80, CheckSpec(CheckKind.TCP))
+    health = Health(note="it cannot be asked: no route to the realserver")
+    status = CheckStatus(
+        CheckKind.TCP, health.verdict, 0.0, "", "", 0.0, check=check, health=health
+    )
+    assert list(sentences(status, (), 100.0)) == [
+        "Of its check tcp of 10.0.0.42:80: it cannot be asked: no route to the realserver."
+    ]
