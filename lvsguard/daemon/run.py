@@ -31,6 +31,7 @@ from lvsguard.core.event import StateTrouble
 from lvsguard.core.override import Override
 from lvsguard.core.step import Step
 from lvsguard.daemon import log
+from lvsguard.daemon.claim import StateTaken, claimed
 from lvsguard.daemon.house import House
 from lvsguard.kernel.address import LinuxAddresses
 from lvsguard.kernel.ipvs import LinuxIpvs
@@ -82,7 +83,12 @@ async def run(options: Options) -> int:
     if (refusal := await _forbidden()) is not None:
         log.LOGGER.error("%s", refusal)
         return FAILED
-    return await _keep_house(options, config)
+    try:
+        with claimed(config.state_directory):
+            return await _keep_house(options, config)
+    except StateTaken as error:
+        log.LOGGER.error("%s", error)
+        return FAILED
 
 
 def _come_first() -> None:
