@@ -62,6 +62,7 @@ class Sharing:
         """Take in what the journal has kept from an earlier run: at the start, and when a file can
         be read at last. What was decided since is newer."""
         now = time.time()
+        over = [override for override in self._journal.overrides() if override.expired(now)]
         self._take(self._journal.records(), now, tell=tell)
         known = {override.key for override in self._controller.book.overrides}
         for override in self._journal.overrides():
@@ -71,6 +72,11 @@ class Sharing:
                 said = Stamp(int(min(override.since, now) * 1000), director=self._director)
                 self._ledger.merge(Record(override.key, said, override), now)
                 self._put(override, tell=tell)
+        for override in over:
+            record = self._ledger.get(override.key)
+            if override.key not in known and (record is None or not record.in_force(now)):
+                # Nobody has told of its end. The first pass ends it, as while the daemon runs.
+                self._controller.book.put(override)
         self._journal.set_records(self._ledger.records)
 
     # -- decided here ----------------------------------------------------------------------
