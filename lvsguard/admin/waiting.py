@@ -216,7 +216,12 @@ class Returning:
                 elif why := _awaited(one):
                     left.append(Left(place, one.name, 0, 0.0, why))
         lost += map(_dropped, sorted(gone))
+        if not self.expected and not self._watched:
+            lost.append(_NOBODY)
         return Progress(tuple(left), 0, 0, 0.0, tuple(lost), dropped=frozenset(gone))
+
+
+_NOBODY = "it is not in the configuration: put it back there and reload, if it is to serve"
 
 
 def _awaited(one: RealserverReply) -> str:

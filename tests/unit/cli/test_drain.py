@@ -415,6 +415,20 @@ def test_an_undrain_of_what_is_disabled_says_what_ends_that(run: Run, five: Serv
     assert run("enable", "rs1", "--wait", "--socket", str(five.socket)).status == 0
 
 
+def test_an_undrain_of_what_a_reload_has_taken_out_is_not_back(run: Run, five: Served) -> None:
+    run("drain", "rs2", "--socket", str(five.socket))
+    (web,) = five.desk.picture.shown
+    left = tuple(r for r in web.realservers if str(r.key.address) != "10.0.0.43")
+    five.desk.picture.shown = (replace(web, realservers=left),)
+    done = run("undrain", "10.0.0.43", "--wait", "--socket", str(five.socket))
+    assert (done.status, drained(five)) == (1, [])
+    assert done.out.startswith("10.0.0.43 is not drained any more\n")
+    assert done.err == (
+        "lvsguard: not back after 0s\n"
+        "  it is not in the configuration: put it back there and reload, if it is to serve\n"
+    )
+
+
 def test_the_reason_of_an_undrain_is_in_the_history(run: Run, five: Served) -> None:
     for command, back in (("drain", "undrain"), ("disable", "enable")):
         run(command, "rs1", "--socket", str(five.socket))

@@ -224,6 +224,8 @@ async def test_one_that_is_not_empty_in_time_is_told_and_one_that_is_gone_is_los
         progress = await director.wait_empty(change, 5)
         assert progress.lost == ("10.0.0.42:80 in web: it is not in the configuration any more",)
         assert not progress.over
+        progress = await director.wait_back(await director.undrain("10.0.0.42"), 5)
+        assert (progress.over, len(progress.lost)) == (False, 1)
         socket_path.rename(socket_path.with_suffix(".gone"))
         with pytest.raises(Unreachable):
             await director.wait_empty(change, 0.1)
