@@ -21,6 +21,9 @@ must not win against everybody for as long."""
 KEPT_S = 30 * 86400.0
 """How long what has ended is remembered. A director that was away for longer brings back what was
 ended meanwhile."""
+PRUNE_S = 60.0
+"""What has ended is forgotten at each full minute of the wall clock alone: directors that did so at
+moments of their own would not hold the same in between."""
 RECORDS_MAX = 10_000
 
 Key = tuple[Target, OverrideKind]
@@ -82,11 +85,18 @@ class Record:
         return self.stamp.wall > (now + SKEW_S) * 1000
 
     def stale(self, now: float) -> bool:
-        """Whether it has ended so long ago that nobody needs to remember it."""
+        """Whether it had ended so long ago, at the last full minute, that nobody needs to remember
+        it."""
+        now -= now % PRUNE_S
         if self.override is None:
             return now - self.stamp.wall / 1000 > KEPT_S
         expires = self.override.expires
         return expires is not None and now - expires > KEPT_S
+
+
+def prune_in(now: float) -> float:
+    """Seconds until something is forgotten next."""
+    return PRUNE_S - now % PRUNE_S
 
 
 class Outcome(StrEnum):

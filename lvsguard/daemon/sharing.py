@@ -17,11 +17,10 @@ from lvsguard.admin.operations import Kept
 from lvsguard.controller import Controller
 from lvsguard.controller.conflicts import ACTOR as CONFLICT
 from lvsguard.core.event import Event
-from lvsguard.core.ledger import SKEW_S, Ledger, Outcome, Record, Stamp
+from lvsguard.core.ledger import SKEW_S, Ledger, Outcome, Record, Stamp, prune_in
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.peer_event import PeerOverrides
 
-PRUNE_S: Final = 60.0
 EXPIRY: Final = "expiry"
 REFUSALS: Final = {
     Outcome.AHEAD: f"its clock is more than {SKEW_S:g} s ahead of this one: set both (timedatectl)",
@@ -159,6 +158,6 @@ class Sharing:
     async def run(self) -> None:
         """Forget what nobody needs any more, until cancelled."""
         while True:
-            await asyncio.sleep(PRUNE_S)
+            await asyncio.sleep(prune_in(time.time()))
             if self._ledger.prune(time.time()):
                 self._journal.set_records(self._ledger.records)

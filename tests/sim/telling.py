@@ -21,9 +21,8 @@ from typing import Any, Protocol, TypeVar
 from lvsguard.admin.etcd import Entry, Etcd
 from lvsguard.admin.etcd_overrides import EtcdOverrides
 from lvsguard.admin.peer_session import ALL_AGAIN_S, Peer, Telling
-from lvsguard.core.ledger import SKEW_S, Ledger, Outcome, Record
+from lvsguard.core.ledger import PRUNE_S, SKEW_S, Ledger, Outcome, Record
 from lvsguard.core.override import Override, OverrideKind, Target
-from lvsguard.daemon.sharing import PRUNE_S
 
 TARGETS = tuple(Target(ip_address("10.0.0.42") + n) for n in range(3))
 KINDS = (OverrideKind.DRAIN, OverrideKind.DISABLE)

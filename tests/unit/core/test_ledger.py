@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lvsguard.core.ledger import KEPT_S, RECORDS_MAX, SKEW_S, Ledger, Outcome, Record, Stamp
+from lvsguard.core.ledger import (
+    KEPT_S,
+    PRUNE_S,
+    RECORDS_MAX,
+    SKEW_S,
+    Ledger,
+    Outcome,
+    Record,
+    Stamp,
+    prune_in,
+)
 from lvsguard.core.override import Override, OverrideKind, Target
 from tests.unit.core.sample import ONE
 
@@ -68,9 +78,30 @@ def test_a_tombstone_is_forgotten_in_the_end() -> None:
     ended = ledger.end(KEY, "bob", NOW)
     assert ended is not None
     assert not ledger.prune(NOW + KEPT_S - 1)
-    assert ledger.prune(NOW + KEPT_S + 1)
+    assert ledger.prune(NOW + KEPT_S + PRUNE_S + 1)
     assert ledger.records == ()
-    assert ledger.merge(ended, NOW + KEPT_S + 1) is Outcome.STALE
+    assert ledger.merge(ended, NOW + KEPT_S + PRUNE_S + 1) is Outcome.STALE
+
+
+def test_all_directors_forget_a_tombstone_at_the_same_moment() -> None:
+    """Else they hold different words until the last one has, and the standby counts as unfit."""
+    for second in range(0, 130, 7):
+        one = Ledger("one")
+        one.write(drain(), NOW)
+        one.end(KEY, "bob", NOW + second)
+        two = Ledger("two", one.records)
+        for at in range(int(NOW + KEPT_S) // 60 * 60, int(NOW + KEPT_S) + 240, 60):
+            one.prune(at + 1)
+            two.prune(at + 59)
+            late = Ledger("late")
+            for record in one.records:
+                late.merge(record, at + 59)
+            assert one.fingerprint == two.fingerprint == late.fingerprint
+        assert one.records == ()
+
+
+def test_the_next_time_to_forget_is_one_that_all_directors_have() -> None:
+    assert (prune_in(120.0), prune_in(121.0), prune_in(179.75)) == (60.0, 59.0, 0.25)
 
 
 def test_an_override_that_expires_is_no_change_and_may_be_renewed_elsewhere() -> None:
