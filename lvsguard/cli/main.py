@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from errno import EDQUOT, EFBIG, EIO, ENOSPC
 
 from lvsguard import __version__
 from lvsguard.cli import (
@@ -27,6 +28,8 @@ from lvsguard.cli import (
 from lvsguard.cli.arguments import HelpFormatter, epilog
 from lvsguard.cli.exits import CommandError, Exit, interrupted
 from lvsguard.cli.text import complain
+
+_FULL = frozenset({ENOSPC, EDQUOT, EIO, EFBIG})
 
 DESCRIPTION = """\
 Runs Linux Virtual Server in direct-routing mode: holds the VIPs, programs IPVS, probes the
@@ -72,7 +75,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         endless = getattr(args, "watch", False) or getattr(args, "follow", False)
         return Exit.DONE if endless else interrupted(error)
     except BrokenPipeError:
-        # The reader (head, less) has had enough. Python flushes once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, less) has had enough.
+        _write_no_more()
+        return Exit.FAILED
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _write_no_more()
+        complain(f"the output cannot be written ({error.strerror}): give it another place")
         return Exit.FAILED
     return status
+
+
+def _write_no_more() -> None:
+    """Python flushes once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

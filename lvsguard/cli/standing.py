@@ -113,6 +113,10 @@ class Standing:
             except KeyboardInterrupt:
                 complain("interrupted", *self.lines())
                 raise
+            except OSError:  # standard output: a full disk, a reader that has had enough
+                if lines := self.lines():
+                    complain(*lines)
+                raise
 
 
 def still_drained(

@@ -50,6 +50,7 @@ def say(*lines: str) -> None:
     """Print lines to standard output."""
     for line in lines:
         print(line)
+    sys.stdout.flush()  # what cannot be written is found here, not at the end
 
 
 def complain(*lines: str) -> None:

@@ -268,6 +268,26 @@ def reloading(five: Served) -> Served:
     return five
 
 
+@pytest.mark.parametrize("wait", [(), ("--wait",)])
+def test_a_full_disk_under_the_output_says_what_is_in_force(
+    served: Served, wait: tuple[str, ...]
+) -> None:
+    command = (sys.executable, "-m", "lvsguard", "drain", "10.0.0.42", *wait)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*command, "--socket", str(served.socket)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "lvsguard: drained: 10.0.0.42: `lvsguard undrain 10.0.0.42` ends that\n"
+        "lvsguard: the output cannot be written (No space left on device): give it another place\n"
+    )
+
+
 def test_one_that_leaves_the_configuration_meanwhile_is_told_and_what_stays_drained(
     run: Run, reloading: Served
 ) -> None:
