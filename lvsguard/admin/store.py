@@ -70,6 +70,9 @@ MIGRATIONS = (
 BUSY_SECONDS = 2.0
 """How long a lock of another process (a backup, a person with sqlite3) is waited for."""
 
+WAL_BYTES = 8 * 1024 * 1024
+"""That the write-ahead log keeps once it begins anew; it does so at 4 MiB, unless somebody reads."""
+
 PAGE = 500
 """Entries that are read from the file at a time."""
 
@@ -147,6 +150,7 @@ class Store:
             # FULL: a commit is on disk when it returns (sqlite.org/pragma.html#pragma_synchronous).
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = FULL")
+            await connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
             await _migrate(connection)
             await _check(connection)
             held = _held(

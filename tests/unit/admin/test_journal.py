@@ -16,6 +16,7 @@ import pytest
 
 from lvsguard.admin import store
 from lvsguard.admin.journal import FILE, Journal, Limits
+from lvsguard.admin.store import WAL_BYTES
 from lvsguard.core.event import Level, OverrideSet, StateTrouble, Stopping
 from lvsguard.core.ledger import Record, Stamp
 from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
@@ -205,6 +206,27 @@ async def test_history_is_bounded_by_the_size_of_the_file(opened: Open, tmp_path
             for name in ("page_count", "freelist_count", "page_size")
         )
     assert 0.8 * size < (pages - free) * page <= size
+
+
+async def test_a_backup_that_read_for_long_leaves_no_large_log_behind(
+    opened: Open, tmp_path: Path
+) -> None:
+    """While somebody reads, the write-ahead log cannot begin anew."""
+    journal = await opened()
+    await journal.put(DRAIN)
+    log = tmp_path / f"{FILE}-wal"
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as backup:
+        backup.execute("BEGIN")
+        backup.execute("SELECT count(*) FROM events").fetchall()
+        for number in range(20):
+            for _ in range(1000):
+                journal.append(time.time(), OverrideSet(replace(DRAIN, reason="x" * 500)))
+            await journal.put(replace(DRAIN, reason=f"{number}"))
+        assert log.stat().st_size > 2 * WAL_BYTES
+    for _ in range(2):
+        await journal.put(DRAIN)
+        await journal.put(WEIGHT)
+    assert log.stat().st_size <= WAL_BYTES
 
 
 async def test_what_is_no_history_is_kept_whatever_its_size(opened: Open) -> None:
