@@ -82,6 +82,9 @@ class EtcdChannel:
         """Whose turn it is; ``news`` tells of a change."""
         self._gone_since: dict[str, float] = {}
         """When (monotonic) others were found gone."""
+        self._leaves = False
+        """Whether it stops. A session that breaks leaves its lease to the next one, which takes what
+        is under it over: others would take the end of a lease for that of this director."""
         self._since: float | None = None
         """When (monotonic) etcd was lost; None: it was not, or never reached."""
         self.trouble = "etcd was not reached yet"
@@ -117,6 +120,7 @@ class EtcdChannel:
 
     async def _session(self, endpoint: str) -> None:
         """Read, follow and tell until something breaks. Raises EtcdError, always."""
+        self._leaves = False
         async with Etcd(self._access, endpoint) as etcd:
             revision = await self._read(etcd)
             self._found()
@@ -126,6 +130,9 @@ class EtcdChannel:
             ]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                self._leaves = True
+                raise
             finally:
                 for task in tasks:
                     task.cancel()
@@ -285,9 +292,10 @@ class EtcdChannel:
                     keeping = asyncio.create_task(self._keep(etcd, lease), name="etcd-lease")
                     told.clear()
         except asyncio.CancelledError:
-            with contextlib.suppress(EtcdError, TimeoutError):
-                async with asyncio.timeout(LEAVE_S):
-                    await etcd.revoke(lease)
+            if self._leaves:
+                with contextlib.suppress(EtcdError, TimeoutError):
+                    async with asyncio.timeout(LEAVE_S):
+                        await etcd.revoke(lease)
             raise
         finally:
             keeping.cancel()

@@ -158,6 +158,31 @@ async def slowed(behind: Server, seconds: float) -> AsyncIterator[EtcdAccess]:
             await runner.cleanup()
 
 
+@contextlib.asynccontextmanager
+async def impatient(behind: Server, seconds: float) -> AsyncIterator[EtcdAccess]:
+    """A way to it, such as a load balancer is, that ends each watch after so long."""
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(65536):
+                if b"/v3/watch" in piece:
+                    asyncio.get_running_loop().call_later(seconds, writer.transport.abort)
+                writer.write(piece)
+                await writer.drain()
+        writer.transport.abort()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, onward = await asyncio.open_connection("127.0.0.1", behind.port)
+        await asyncio.gather(pipe(reader, onward), pipe(there, writer))
+
+    relaying = await asyncio.start_server(relay, "127.0.0.1", 0)
+    try:
+        port = relaying.sockets[0].getsockname()[1]
+        yield replace(behind.access, endpoints=(f"http://127.0.0.1:{port}",))
+    finally:
+        relaying.close()
+
+
 class Member(Side):
     """A director's end, by way of etcd."""
 

@@ -19,7 +19,17 @@ from lvsguard.core.clock import Offset
 from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.ledger import KEPT_S, SKEW_S, Record
 from lvsguard.core.override import Override, OverrideKind, Target
-from tests.support.etcd import MISSING, Member, Server, agreed, cluster, members, server, slowed
+from tests.support.etcd import (
+    MISSING,
+    Member,
+    Server,
+    agreed,
+    cluster,
+    impatient,
+    members,
+    server,
+    slowed,
+)
 from tests.support.peer_pair import ACCOUNT, seen, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
@@ -226,6 +236,20 @@ async def test_a_watch_that_breaks_is_begun_again(etcd: Server) -> None:
         await etcd.start()
         share(one, "10.0.0.43")
         await until(lambda: two.drained == {"10.0.0.42", "10.0.0.43"}, "told again", 20)
+
+
+async def test_a_watch_that_breaks_is_no_director_s_end(etcd: Server) -> None:
+    """A load balancer before etcd ends what was idle for a minute, say."""
+    (two,) = members(etcd.access, "director2")
+    async with impatient(etcd, 0.5) as way, two.running():
+        (one,) = members(way, "director1")
+        async with one.running():
+            await until(lambda: "director1" in two.by_etcd.peers, "it is there")
+            await until(lambda: sum(e.kind == "cluster-lost" for e in one.events) > 2, "it broke")
+            share(one, "10.0.0.42")
+            await until(lambda: two.drained, "it tells on")
+            assert [str(e) for e in two.events if e.kind == "peer-silent"] == []
+        await until(lambda: two.by_etcd.peers["director1"].silent, "its lease has ended")
 
 
 async def test_a_stamp_that_lies_ahead_is_taken_once_clocks_allow_it(etcd: Server) -> None:
