@@ -104,8 +104,15 @@ def _add_target(parser: argparse.ArgumentParser, nargs: str | None) -> None:
         "targets" if nargs else "target",
         metavar="TARGET",
         nargs=nargs,
+        type=_target,
         help="a realserver: address, address:port, [v6]:port, or its name in the config",
     )
+
+
+def _target(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: is a variable of your script not set?")
+    return text
 
 
 def _add_scope(parser: argparse.ArgumentParser) -> None:
@@ -181,7 +188,25 @@ def say_cleared(
         if change.targets:
             say_change(args, change, f"{', '.join(change.targets)} {done}")
         elif not args.json:
-            say(printable(f"{target}: there was no {kind} to end"))
+            held = _held(args, target, kind) if change.realservers else ""
+            say(printable(f"{target}: there was no {kind} to end{held}"))
+
+
+def _held(args: argparse.Namespace, target: str, kind: str) -> str:
+    """What else keeps it from serving: a drain with ``--then remove`` is a disable at its end."""
+    from lvsguard.admin.realservers import RealserversRequest
+    from lvsguard.core.override import Admin
+
+    ending = {"drain": (Admin.DISABLED, "enable"), "disable": (Admin.DRAIN, "undrain")}.get(kind)
+    if ending is None:
+        return ""
+    with daemon(args) as client:
+        reply = client.realservers(RealserversRequest(target=target, service=args.service))
+    found = (one for service in reply.services for one in service.realservers)
+    reasons = [one.reason for one in found if one.admin is ending[0]]
+    only = f" --service {args.service}" if args.service else ""
+    command = f"`lvsguard {ending[1]} {target}{only}` ends that"
+    return f"; it is {reasons[0]}: {command}" if reasons else ""
 
 
 # -- what is asked of the daemon -------------------------------------------------------------------

@@ -449,6 +449,26 @@ def test_an_undrain_of_what_a_reload_has_taken_out_is_not_back(run: Run, five: S
     )
 
 
+def test_where_there_is_no_drain_to_end_a_disable_is_told(run: Run, five: Served) -> None:
+    argv = ("--socket", str(five.socket))
+    run("drain", "rs1", "--wait", "--then", "remove", *argv)
+    done = run("undrain", "rs1", *argv)
+    assert done.status == 0
+    assert done.out.startswith("rs1: there was no drain to end; it is ")
+    assert done.out.endswith(": `lvsguard enable rs1` ends that\n")
+    assert run("undrain", "rs2", *argv).out == "rs2: there was no drain to end\n"
+    run("drain", "rs2", *argv)
+    done = run("enable", "rs2", "--service", "web", *argv)
+    assert done.out.endswith("`lvsguard undrain rs2 --service web` ends that\n")
+
+
+@pytest.mark.parametrize("command", [("drain",), ("undrain",), ("weight",)])
+def test_a_target_that_is_empty_is_a_script_s_mistake(run: Run, command: tuple[str, ...]) -> None:
+    done = run(*command, "", "rs1")
+    assert done.status == 2
+    assert "it is empty: is a variable of your script not set?" in done.err
+
+
 def test_the_reason_of_an_undrain_is_in_the_history(run: Run, five: Served) -> None:
     for command, back in (("drain", "undrain"), ("disable", "enable")):
         run(command, "rs1", "--socket", str(five.socket))
