@@ -71,7 +71,7 @@ BUSY_SECONDS = 2.0
 """How long a lock of another process (a backup, a person with sqlite3) is waited for."""
 
 WAL_BYTES = 8 * 1024 * 1024
-"""That the write-ahead log keeps once it begins anew; it does so at 4 MiB, unless somebody reads."""
+"""That the write-ahead log keeps once it begins anew: at 4 MiB, unless somebody reads."""
 
 PAGE = 500
 """Entries that are read from the file at a time."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -273,7 +274,7 @@ def test_a_full_disk_under_the_output_says_what_is_in_force(
     served: Served, wait: tuple[str, ...]
 ) -> None:
     command = (sys.executable, "-m", "lvsguard", "drain", "10.0.0.42", *wait)
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*command, "--socket", str(served.socket)],
             stdout=full,
