@@ -83,8 +83,8 @@ class EtcdChannel:
         self._gone_since: dict[str, float] = {}
         """When (monotonic) others were found gone."""
         self._leaves = False
-        """Whether it stops. A session that breaks does not end its lease, for others would take that
-        for the end of this director: the next session takes over what is under it."""
+        """Whether it stops. A session that breaks does not end its lease: others would take that
+        for the end of this director; the next session takes over what is under it."""
         self._since: float | None = None
         """When (monotonic) etcd was lost; None: it was not, or never reached."""
         self.trouble = "etcd was not reached yet"
