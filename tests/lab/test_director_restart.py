@@ -106,10 +106,12 @@ def test_a_stop_with_release_takes_out_what_is_owned_and_nothing_else(seed: Seed
 def test_a_second_daemon_refuses_to_start_and_disturbs_nothing(seed: Seed) -> None:
     director = seed.director
     before, writes = director.table(), director.writes()
-    second = director.host.start("second", "lvsguard", "run", "-c", str(director.config))
-    assert second.wait(20) == 1
-    assert "another lvsguard answers" in second.text()
-    assert "stop it first" in second.text()
+    for options in ((), ("--socket", str(director.place / "second.sock"))):
+        command = ("lvsguard", "run", "-c", str(director.config), *options)
+        second = director.host.start("second", *command)
+        assert second.wait(20) == 1
+        assert "another lvsguard keeps its state in" in second.text()
+        assert "stop it first" in second.text()
     director.wait_for_passes(2)
     assert director.running.running
     assert (director.table(), director.writes()) == (before, writes)
