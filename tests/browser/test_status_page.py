@@ -405,6 +405,47 @@ def test_a_director_that_is_gone_is_told_and_found_again(driver: Chrome, tmp_pat
         until(lambda: len(driver.find_elements(By.CSS_SELECTOR, "details")) == 3, "all of it")
 
 
+def test_nobody_reads_that_all_is_well_from_a_director_that_is_gone(
+    driver: Chrome, tmp_path: Path
+) -> None:
+    """The headline stays in sight when the page is scrolled, and the title when its tab is not
+    looked at: what was so last is not told there as if it were so now."""
+    with playing(Stage(shop(tmp_path))) as stage:
+        servers = (*SHOP_SERVERS, *API_SERVERS, *MAIL_SERVERS)
+        stage.do(lambda: stage.rig.up(*servers))
+        opened(driver, stage)
+        until(lambda: "all is well" in text(driver, "overall"), "all is well")
+        port = stage.port
+    until(lambda: driver.find_element(By.ID, "lost").is_displayed(), "the connection is lost")
+    driver.find_element(By.ID, "filter").send_keys("shop")
+    until(lambda: "4 realservers of" in text(driver, "found"), "it was drawn again")
+    assert text(driver, "overall").endswith("not connected")
+    assert "all is well" not in driver.title
+    assert "not connected" in driver.title
+    with playing(Stage(shop(tmp_path), port=port)) as stage:
+        stage.do(lambda: stage.rig.up(*servers))
+        until(lambda: "all is well" in text(driver, "overall"), "it is back")
+        assert "all is well" in driver.title
+
+
+def test_the_title_of_a_tab_that_nobody_looks_at_is_of_now(driver: Chrome, stage: Stage) -> None:
+    def titles() -> list[str]:
+        tabs = driver.execute_cdp_cmd("Target.getTargets", {})["targetInfos"]
+        return [tab["title"] for tab in tabs if tab["url"] == stage.url]
+
+    opened(driver, stage)
+    until(lambda: "all is well" in driver.title, "all is well")
+    watched = driver.current_window_handle
+    driver.switch_to.new_window("tab")
+    try:
+        time.sleep(1)  # its last frames
+        stage.do(lambda: stage.rig.verdict(SHOP_SERVERS[0], Verdict.DOWN, REFUSED))
+        until(lambda: "1 down" in titles()[0], "its title says so", 5)
+    finally:
+        driver.close()
+        driver.switch_to.window(watched)
+
+
 def test_it_asks_nobody_but_the_director(driver: Chrome, stage: Stage) -> None:
     logged(driver, "performance")
     opened(driver, stage)

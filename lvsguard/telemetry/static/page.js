@@ -23,6 +23,7 @@ let filter = "";
 let only = false;
 let source = null;
 let lastWord = null; // server's time of it
+let hearing = false; // whether the stream speaks; else what is shown is of some time ago
 const dirty = { head: false, services: false, events: false, samples: false };
 
 // ---- small parts ----------------------------------------------------------------------------
@@ -444,7 +445,8 @@ function drawTiles() {
   const found = top_ && vipTrouble(top_);
   const vips = found && [found[0], `${found[1]}: ${found[2]}`];
   const other = top_?.peers.find((peer) => !peer.heard || peer.unfit.length > 0);
-  const [state, text] = vips?.[0] === "down" ? vips
+  const [state, text] = !hearing ? ["unknown", lastWord === null ? "connecting" : "not connected"]
+    : vips?.[0] === "down" ? vips
     : troubled ? ["down", "trouble"]
     : unfit ? ["down", "quorum lost"]
     : vips ? vips
@@ -661,6 +663,7 @@ function linked() {
   dress($("link"), "quiet live");
   put($("link"), `live, ${clock(now())}`);
   $("lost").hidden = true;
+  hears(true);
 }
 
 function lost(why) {
@@ -671,6 +674,15 @@ function lost(why) {
   if ($("lost").hidden) say(text);
   put($("lost"), text);
   $("lost").hidden = false;
+  hears(false);
+}
+
+// The headline and the title say it, too: a tab that nobody looks at gets no frames, but has its title.
+function hears(is) {
+  if (hearing !== is) dirty.head = true;
+  hearing = is;
+  if (document.hidden) drawTiles();
+  schedule();
 }
 
 function connect() {
