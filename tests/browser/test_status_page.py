@@ -340,6 +340,32 @@ def test_who_listens_to_it_hears_tables(driver: Chrome, stage: Stage) -> None:
     size(driver, 1280, 900)
 
 
+def test_the_longest_names_fit_a_small_phone(driver: Chrome, tmp_path: Path) -> None:
+    """And IPv6 addresses that cannot be abbreviated."""
+    wide = "2001:db8:1111:2222:3333:4444:5555:"
+    servers = [RealserverKey(ip_address(f"{wide}{n}"), 65535) for n in range(1, 4)]
+    members = [replace(realserver(one), name="r" * 63) for one in servers]
+    key = ServiceKey.at(Protocol.TCP, ip_address(f"{wide}8"), 65535)
+    named = config(service(*members, name="s" * 63, key=key))
+    named = replace(named, director="d" * 63, vips=(replace(named.vips[0], name="v" * 63),))
+    part = replace(OTHER.vips[0], name="v" * 63)
+    two = replace(OTHER, name="p" * 63, vips=(replace(part, role="master"),))
+    with playing(Stage(Rig(named, tmp_path, events=Told()), peers=(two,))) as stage:
+        stage.do(lambda: stage.rig.up(*servers))
+        size(driver, 360, 740)
+        try:
+            opened(driver, stage)
+            until(lambda: "two masters" in text(driver, "overall"), "the headline")
+            wide_ones = driver.execute_script(
+                "return [...document.querySelectorAll('body *')]"
+                ".filter((one) => one.getBoundingClientRect().right > 360)"
+                ".map((one) => `${one.tagName} ${one.className} ${one.textContent}`)"
+            )
+            assert wide_ones == []
+        finally:
+            size(driver, 1280, 900)
+
+
 CONTRAST = """
   const numbers = (colour) => {
     const found = colour.match(/[\\d.]+/g).map(Number);
