@@ -108,7 +108,7 @@ def number(
         .with_target(query.instant("A"))
         .unit(unit)
         .thresholds(_thresholds(steps, below))
-        .mappings(_mappings(words or {}))
+        .mappings([*_mappings(words or {}), _unknown()])
         .links(_runbook(runbook))
         .no_value("no data")
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
@@ -295,6 +295,13 @@ def _mappings(words: Words) -> list[models.ValueMapping]:
         for at, (value, (text, color)) in enumerate(words.items())
     }
     return [models.ValueMap(options=options)]
+
+
+def _unknown() -> models.ValueMapping:
+    """No data: else it has the colour below the first threshold, which is green."""
+    said = models.ValueMappingResult(text="no data", color=GREY)
+    match = models.SpecialValueMatch.NULL_AND_NAN
+    return models.SpecialValueMap(models.DashboardSpecialValueMapOptions(match, said))
 
 
 def _runbook(name: str) -> list[Builder[models.DashboardLink]]:

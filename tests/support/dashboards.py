@@ -90,6 +90,16 @@ class Panel:
         """What values are called, and their colours."""
         return _options(cast(list[Json], self.defaults.get("mappings") or []))
 
+    @property
+    def unknown(self) -> tuple[str, str]:
+        """What is said where there is no data, and the colour of its ground."""
+        for one in cast(list[Json], self.defaults.get("mappings") or []):
+            options = cast(Json, one["options"])
+            if one["type"] == "special" and options["match"] == "null+nan":
+                said = cast(Mapping[str, str], options["result"])
+                return said["text"], said["color"]
+        return "", str(self._thresholds[0]["color"])
+
     def word(self, value: float) -> tuple[str, str]:
         """What a value is called, and the colour of its ground; empty where it has none."""
         if math.isfinite(value) and int(value) in self.words:
@@ -131,10 +141,12 @@ class Panel:
 
 
 def _options(mappings: list[Json]) -> Words:
-    if not mappings:
-        return {}
-    options = cast(Mapping[str, Mapping[str, str]], mappings[0]["options"])
-    return {int(value): (one["text"], one["color"]) for value, one in options.items()}
+    words: Words = {}
+    for mapping in mappings:
+        if mapping["type"] == "value":
+            options = cast(Mapping[str, Mapping[str, str]], mapping["options"])
+            words |= {int(value): (one["text"], one["color"]) for value, one in options.items()}
+    return words
 
 
 def names() -> list[str]:

@@ -167,6 +167,13 @@ def test_a_panel_tells_well_from_ill_unless_it_is_known_not_to(panel: Panel) -> 
     assert tells == (str(panel) not in LOAD | TOLD)
 
 
+@each_panel
+def test_a_number_that_nobody_knows_is_not_green(panel: Panel) -> None:
+    """Where there is no data Grafana takes the colour below the first threshold."""
+    if panel.kind == "stat":
+        assert panel.unknown == ("no data", "text")
+
+
 def test_panels_that_tell_no_well_from_ill_are_there() -> None:
     assert set(map(str, PANELS)) >= LOAD | TOLD
 
