@@ -62,6 +62,9 @@ class Elections:
     def __init__(self) -> None:
         self.status: ElectionStatus | None = None
         """As told last; None: no VIP group has an election."""
+        self._told = False
+        """Whether a process has told what it counted. One that was there before this start has
+        counted for long: at 0 until it tells, all of that would look like new."""
         self._sums: dict[_Series, float] = {}
         self._last: Mapping[_Series, float] = {}
         self._process = 0
@@ -99,6 +102,7 @@ class Elections:
             return
         if status.pid != self._process:
             self._process, self._last = status.pid, {}
+        self._told = True
         counted = dict(_counted(status.counts))
         for series, count in counted.items():
             before = self._last.get(series, 0)
@@ -117,8 +121,9 @@ class Elections:
         for (vip, role), count in self._transitions.items():
             transitions.add(labels(vip=vip, to=str(role)), count)
         yield from transitions.pieces(form)
-        yield from self._counters(form)
-        yield from _lateness(self._sums, form)
+        if self._told:
+            yield from self._counters(form)
+            yield from _lateness(self._sums, form)
 
     def _counters(self, form: Form) -> Iterator[bytes]:
         families = {metric: Family(metric) for metric in _COUNTERS}
@@ -134,7 +139,7 @@ class Elections:
 
 def _from_0(vips: Iterable[str]) -> Iterator[_Series]:
     """What counts from 0 before anything happens: of a series that begins at 7, ``increase()``
-    says that it grew by nothing."""
+    says that it grew by nothing. They are told once the process has."""
     for vip in vips:
         for metric, _ in _VIPS:
             yield _Series(metric, vip)

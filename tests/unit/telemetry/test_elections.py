@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from math import inf
 
@@ -87,6 +88,19 @@ def test_a_process_that_told_nothing_yet_is_not_alive_and_counts_nothing() -> No
     assert found["lvsguard_vrrp_ready[('vip', 'web')]"] == 0
     assert SENT not in found
     assert "lvsguard_vrrp_real_time[]" not in found
+
+
+def test_a_process_that_the_daemon_finds_is_not_at_0_before_it_has_told() -> None:
+    """To Prometheus 4, 0 and 4 are four more: a conflict of last week would be one of now."""
+    elections = Elections()
+    elections.configure(config("web"))
+    elections.take(replace(ELECTION, alive=False, pid=0, ready={}, counts=None))
+    counters = [name for name in told(elections) if re.search("_(adverts|packets|conflicts)_", name)]
+    assert counters == []
+    elections.take(ELECTION)
+    assert told(elections)["lvsguard_vrrp_conflicts_total[('vip', 'web')]"] == 1
+    elections.take(replace(ELECTION, alive=False, pid=0, counts=None))
+    assert told(elections)["lvsguard_vrrp_conflicts_total[('vip', 'web')]"] == 1
 
 
 def test_the_same_picture_twice_counts_once() -> None:
@@ -178,7 +192,10 @@ def test_every_reason_is_there_from_the_start_at_0() -> None:
     """Else ``increase()`` does not see the first burst: what begins at 7 grew by nothing."""
     elections = Elections()
     elections.configure(config("web", "mail"))
-    elections.take(replace(ELECTION, alive=False, pid=0, counts=None))
+    nothing: dict[str, int] = {}
+    fresh = replace(COUNTS, rejected={}, discarded={}, sent=nothing, late=nothing)
+    fresh = replace(fresh, resigned=nothing, resignations=nothing)
+    elections.take(replace(ELECTION, counts=fresh))
     found = told(elections)
     rejected = "lvsguard_vrrp_adverts_rejected_total[('reason', '{}'), ('vip', '{}')]"
     assert [found[rejected.format(why, vip)] for vip in ("web", "mail") for why in Reason] == (
