@@ -56,6 +56,7 @@ def service_status(
         decision.rising,
         decision.why,
         waits_for(service, facts.config.ipvs),
+        service.key in read.services,
     )
 
 

@@ -139,6 +139,8 @@ class ServiceStatus:
     """What panic or a lost quorum does to it, one line each."""
     waits_for: tuple[Count, ...] = (Count.ACTIVE,)
     """What must be 0 of a realserver that drains before it is empty."""
+    read: bool = True
+    """Whether the read of the kernel that ``counters`` are from had it; else they are no totals."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,7 +281,7 @@ class Board:
                 self._heads.append(Head(at, Rate()))
             service = self._heads[at]
             if read:
-                service.rate.take(status.counters, elapsed)
+                service.rate.take(status.counters if status.read else None, elapsed)
             told = service.look(status)
             if told or whole:
                 item = _encode(service.facts)

@@ -14,7 +14,8 @@ service is removed and added again. A realserver that is out of the kernel's tab
 refuses connections, or is disabled) has no `lvsguard_ipvs_connections_total`,
 `lvsguard_ipvs_packets_total` and `lvsguard_ipvs_bytes_total` meanwhile: the kernel keeps its totals
 for two minutes or longer and goes on from there when it is back, else it begins anew, and over a
-gap `rate()` is right in both cases.
+gap `rate()` is right in both cases. Nor has a service its totals before the first read of the
+kernel, or the VIPs' elections theirs before the VRRP process has told them.
 
 Labels: `service` is the service's name in the configuration; `realserver` is `address:port`;
 `vip` is the name of the VIP group; `check` is the kind of check and, for HTTP, its path without

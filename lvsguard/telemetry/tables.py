@@ -140,6 +140,8 @@ def _service(families: list[Family], status: ServiceStatus) -> None:
     verdicts = Counter(realserver.verdict for realserver in status.realservers)
     for verdict in Verdict:
         members.add(labels(service=status.name, verdict=verdict), verdicts[verdict])
+    if not status.read:  # 0 would look like a reset, and all that the kernel has like new traffic
+        return
     connections.add(labelled, counters.connections)
     came, left = (labels(service=status.name, direction=way) for way in ("in", "out"))
     packets.add(came, counters.in_packets)

@@ -44,6 +44,15 @@ async def test_a_realserver_has_its_verdict_weight_and_reason(rig: Rig) -> None:
     assert seen(rig).quorum_have == 0
 
 
+async def test_a_service_is_read_once_the_kernel_was(rig: Rig) -> None:
+    """Its counters are nothing before that, not even once it is there by the daemon's own hand."""
+    assert not seen(rig).read
+    await rig.turn()
+    assert (seen(rig).present, seen(rig).read) == (True, False)
+    await rig.resync()
+    assert seen(rig).read
+
+
 async def test_drained_weight_does_not_count_for_the_quorum(rig: Rig) -> None:
     await rig.settled()
     assert seen(rig).quorum_have == 2

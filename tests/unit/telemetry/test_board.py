@@ -269,6 +269,26 @@ async def test_an_entry_that_was_out_is_not_taken_for_new_connections() -> None:
     assert seen == [[10.0], [None], [], [30.0]]  # the third: its weight changed, and no number
 
 
+async def test_the_rate_of_a_service_begins_with_what_was_read_of_it() -> None:
+    """A director that has just started knows no totals yet, and the kernel has them of weeks."""
+
+    def at(second: int, total: int) -> None:
+        one = service(realserver())
+        picture.shown = [replace(one, counters=Counters(connections=total), read=second > 0)]
+        picture.pulse = replace(WELL, reads=second, last_read=1e5 + second if second else 0.0)
+
+    picture = Picture()
+    board = quick(picture)
+    at(0, 0)
+    async with running(board):
+        follower = board.follow()
+        assert named(await following(follower), "services")[0]["rate"] is None
+        at(1, 1_000_000_000)
+        assert named(await changes(follower), "services") == []
+        at(2, 1_000_000_007)
+        assert named(await changes(follower), "services")[0]["rate"] == 7.0
+
+
 def test_a_rate_of_a_long_pause_is_not_known() -> None:
     rate = Rate()
     rate.take(Counters(connections=5), 1.0)

@@ -181,6 +181,15 @@ async def test_a_realserver_that_is_not_in_the_table_has_no_totals() -> None:
     assert sum("ipvs_active_connections" in name for name in known) == 2
 
 
+async def test_a_service_that_was_not_read_has_no_totals() -> None:
+    """Before the first read after a start, above all: the kernel's go on from where they were."""
+    picture = Picture([replace(service(realserver()), read=False), service(name="mail")])
+    known = samples(await exposition(Metrics(), picture))
+    totals = [name for name in known if name.startswith("lvsguard_ipvs_service_")]
+    assert len(totals) == 5
+    assert all("mail" in name for name in totals)
+
+
 async def test_the_exposition_is_public(golden: Golden) -> None:
     text = await exposition(eventful(), FULL)
     text = re.sub(r'(python=)"[^"]*"', r'\1"3"', text)
