@@ -31,11 +31,7 @@ def alive(view: View, election: ElectionStatus | None, now: float) -> Judgement:
     ``election`` is None when no VIP group has one; ``now`` is the wall clock.
     """
     loop = view.loop()
-    reasons = []
-    last = loop.last_pass or view.started
-    if now - last > STALE_SECONDS:
-        what = "the last pass ended" if loop.last_pass else "no pass has ended; the start was"
-        reasons.append(f"{what} {now - last:.0f} s ago: see lvsguard status and the log")
+    reasons = _stuck(view, now)
     short = now - loop.probers_there
     if loop.probers < loop.probers_wanted and short > AWAY_SECONDS:
         reasons.append(
@@ -57,7 +53,7 @@ async def ready(
     the rest, for a director whose partner has died serves as well as before, and must not be taken
     out for it.
     """
-    reasons = []
+    reasons = _stuck(view, now)
     loop = view.loop()
     if not loop.programmed:
         reasons.append("the kernel is not as wanted")
@@ -79,6 +75,15 @@ async def ready(
     if len(reasons) > REASONS_MAX:
         reasons = [*reasons[:REASONS_MAX], f"and {len(reasons) - REASONS_MAX} more"]
     return Judgement(tuple(reasons))
+
+
+def _stuck(view: View, now: float) -> list[str]:
+    loop = view.loop()
+    last = loop.last_pass or view.started
+    if now - last <= STALE_SECONDS:
+        return []
+    what = "the last pass ended" if loop.last_pass else "no pass has ended; the start was"
+    return [f"{what} {now - last:.0f} s ago: see lvsguard status and the log"]
 
 
 def _away(election: ElectionStatus | None, now: float) -> list[str]:

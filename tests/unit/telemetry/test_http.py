@@ -119,7 +119,8 @@ async def test_health_is_503_with_reasons_when_not(
     stuck, dead = answer.json["reasons"]
     assert "the last pass ended 60 s ago" in stuck
     assert "0 of 1 probers alive" in dead
-    picture.pulse = replace(WELL, programmed=False, trouble=("ip_vs is not loaded",))
+    lacking = ("ip_vs is not loaded",)
+    picture.pulse = replace(WELL, last_pass=time.time(), programmed=False, trouble=lacking)
     picture.shown = [service(realserver(verdict=Verdict.DOWN, weight=0))]
     answer = await get(server, "/readyz")
     assert answer.status == 503
@@ -228,6 +229,14 @@ class TestJudgement:
         assert late.reasons == (
             "no pass has ended; the start was 11 s ago: see lvsguard status and the log",
         )
+
+    async def test_a_kernel_that_nobody_has_looked_at_for_long_is_not_known_to_be_as_wanted(
+        self,
+    ) -> None:
+        picture = Picture([service(realserver())], pulse=replace(WELL, last_pass=NOON))
+        assert (await ready(picture, None, NOON + 10)).ok
+        (reason,) = (await ready(picture, None, NOON + 11)).reasons
+        assert reason == "the last pass ended 11 s ago: see lvsguard status and the log"
 
     async def test_reasons_are_bounded(self) -> None:
         lost = service(realserver(verdict=Verdict.DOWN, weight=0))
