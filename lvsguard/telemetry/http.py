@@ -133,14 +133,20 @@ class TelemetryServer:
         response = web.StreamResponse(headers={"Content-Type": form, "Vary": "Accept"})
         response.force_close()
         async with self._expositions:
-            # A reader who stays away is the end of the connection's lifetime, not of this.
-            with contextlib.suppress(ConnectionError):
+            # A reader who stays away is the end of the connection, not of this.
+            try:
                 await response.prepare(request)
                 async with contextlib.aclosing(
                     self._metrics.render(self._view, form=form)
                 ) as pieces:
                     async for piece in pieces:
-                        await response.write(piece)
+                        async with asyncio.timeout(self._bounds.write):
+                            await response.write(piece)
+            except TimeoutError:
+                if request.transport is not None:
+                    request.transport.abort()  # an orderly end would wait for him, too
+            except ConnectionError:
+                pass
         return response
 
 

@@ -95,7 +95,9 @@ def test_a_process_that_the_daemon_finds_is_not_at_0_before_it_has_told() -> Non
     elections = Elections()
     elections.configure(config("web"))
     elections.take(replace(ELECTION, alive=False, pid=0, ready={}, counts=None))
-    counters = [name for name in told(elections) if re.search("_(adverts|packets|conflicts)_", name)]
+    counters = [
+        name for name in told(elections) if re.search("_(adverts|packets|conflicts)_", name)
+    ]
     assert counters == []
     elections.take(ELECTION)
     assert told(elections)["lvsguard_vrrp_conflicts_total[('vip', 'web')]"] == 1

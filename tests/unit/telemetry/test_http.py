@@ -21,7 +21,7 @@ from lvsguard.serving import Bounds
 from lvsguard.telemetry.board import Board
 from lvsguard.telemetry.exposition import Form
 from lvsguard.telemetry.health import alive, ready
-from lvsguard.telemetry.http import TelemetryServer
+from lvsguard.telemetry.http import EXPOSITIONS, TelemetryServer
 from lvsguard.telemetry.metrics import Metrics
 from lvsguard.telemetry.page import HEADERS, PATHS, StatusPage
 from tests.support.published import (
@@ -219,6 +219,24 @@ async def test_a_port_that_is_taken_is_told_and_had_later(
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.slow
+async def test_readers_that_stay_away_do_not_keep_prometheus_out(picture: Picture) -> None:
+    """As ``curl | less`` does: few expositions are made at once, and Prometheus waits for 10 s."""
+    members = (realserver(f"10.1.{n // 250}.{n % 250}") for n in range(20_000))
+    picture.shown = [service(*members)]
+    bounds = Bounds(connections=8, lifetime=60.0, write=0.3)
+    async with serving(TelemetryServer(picture, Metrics(), HOST, 0, bounds=bounds)) as server:
+        away = [socket.create_connection((HOST, server.port)) for _ in range(EXPOSITIONS)]
+        for one in away:
+            one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(0.1)
+        answer = await get(server, "/metrics")
+        assert answer.status == 200
+        assert answer.body.count(b"lvsguard_realserver_up{") >= 20_000
+        for one in away:
+            one.close()
 
 
 class TestJudgement:
