@@ -55,6 +55,11 @@ class Line:
         self._blocked = False
         self._listen()
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a controller."""
+        return self._connection is not None
+
     def send(self, sent: ToController) -> None:
         """Send, or keep for later. Pictures are for a controller that is there."""
         packet = message.encode(sent)

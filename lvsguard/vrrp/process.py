@@ -168,7 +168,7 @@ class Process:
                 self._grace = grace
                 self._configured.set()
             case Standing(name=name, ready=ready, priority=priority):
-                self._alone_since = None
+                self._alone_since, self._abandoned = None, False
                 self._station.standing(name, ready=ready, priority=priority, now=now)
             case Failover(name):
                 self._station.failover(name, now)
@@ -193,7 +193,9 @@ class Process:
         self._loop.call_soon(self._end_if_idle)
 
     def _end_if_idle(self) -> None:
-        if self._abandoned and not self._leaving and self._station.idle():
+        # One that cannot say yet how it stands would start another process in place of this one.
+        alone = self._abandoned and not self._line.connected
+        if alone and not self._leaving and self._station.idle():
             self._leave(True)
         unneeded = self._leaving or (self._known and not self._wanted)
         if unneeded and not self._station.roster.parties and not self._ended.done():

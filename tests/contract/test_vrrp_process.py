@@ -200,6 +200,16 @@ def test_after_the_grace_without_a_controller_it_hands_over_and_ends(
     assert held(hosts.left) == set()
 
 
+def test_a_controller_that_cannot_say_yet_how_it_stands_is_one(hosts: Pair, left: Child) -> None:
+    """As long as a kernel without IPVS has it wait. Once it is gone the process ends, too."""
+    left.say(STRONG, Only(names=("web",), grace=0.5))
+    left.listen(3.0)
+    assert left.role() == "backup"
+    left.part()
+    assert left.wait() == 0
+    assert held(hosts.left) == set()
+
+
 def test_a_killed_process_that_is_started_anew_goes_on_before_it_is_missed(
     hosts: Pair, left: Child, right: Child
 ) -> None:
