@@ -1,5 +1,5 @@
 """What outlives the daemon: overrides and the ledger of them, failovers that hold, the services and
-VIPs it put into the kernel, the history.
+VIPs it put into the kernel, since when verdicts hold, the history.
 
 The truth is in memory; the file follows it. A state directory that cannot be written costs the
 daemon nothing but durability: every reply says so, one event tells it, and it is tried again.
@@ -14,9 +14,10 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 
 from lvsguard.admin.entry import Entry, entry
@@ -24,6 +25,7 @@ from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.admin.operations import Kept
 from lvsguard.admin.store import Batch, Held, Store, TooNew, damaged, set_aside
+from lvsguard.core.begun import Begun, Lasting
 from lvsguard.core.event import Event, StateRestored, StateTrouble
 from lvsguard.core.ledger import Record
 from lvsguard.core.model import ServiceKey, VipAddress
@@ -56,18 +58,21 @@ class Limits:
     """Entries held in memory while the file cannot be written; the oldest give way."""
     retry: tuple[float, float] = (1.0, 30.0)
     """First and longest pause between two tries while the file cannot be written, in seconds."""
+    verdicts: int = 2000
+    """Verdicts that are written at a time; the rest follows at once."""
     prune: float = 3600.0
     """Seconds after which what is too old goes, however little is written."""
 
 
 class _Part(StrEnum):
-    """What is written as a whole, when it has changed."""
+    """What is written as a whole, when it has changed; of verdicts mostly those that have."""
 
     OVERRIDES = "overrides"
     OWNED = "owned"
     ADDRESSES = "addresses"
     RECORDS = "records"
     ASIDE = "aside"
+    VERDICTS = "verdicts"
 
 
 class Journal:
@@ -98,6 +103,9 @@ class Journal:
         self._addresses: frozenset[VipAddress] = frozenset()
         self._aside: frozenset[str] | None = None
         """None: not said yet in this run."""
+        self._verdicts: dict[Lasting, Begun] = {}
+        self._changed: dict[Lasting, None] = {}
+        """Verdicts that the file does not have, or not so."""
         self._dirty: set[_Part] = set()
         self._pending: deque[Entry] = deque(maxlen=limits.pending)
         self._missed = 0
@@ -209,6 +217,24 @@ class Journal:
             self._aside = vips
             self._mark(_Part.ASIDE)
 
+    @property
+    def verdicts(self) -> Mapping[Lasting, Begun]:
+        """Since when verdicts hold. A view of the journal, not a copy."""
+        return self._verdicts
+
+    def set_verdict(self, lasting: Lasting, begun: Begun) -> None:
+        """Keep since when a verdict holds, with the next batch."""
+        self._verdicts[lasting] = begun
+        self._changed[lasting] = None
+        self._wake.set()
+
+    def forget_verdicts(self, gone: Iterable[Lasting]) -> None:
+        """Forget verdicts, with the next batch."""
+        for lasting in gone:
+            if self._verdicts.pop(lasting, None) is not None:
+                self._changed[lasting] = None
+                self._wake.set()
+
     def append(self, at: float, event: Event) -> Entry:
         """Add an event that happened ``at`` (wall clock); it is written with the next batch."""
         self._last_id += 1
@@ -221,7 +247,7 @@ class Journal:
 
     async def flush(self) -> Kept:
         """Returns when all that was appended is on disk, or cannot be for now."""
-        if self._path is not None and not self._pending and not self._dirty:
+        if self._path is not None and not self._unwritten:
             return Kept(True)
         return await self._written()
 
@@ -251,11 +277,15 @@ class Journal:
         self._feed.close()
         if self._writer is None:
             return
-        if self._pending or self._dirty:
-            await self._written()
+        while self._unwritten and (await self._written()).durable:
+            pass
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
         await self._shut()
+
+    @property
+    def _unwritten(self) -> bool:
+        return bool(self._pending or self._dirty or self._changed)
 
     async def _written(self) -> Kept:
         if self._path is None:
@@ -326,6 +356,9 @@ class Journal:
         self._owned |= held.owned
         self._addresses |= held.addresses
         self._aside = held.aside if self._aside is None else self._aside
+        newer = dict(self._verdicts)
+        self._verdicts.update(held.verdicts)
+        self._verdicts.update(newer)
         self._last_id += held.last_id
         for _ in range(len(self._pending)):
             line = self._pending.popleft()
@@ -378,6 +411,10 @@ class Journal:
     async def _write(self, store: Store) -> None:
         entries, missed = tuple(self._pending), self._missed
         dirty, self._dirty = self._dirty, set()
+        if _Part.VERDICTS in dirty:
+            self._changed = dict.fromkeys(self._verdicts)
+        changed = islice(self._changed, self._limits.verdicts)
+        verdicts = tuple((lasting, self._verdicts.get(lasting)) for lasting in changed)
         batch = Batch(
             self.overrides() if _Part.OVERRIDES in dirty else None,
             self._owned if _Part.OWNED in dirty else None,
@@ -385,6 +422,8 @@ class Journal:
             entries,
             self._records if _Part.RECORDS in dirty else None,
             self.aside() if _Part.ASIDE in dirty else None,
+            verdicts,
+            _Part.VERDICTS in dirty,
         )
         try:
             await store.write(batch)
@@ -396,6 +435,12 @@ class Journal:
         except BaseException:
             self._dirty |= dirty
             raise
+        for lasting, begun in verdicts:
+            if self._verdicts.get(lasting) is begun:  # else it changed while it was written
+                del self._changed[lasting]
+        if len(verdicts) == self._limits.verdicts and self._changed:
+            self._wake.set()
+            self._hurry.set()
         # What gave way while it was written is in the file.
         self._missed -= min(self._missed - missed, len(entries))
         last = entries[-1].id if entries else 0

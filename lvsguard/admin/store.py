@@ -11,8 +11,8 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,15 @@ import aiosqlite
 
 from lvsguard.admin.entry import Entry
 from lvsguard.admin.filter import EVERYTHING, Filter
-from lvsguard.admin.store_rows import override, override_row, record, record_row
+from lvsguard.admin.store_rows import (
+    override,
+    override_row,
+    record,
+    record_row,
+    verdict,
+    verdict_row,
+)
+from lvsguard.core.begun import Begun, Lasting
 from lvsguard.core.event import Level
 from lvsguard.core.ledger import Record
 from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
@@ -64,6 +72,13 @@ MIGRATIONS = (
     """
     CREATE TABLE aside (vip TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE verdicts (
+        address TEXT NOT NULL, port INTEGER NOT NULL, how TEXT NOT NULL, asked TEXT NOT NULL,
+        verdict TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (address, port, how, asked)
+    ) WITHOUT ROWID;
+    """,
 )
 """Scripts that lead from one schema version to the next; the version is their number so far."""
 
@@ -81,6 +96,7 @@ _OWNED = "SELECT * FROM owned"
 _ADDRESSES = "SELECT * FROM addresses"
 _RECORDS = "SELECT * FROM records"
 _ASIDE = "SELECT * FROM aside"
+_VERDICTS = "SELECT * FROM verdicts"
 _LAST_ID = "SELECT max(id) FROM events"
 _IN_USE = (
     "SELECT (page_count - freelist_count) * page_size"
@@ -112,6 +128,8 @@ class Held:
     records: tuple[Record, ...] = ()
     aside: frozenset[str] = frozenset()
     """VIP groups that a failover keeps from preempting."""
+    verdicts: Mapping[Lasting, Begun] = field(default_factory=dict)
+    """Since when verdicts hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +142,10 @@ class Batch:
     entries: tuple[Entry, ...]
     records: tuple[Record, ...] | None = None
     aside: frozenset[str] | None = None
+    verdicts: tuple[tuple[Lasting, Begun | None], ...] = ()
+    """Those that changed; None: forgotten."""
+    no_other_verdicts: bool = False
+    """Whether those are all."""
 
 
 def damaged(error: BaseException) -> bool:
@@ -153,13 +175,15 @@ class Store:
             await connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
             await _migrate(connection)
             await _check(connection)
-            held = _held(
+            held = await asyncio.to_thread(  # ten thousand verdicts are read beside the loop
+                _held,
                 await connection.execute_fetchall(_OVERRIDES),
                 await connection.execute_fetchall(_OWNED),
                 await connection.execute_fetchall(_ADDRESSES),
                 await _scalar(connection, _LAST_ID),
                 await connection.execute_fetchall(_RECORDS),
                 await connection.execute_fetchall(_ASIDE),
+                await connection.execute_fetchall(_VERDICTS),
             )
             return cls(connection, held)
         except BaseException:
@@ -205,6 +229,7 @@ class Store:
                 await connection.executemany(
                     "INSERT INTO aside VALUES (?)", [(vip,) for vip in batch.aside]
                 )
+            await self._write_verdicts(batch)
             await connection.executemany(
                 "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)",
                 [_entry_row(entry) for entry in batch.entries],
@@ -215,6 +240,18 @@ class Store:
             if connection.in_transaction:
                 await connection.execute("ROLLBACK")
             raise
+
+    async def _write_verdicts(self, batch: Batch) -> None:
+        if batch.no_other_verdicts:
+            await self._connection.execute("DELETE FROM verdicts")
+        await self._connection.executemany(
+            "DELETE FROM verdicts WHERE address = ? AND port = ? AND how = ? AND asked = ?",
+            (lasting for lasting, begun in batch.verdicts if begun is None),
+        )
+        await self._connection.executemany(
+            "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
+            (verdict_row(lasting, begun) for lasting, begun in batch.verdicts if begun is not None),
+        )
 
     async def prune(self, before: float, keep: int, size: int) -> None:
         """Forget entries older than ``before`` and all but the newest ``keep``, and the oldest of
@@ -277,6 +314,7 @@ def _salvage(uri: str) -> Held:
         addresses: list[sqlite3.Row] = []
         records: list[sqlite3.Row] = []
         aside: list[sqlite3.Row] = []
+        verdicts: list[sqlite3.Row] = []
         last_id = 0
         with contextlib.suppress(sqlite3.Error):
             records = connection.execute(_RECORDS).fetchall()
@@ -287,8 +325,10 @@ def _salvage(uri: str) -> Held:
         with contextlib.suppress(sqlite3.Error):
             aside = connection.execute(_ASIDE).fetchall()
         with contextlib.suppress(sqlite3.Error):
+            verdicts = connection.execute(_VERDICTS).fetchall()
+        with contextlib.suppress(sqlite3.Error):
             last_id = connection.execute(_LAST_ID).fetchone()[0] or 0
-        return _held(overrides, owned, addresses, last_id, records, aside)
+        return _held(overrides, owned, addresses, last_id, records, aside, verdicts)
 
 
 async def _migrate(connection: aiosqlite.Connection) -> None:
@@ -325,6 +365,7 @@ def _held(
     last_id: int,
     records: Iterable[sqlite3.Row],
     aside: Iterable[sqlite3.Row],
+    verdicts: Iterable[sqlite3.Row],
 ) -> Held:
     return Held(
         tuple(_valid(override, overrides)),
@@ -333,6 +374,7 @@ def _held(
         last_id,
         tuple(_valid(record, records)),
         frozenset(str(vip) for (vip,) in aside),
+        dict(_valid(verdict, verdicts)),
     )
 
 

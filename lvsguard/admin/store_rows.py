@@ -1,4 +1,4 @@
-"""Overrides and the ledger's records as rows of the journal's file, and back. Pure."""
+"""Overrides, the ledger's records and verdicts as rows of the journal's file, and back. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
+from lvsguard.core.begun import Begun, Lasting
+from lvsguard.core.health import Verdict
 from lvsguard.core.ledger import Record, Stamp
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 
@@ -65,3 +67,15 @@ def record(row: Sequence[Any]) -> Record:
     if held[0] is None:
         return Record(key, stamp, None, str(ended_by or ""), str(held[2] or ""))
     return Record(key, stamp, override((address, port, service, kind, *held)), str(ended_by or ""))
+
+
+def verdict_row(lasting: Lasting, begun: Begun) -> _Row:
+    """A verdict's row."""
+    return (*lasting, begun.verdict, begun.at)
+
+
+def verdict(row: Sequence[Any]) -> tuple[Lasting, Begun]:
+    """A verdict from its row. Raises ValueError or TypeError for one that makes no sense."""
+    address, port, how, asked, word, at = row
+    lasting = str(ip_address(address)), int(port), str(how), str(asked)
+    return lasting, Begun(Verdict(word), float(at))

@@ -48,6 +48,8 @@ def sentences(check: CheckStatus, history: Sequence[Entry], now: float) -> Itera
     verdict = f"Its check {_name(check)} says {check.verdict} since {when(check.since, now)}"
     meaning = f" ({_meaning(cause)})" if cause.failure is not None else ""
     yield f"{verdict}: {cause.code} {cause.reason}{meaning}."
+    if check.health.kept:
+        yield "The check began anew since then, with the daemon or by a reload, and found the same."
     if check.verdict is Verdict.DOWN:
         yield from _evidence(check, history)
     if cause.seen:

@@ -322,7 +322,7 @@ class AdminTable(Table):
 
 
 class StateTable(Table):
-    """What survives a restart: overrides and history."""
+    """What survives a restart: overrides, since when verdicts hold, history."""
 
     directory: Annotated[str, FILE] = Field(
         "/var/lib/lvsguard",

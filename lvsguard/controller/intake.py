@@ -12,6 +12,7 @@ from typing import Final
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.report import Reporter
 from lvsguard.controller.sight import Sight
+from lvsguard.controller.since import Since
 from lvsguard.core import agent as agents
 from lvsguard.core.agent import Agent, Standing
 from lvsguard.core.agent_event import AgentBack, AgentChanged, AgentSilent
@@ -38,6 +39,7 @@ class Intake:
         emit: Callable[[Event], None],
         latency: Callable[[Sequence[float]], None],
         wake: Callable[[], None],
+        since: Since,
     ) -> None:
         """``links``: the director's interfaces and whether each is up."""
         self._book = book
@@ -46,6 +48,7 @@ class Intake:
         self._emit = emit
         self._latency = latency
         self._wake = wake
+        self._since = since
         self._sight = Sight()
         self._flipped: list[float] = []
         self._causes: dict[Place, Cause] = {}
@@ -65,7 +68,10 @@ class Intake:
             self._take(check, health, now)
 
     def _take(self, check: Check, health: Health, now: float) -> None:
+        if check not in self._book.checks:
+            return  # a late word on a check that a reload dropped
         before = self._book.health.get(check)
+        health = self._since.check(check, before, health, now)
         if not self._book.record(check, health):
             return
         verdict = Verdict.UNKNOWN if before is None else before.verdict
@@ -85,6 +91,7 @@ class Intake:
 
     def _hear(self, agent: Agent, standing: Standing) -> None:
         before = self._book.heard.get(agent, agents.NOT_ASKED)
+        standing = self._since.agent(agent, before, standing, time.monotonic())
         changes = self._book.hear(agent, standing)
         where = endpoint(agent.address, agent.port)
         news: list[Event] = []

@@ -21,6 +21,7 @@ from lvsguard.controller.pulse import Pulse
 from lvsguard.controller.report import Reporter, realserver_names, reloaded
 from lvsguard.controller.rhythm import FLOOR_S, Rhythm, more_come
 from lvsguard.controller.settings import Settings
+from lvsguard.controller.since import Since
 from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.agent import Agent, Standing
 from lvsguard.core.config import Check, Config
@@ -61,12 +62,14 @@ class Controller:
         give_hint: GiveHint = lambda checks, hint: None,
         recorded: Collection[ServiceKey] = (),
         recorded_addresses: Collection[VipAddress] = (),
+        since: Since | None = None,
     ) -> None:
         """``latency`` gets the seconds from each verdict to the kernel, ``passed`` those of each
         pass, ``give_hint`` hands a hint to the probers.
 
         ``recorded`` and ``recorded_addresses``: what an earlier run owned; those that the config
-        no longer names are removed by the first pass.
+        no longer names are removed by the first pass. ``since`` knows since when verdicts hold;
+        None: nothing is known of before.
         """
         self.book = FactBook(config)
         self.pulse = Pulse()
@@ -92,6 +95,7 @@ class Controller:
             emit=emit,
             latency=latency,
             wake=self._wake.set,
+            since=since or Since({}),
         )
         self._read_next = True
         self._busy = asyncio.Lock()

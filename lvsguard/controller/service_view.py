@@ -85,7 +85,7 @@ def _realserver(
         placed.admin,
         held.weight if held is not None else None,
         realserver.weight,
-        wall(placed.since),
+        placed.kept or wall(placed.since),
         f"{placed.reason}; clients fare badly: {bad}" if bad else placed.reason,
         read.counters.get((service.key, key), NOTHING),
         tuple(
@@ -121,7 +121,7 @@ def _check(check: Check, facts: Facts, wall: Wall) -> CheckStatus:
     return CheckStatus(
         check.spec.kind,
         health.verdict,
-        wall(health.since),
+        health.kept or wall(health.since),
         result.code if result else "",
         f"{reason}; {health.note}" if health.note else reason,
         result.duration if result else 0.0,

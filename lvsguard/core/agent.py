@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from lvsguard.core.begun import Lasting
 from lvsguard.core.model import WEIGHT_MAX, IPAddress, endpoint
 
 SHARE_MAX = 10.0
@@ -82,6 +83,11 @@ class Agent:
         share of, are one program there, and what it has said holds for each of them."""
         return self.address, self.port, self.spec.kind
 
+    @property
+    def lasting(self) -> Lasting:
+        """What makes it the same one to a later run, however it is asked then."""
+        return str(self.address), self.port, f"agent {self.spec.kind}", ""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -125,6 +131,9 @@ class Standing:
     """The beginning of the answer that changed it last, printable."""
     duration: float = 0.0
     """Seconds that this answer took."""
+    kept: float = 0.0
+    """Wall clock of the last change from or to down, where an earlier run of the daemon saw it
+    (``core.begun``); 0: it is as old as ``since`` says."""
 
     @property
     def mute(self) -> bool:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lvsguard.core.agent import Agent
+from lvsguard.core.begun import Lasting
 from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.config_keys import Keys
 from lvsguard.core.health import Timing
@@ -209,6 +210,14 @@ class Check:
         """Whom a client would ask: the VIP where the check goes there, else the realserver."""
         path = self.spec.path
         return (self.address, self.port) if path is None else (path.address, path.port)
+
+    @property
+    def lasting(self) -> Lasting:
+        """What makes it the same one to a later run: whom it asks for what, and not how often, how
+        patiently, or what it takes for a good answer."""
+        http = self.spec.http
+        asked = "" if http is None else f"{http.method} {http.host or ''}{http.path}"
+        return str(self.address), self.port, self.how, asked
 
     @property
     def how(self) -> str:

@@ -134,6 +134,9 @@ class Health:
     against a verdict, or led to the first."""
     trace: str = ""
     """Id of the verdict (``core.trace``), given by the prober that came to it."""
+    kept: float = 0.0
+    """Wall clock since when the verdict holds, where the check before this one came to the same
+    one (``core.begun``); 0: it is as old as ``since`` says."""
 
     @property
     def settled(self) -> bool:

@@ -56,6 +56,8 @@ class Placement:
     since: float
     """Monotonic, of the last change of verdict."""
     reason: str
+    kept: float = 0.0
+    """Wall clock of it, where it was in an earlier run; 0: in this one."""
 
 
 def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts) -> Placement:
@@ -65,7 +67,7 @@ def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts
     """
     worst = worst_health(realserver.checks, facts.health)
     said = None if realserver.agent is None else facts.agents.get(realserver.agent, NOT_ASKED)
-    verdict, since = _judged(worst, said)
+    verdict, begun = _judged(worst, said)
     evidence = _evidence(worst)
     if said is not None and (words := agents.words(said)):
         evidence = f"{evidence}; {words}"
@@ -99,18 +101,27 @@ def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts
         asked = deciding_weight(overrides, service.name, realserver.key)
         if asked is not None and asked.weight is not None:
             weight, reason = asked.weight.of(full), _words(asked)
-    return Placement(weight, verdict, admin, since, reason)
+    return Placement(weight, verdict, admin, begun.since, reason, begun.kept)
 
 
-def _judged(worst: Health, said: Standing | None) -> tuple[Verdict, float]:
-    """The verdict of checks and agent together, and since when."""
+def _judged(worst: Health, said: Standing | None) -> tuple[Verdict, Health | Standing]:
+    """The verdict of checks and agent together, and whose time is that of its last change."""
     if said is None or worst.verdict is Verdict.DOWN:
-        return worst.verdict, worst.since
+        return worst.verdict, worst
     if said.down:
-        return Verdict.DOWN, said.since
+        return Verdict.DOWN, said
     if not said.tried:
-        return Verdict.UNKNOWN, worst.since
-    return worst.verdict, max(worst.since, said.since)
+        return Verdict.UNKNOWN, worst
+    return worst.verdict, said if _later(said, worst) else worst
+
+
+def _later(said: Standing, worst: Health) -> bool:
+    """Whether the agent's last change came after that of the checks."""
+    if not said.since and not said.kept:
+        return False  # it has changed nothing in any run
+    if said.kept and worst.kept:
+        return said.kept > worst.kept
+    return not said.kept and (bool(worst.kept) or said.since > worst.since)
 
 
 def placements(service: ServiceConfig, facts: Facts) -> tuple[Placement, ...]:

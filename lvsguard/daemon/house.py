@@ -20,6 +20,7 @@ from lvsguard.controller.conflicts import Conflicts
 from lvsguard.controller.linksigns import LinkSigns
 from lvsguard.controller.neighbours import Neighbours
 from lvsguard.controller.settings import Settings
+from lvsguard.controller.since import Since
 from lvsguard.controller.standing import Standings
 from lvsguard.controller.sync import wanted_sync
 from lvsguard.controller.view import LiveView
@@ -90,6 +91,7 @@ class House:
             give_hint=self._give_hint,
             recorded=journal.owned(),
             recorded_addresses=journal.addresses(),
+            since=Since(journal.verdicts, journal.set_verdict),
         )
         self._sharing = Sharing(config.director, self._controller, journal, self.emit)
         book = self._controller.book

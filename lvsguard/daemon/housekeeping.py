@@ -12,9 +12,11 @@ from collections.abc import Callable
 from lvsguard.admin.journal import Journal
 from lvsguard.controller.loop import Controller
 from lvsguard.controller.view import LiveView
+from lvsguard.core.config import Config
 from lvsguard.core.election_status import ElectionStatus
 from lvsguard.daemon import log
 from lvsguard.daemon.systemd import ServiceManager
+from lvsguard.daemon.unchecked import forget_unchecked
 from lvsguard.telemetry.metrics import Metrics
 from lvsguard.vrrp.ownership import AddressOwner
 
@@ -77,14 +79,20 @@ class Housekeeping:
             self._manager.status(self._status_line())
 
     async def remember(self) -> None:
-        """Keep the journal in step with what is owned and with what has expired, until cancelled.
-        Apart from the rest: a slow disk must not be taken for a daemon that hangs."""
+        """Keep the journal in step with what is owned, what has expired and what is checked, until
+        cancelled. Apart from the rest: a slow disk must not be taken for a daemon that hangs."""
+        checked: Config | None = None
         while True:
             await asyncio.sleep(TICK_S)
             await self.remember_owned()
             live = {override.key for override in self._controller.book.overrides}
             if over := [o.key for o in self._journal.overrides() if o.key not in live]:
                 await self._journal.drop(*over)
+            config = self._controller.book.config
+            if config is not checked and await forget_unchecked(
+                self._controller.book, self._journal
+            ):
+                checked = config
 
     async def remember_owned(self) -> None:
         """What is written to the kernel must be known as one's own by the next start."""

@@ -30,7 +30,7 @@ from lvsguard.core.health import Health, Hint, Timing
 from lvsguard.core.model import IPAddress, Tunnel
 from lvsguard.core.tally import BUCKETS, Tally
 
-VERSION: Final = 12
+VERSION: Final = 13
 """Raise it with every change here; the two sides always come from one installation."""
 FRAME_MAX: Final = 1 << 24
 """Bytes of a frame."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lvsguard.controller import Controller
 from lvsguard.controller.settings import Settings
+from lvsguard.controller.since import Since
 from lvsguard.controller.sync import wanted_sync
 from lvsguard.core.config import (
     Check,
@@ -75,6 +76,7 @@ class Rig:
     latencies: list[float] = field(default_factory=list)
     recorded: tuple[ServiceKey, ...] = ()
     recorded_addresses: tuple[VipAddress, ...] = ()
+    since: Since | None = None
 
     def __post_init__(self) -> None:
         self.looks = 0
@@ -90,6 +92,7 @@ class Rig:
             latency=self.latencies.extend,
             recorded=self.recorded,
             recorded_addresses=self.recorded_addresses,
+            since=self.since,
         )
 
     async def _open(self) -> Ipvs:

@@ -98,6 +98,16 @@ async def test_a_server_that_was_killed(golden: Golden) -> None:
     await check(golden, "server-killed", stage)
 
 
+async def test_a_server_that_was_killed_before_the_daemon_was_started_anew(golden: Golden) -> None:
+    stage = Stage(config())
+    stage.probe(RS1, REFUSED)
+    stage.probe(RS2, OK)
+    (asked,) = realserver(RS1).checks
+    stage.book.health[asked] = replace(stage.book.health[asked], kept=NOON - 3 * 86400)
+    stage.wait(12)
+    await check(golden, "server-killed-before-the-start", stage)
+
+
 async def test_a_host_that_is_dead(golden: Golden) -> None:
     stage = well()
     reason = "no connection within 200 ms, and the host is silent"
