@@ -9,6 +9,7 @@ from lvsguard.cli.text import ago, printable
 from lvsguard.core.fitness import Why
 from lvsguard.core.peer import TOLD_MAX, shortened
 from lvsguard.core.snapshot import Role
+from lvsguard.core.table_digest import OTHER_TABLE
 
 if TYPE_CHECKING:
     from lvsguard.admin.status_reply import PeerReply
@@ -83,10 +84,7 @@ def _remarks(other: PeerReply) -> Iterator[str]:
         keys = shortened(other.config_differs) or "the order of its keys"
         yield f"its config is another one, {other.config_hash}, of no matter here: {keys}"
     if other.other_table:
-        yield (
-            "its IPVS table is another one, though config, health and overrides are the same:"
-            " compare ipvsadm -Sn there and here, then lvsguard why SERVICE on both"
-        )
+        yield OTHER_TABLE
     others = [] if Why.CHECKS in reasons else other.differs
     for line in others[:TOLD_MAX]:
         yield f"sees another health: {line}"

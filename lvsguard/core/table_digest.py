@@ -13,6 +13,11 @@ from typing import Final
 
 from lvsguard.core.model import ServiceKey, VirtualService
 
+OTHER_TABLE: Final = (
+    "its IPVS table is another one, though config, health and overrides are the same:"
+    " compare ipvsadm -Sn there and here, then lvsguard why SERVICE on both"
+)
+"""What to say of a director for which it differs for long, and what to do."""
 ANEW_MAX: Final = 1000
 """Services that are looked at in one call: of ten thousand all at once would take 44 ms."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lvsguard.core.override import Override
 from lvsguard.core.snapshot import ForeignStatus, PeerStatus, View, VipStatus
+from lvsguard.core.table_digest import OTHER_TABLE
 from lvsguard.telemetry.board_rows import public
 
 OVERRIDES_MAX = 500
@@ -86,6 +87,7 @@ def _peer(peer: PeerStatus) -> dict[str, object]:
         "same_overrides": peer.same_overrides,
         "differs": list(peer.differs),
         "config_differs": list(peer.config_differs),
+        "other_table": OTHER_TABLE if peer.other_table else "",
         "unfit": [{"why": one.why, "text": public(one.text)} for one in peer.unfit],
         "vips": [{"name": v.name, "role": v.role, "ready": v.ready} for v in peer.vips],
         "problem": peer.problem,

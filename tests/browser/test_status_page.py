@@ -26,6 +26,7 @@ from lvsguard.core.health import Timing, Verdict
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VirtualService
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.snapshot import PeerStatus
+from lvsguard.core.table_digest import OTHER_TABLE
 from lvsguard.core.vrrp import Track, TrackKind
 from lvsguard.vrrp.message import State
 from tests.support import chromium, page_town
@@ -124,6 +125,14 @@ def test_a_director_that_is_not_fit_is_orange_and_says_why(driver: Chrome, tmp_p
         stage.peers = (replace(OTHER, same_config=False, config_differs=("admin.socket",)),)
         until(lambda: "another config, of no matter here: admin.socket" in shown.text, "the key")
         assert "not fit" not in shown.text
+        stage.peers = (replace(OTHER, other_table=True),)
+        until(lambda: OTHER_TABLE in shown.text, "the table")
+        (note,) = shown.find_elements(By.CSS_SELECTOR, ".remarks .warn")
+        assert note.text == OTHER_TABLE
+        assert "same config" not in shown.text
+        assert "all is well" in text(driver, "overall"), "it makes nobody unfit"
+        stage.peers = (OTHER,)
+        until(lambda: "same config, health and overrides" in shown.text, "it is the same again")
         stage.meeting = False
         until(lambda: "etcd, where directors meet, cannot be asked" in shown.text, "etcd is gone")
         stage.meeting = True

@@ -361,6 +361,7 @@ function peerNotes(peer) {
     const keys = firstOf(peer.config_differs).join("; ") || "the order of its keys";
     notes.push(["under warn", `another config, of no matter here: ${keys}`]);
   }
+  if (peer.other_table) notes.push(["under warn", peer.other_table]);
   if (!told.has("checks")) for (const text of firstOf(peer.differs)) notes.push(["under warn", text]);
   return notes;
 }

@@ -18,6 +18,7 @@ from lvsguard.core.health import Verdict
 from lvsguard.core.model import Counters, Protocol, ServiceKey
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.snapshot import ForeignStatus, Role
+from lvsguard.core.table_digest import OTHER_TABLE
 from lvsguard.core.tally import BUCKETS, Tally
 from lvsguard.serving import SLICE_SECONDS
 from lvsguard.telemetry.board import (
@@ -127,6 +128,12 @@ def test_why_another_director_is_not_fit_is_told_and_whether_etcd_answers() -> N
     assert unfit["config_differs"] == list(UNFIT.config_differs)
     assert shown["etcd"] is False
     assert head(Picture())["etcd"] is None
+
+
+def test_another_ipvs_table_is_told_in_the_words_of_the_status() -> None:
+    shown = head(Picture(others=(OTHER, replace(OTHER, other_table=True))))
+    same, other = cast("list[dict[str, Any]]", shown["peers"])
+    assert (same["other_table"], other["other_table"]) == ("", OTHER_TABLE)
 
 
 def test_foreign_services_are_told_the_first_by_name_and_how_many_there_are() -> None:
