@@ -67,7 +67,7 @@ def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts
     """
     worst = worst_health(realserver.checks, facts.health)
     said = None if realserver.agent is None else facts.agents.get(realserver.agent, NOT_ASKED)
-    verdict, begun = _judged(worst, said)
+    verdict, begun = _judged(worst, realserver.checks, facts.health, said)
     evidence = _evidence(worst)
     if said is not None and (words := agents.words(said)):
         evidence = f"{evidence}; {words}"
@@ -104,24 +104,27 @@ def placement(service: ServiceConfig, realserver: RealserverConfig, facts: Facts
     return Placement(weight, verdict, admin, begun.since, reason, begun.kept)
 
 
-def _judged(worst: Health, said: Standing | None) -> tuple[Verdict, Health | Standing]:
+def _judged(
+    worst: Health, checks: tuple[Check, ...], health: Mapping[Check, Health], said: Standing | None
+) -> tuple[Verdict, Health | Standing]:
     """The verdict of checks and agent together, and whose time is that of its last change."""
-    if said is None or worst.verdict is Verdict.DOWN:
-        return worst.verdict, worst
-    if said.down:
+    if worst.verdict is Verdict.DOWN:
+        return Verdict.DOWN, worst
+    if said is not None and said.down:
         return Verdict.DOWN, said
-    if not said.tried:
+    if worst.verdict is Verdict.UNKNOWN or (said is not None and not said.tried):
         return Verdict.UNKNOWN, worst
-    return worst.verdict, said if _later(said, worst) else worst
+    latest: Health | Standing = worst
+    if len(checks) > 1:  # the last that passed made it up
+        latest = max((health[check] for check in checks), key=_order)
+    if said is not None and (said.since or said.kept):  # else it has changed nothing in any run
+        latest = max(latest, said, key=_order)
+    return Verdict.UP, latest
 
 
-def _later(said: Standing, worst: Health) -> bool:
-    """Whether the agent's last change came after that of the checks."""
-    if not said.since and not said.kept:
-        return False  # it has changed nothing in any run
-    if said.kept and worst.kept:
-        return said.kept > worst.kept
-    return not said.kept and (bool(worst.kept) or said.since > worst.since)
+def _order(one: Health | Standing) -> tuple[bool, float]:
+    """What came in an earlier run is before what came in this one."""
+    return not one.kept, one.kept or one.since
 
 
 def placements(service: ServiceConfig, facts: Facts) -> tuple[Placement, ...]:

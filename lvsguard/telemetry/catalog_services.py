@@ -67,7 +67,8 @@ REALSERVER_CONFIGURED = gauge("realserver_configured_weight", "Weight in the con
 REALSERVER_ADMIN = gauge("realserver_admin_state", "0 ready, 1 drained, 2 disabled.", *_RS)
 REALSERVER_CHANGED = gauge(
     "realserver_last_change_timestamp_seconds",
-    "When its verdict changed last, since the epoch; kept over restarts of the daemon.",
+    "When its verdict changed last, since the epoch; kept over restarts of the "
+    "daemon. Of one without a check: when the daemon was started.",
     *_RS,
 )
 ADMIN_SINCE = gauge(

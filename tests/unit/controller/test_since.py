@@ -12,9 +12,9 @@ from lvsguard.controller.since import Since
 from lvsguard.controller.view import LiveView
 from lvsguard.core.agent import Agent, AgentSpec, Standing
 from lvsguard.core.begun import Begun, Lasting
-from lvsguard.core.config import Config
+from lvsguard.core.config import Check, Config
 from lvsguard.core.event import HealthChanged
-from lvsguard.core.health import Timing, Verdict
+from lvsguard.core.health import Health, Timing, Verdict
 from lvsguard.core.snapshot import RealserverStatus
 from tests.support.rig import HTTP, OK, RS1, RS2, WRONG, Rig, config, realserver, service
 
@@ -164,6 +164,24 @@ async def test_a_late_word_on_a_check_that_is_gone_is_not_kept(
     await rig.controller.reload(config(service(realserver(RS2)), digest="other"))
     rig.controller.record(CHECK, replace(health, verdict=Verdict.DOWN, result=WRONG))
     assert not journal
+
+
+async def test_of_several_checks_that_pass_the_last_to_do_so_made_it_up(
+    tmp_path: Path, journal: Journal
+) -> None:
+    now = time.time()
+    other = Check(RS1.address, 8080, HTTP)
+    both = replace(realserver(RS1), checks=(CHECK, other))
+    journal[CHECK.lasting] = Begun(Verdict.UP, now - 3 * DAY)
+    journal[other.lasting] = Begun(Verdict.UP, now - DAY)
+    rig = start(tmp_path, journal, config(service(both, realserver(RS2))))
+    await rig.settled()
+    assert shown(rig).since == now - DAY
+    rig.controller.record(other, Health(Verdict.DOWN, time.monotonic(), result=WRONG))
+    rig.controller.record(other, Health(Verdict.UP, time.monotonic(), result=OK))
+    await rig.turn()
+    assert shown(rig).since == pytest.approx(now, abs=1)
+    assert shown(rig).reason == "up: L7OK 200"
 
 
 # -- agents --------------------------------------------------------------------------------------
