@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,16 +20,18 @@ from tests.support.chromium import browser, prefers, size, until
 from tests.support.documents import CHECKOUT
 from tests.support.page_failures import FAILURES, Failure
 from tests.support.page_stage import playing
-from tests.support.page_town import begin, stage
+from tests.support.page_town import begin, clients, stage
 
 FOLDER = CHECKOUT / "docs" / "pictures"
 SCALE = 0.8
 WIDTH, HEIGHT = 900, 1800
 """Of what is taken; the page is as wide as a small screen."""
 MARGIN = 10
+SETTLED_S = 2.5
+"""What follows from a failure, and the page's own times; a rate takes two reads of the kernel."""
 EVENTS = 185
 """Pixels of the last events, which scroll."""
-COLOURS = 64
+COLOURS = 256
 """Of a picture's palette, which keeps it small."""
 
 Rectangle = tuple[int, int, int, int]
@@ -47,7 +48,7 @@ def picture(driver: Chrome, failure: Failure, folder: Path) -> Image.Image:
         until(lambda: _ready(driver), "all of it")
         failure.play(played)
         until(lambda: failure.says in _text(driver), failure.says)
-        time.sleep(1.5)  # what follows from it, and the page's own times
+        clients(played, SETTLED_S)
         return _cut(driver, failure.parts)
 
 
@@ -91,7 +92,8 @@ def _place(driver: Chrome, part: str) -> Rectangle:
 
 def save(made: Image.Image, path: Path) -> None:
     """Write it, with few colours."""
-    few = made.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    # By median cut, what has few pixels takes the colour of others: red text is brown, green blue.
+    few = made.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
 
 

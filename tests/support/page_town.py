@@ -125,9 +125,18 @@ def begin(played: Stage) -> None:
     services = played.rig.config.services
     count = sum(len(one.realservers) for one in services if one.scheduler in KNOWN)
     wait_until(lambda: len(_serving(played)) == count, WITHIN_S, "all are in")
-    played.traffic(
-        [(key, one, 40, 120 + at, 310 - at) for at, (key, one) in enumerate(_serving(played))]
-    )
+    clients(played, 0.0)
+
+
+def clients(played: Stage, seconds: float) -> None:
+    """Have clients come for so long: 40 a second to each realserver that serves."""
+    until = time.monotonic() + seconds
+    while True:
+        serving = enumerate(_serving(played))
+        played.traffic([(key, one, 4, 120 + at, 310 - at) for at, (key, one) in serving])
+        if time.monotonic() >= until:
+            return
+        time.sleep(0.1)
 
 
 def _serving(played: Stage) -> list[tuple[ServiceKey, RealserverKey]]:
