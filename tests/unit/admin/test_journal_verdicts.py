@@ -165,7 +165,6 @@ async def test_a_file_of_the_schema_before_them_keeps_what_it_holds(
 @pytest.mark.parametrize(
     "row",
     [
-        ("rs1", 80, "http", "", "up", NOON),
         ("10.0.0.9", "x", "http", "", "up", NOON),
         ("10.0.0.9", 80, "http", "", "well", NOON),
         ("10.0.0.9", 80, "http", "", "up", "noon"),
