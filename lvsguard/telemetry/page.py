@@ -17,10 +17,11 @@ STREAM = "/stream"
 RETRY_MS = 2000
 """How long a page waits before it connects again."""
 
+_SCRIPTS = ("page", "facts", "head", "judge", "parts", "services", "spark", "speech", "words")
 _KINDS = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS},
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 PATHS = (*_KINDS, STREAM)
