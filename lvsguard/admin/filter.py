@@ -24,8 +24,8 @@ class Filter:
     """A wish; call it with an entry to ask whether that fits. What is empty does not matter."""
 
     kinds: frozenset[str] = frozenset()
-    without: frozenset[str] = frozenset()
-    """Kinds that are not wanted."""
+    not_of_realservers: frozenset[str] = frozenset()
+    """Kinds that are not wanted where they are about one realserver."""
     about: frozenset[str] = frozenset()
     """Names from the config, addresses, endpoints such as ``10.0.0.42:80``: any of them."""
     alone: frozenset[str] = frozenset()
@@ -41,7 +41,9 @@ class Filter:
         """Whether the entry is wanted."""
         if self.until is not None and entry.at > self.until:
             return False
-        if entry.kind in self.without or (self.kinds and entry.kind not in self.kinds):
+        if self.kinds and entry.kind not in self.kinds:
+            return False
+        if entry.kind in self.not_of_realservers and entry.data.get("realserver"):
             return False
         if self.trace and entry.data.get("trace") != self.trace:
             return False

@@ -418,9 +418,11 @@ def _where(since: float, wanted: Filter) -> tuple[str, list[str | float]]:
     if wanted.kinds:
         terms.append(f"kind IN ({', '.join('?' * len(wanted.kinds))})")
         values += sorted(wanted.kinds)
-    if wanted.without:
-        terms.append(f"kind NOT IN ({', '.join('?' * len(wanted.without))})")
-        values += sorted(wanted.without)
+    if wanted.not_of_realservers:
+        kinds = sorted(wanted.not_of_realservers)
+        none = "instr(data, ?) > 0 OR instr(data, ?) = 0"
+        terms.append(f"(kind NOT IN ({', '.join('?' * len(kinds))}) OR {none})")
+        values += [*kinds, '"realserver":""', '"realserver":"']
     if wanted.trace:
         terms.append("instr(data, ?) > 0")
         values.append(wanted.trace)

@@ -33,8 +33,7 @@ TIMELINE = 15
 """Events in an answer."""
 
 OF_REALSERVERS = frozenset({"health", "applied", "drift", "agent"})
-"""Kinds of events that are about one realserver each."""
-
+"""Kinds of events that may be about one realserver each."""
 
 OF_ALL = frozenset({"link", "prober-died", "vrrp-died"})
 """Kinds of events that are about the director, and so about all of it."""
@@ -101,9 +100,21 @@ def wanted(asked: str, found: Found) -> Filter:
         }
         if realserver.agent is not None:
             about.add(endpoint(realserver.key.address, realserver.agent.port))
+    if found.realservers:
+        return Filter(about=frozenset(about), alone=frozenset(alone), also=OF_ALL)
+    # Steps name a service by its address: those that mended a table that somebody cleared, too.
+    about |= {
+        endpoint(service.key.address, service.key.port)
+        for service in found.services
+        if service.key.address is not None
+    }
     # Of a whole service or VIP, what its realservers do one by one would drown the rest.
-    without = frozenset[str]() if found.realservers else OF_REALSERVERS
-    return Filter(about=frozenset(about), alone=frozenset(alone), without=without, also=OF_ALL)
+    return Filter(
+        about=frozenset(about),
+        alone=frozenset(alone),
+        not_of_realservers=OF_REALSERVERS,
+        also=OF_ALL,
+    )
 
 
 def explain(

@@ -10,7 +10,7 @@ import pytest
 from lvsguard.admin.entry import Entry, entry
 from lvsguard.admin.filter import Filter, is_about
 from lvsguard.admin.journal import Journal
-from lvsguard.core.event import Applied, Event, HealthChanged, OverrideSet, Reloaded
+from lvsguard.core.event import Applied, Event, HealthChanged, OverrideSet, Reloaded, Repaired
 from lvsguard.core.health import FailureClass, Verdict
 from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.service_event import QuorumLost
@@ -83,6 +83,8 @@ async def test_a_file_gives_what_memory_gives(journal: Journal) -> None:
         journal.append(NOW + number, health(f"10.0.{number // 250}.{number % 250}:80"))
     journal.append(NOW + 600, health("10.0.0.7:80", TRACE))
     journal.append(NOW + 601, Applied("ipvsadm -e -t 10.0.0.8:80 -r 10.0.0.7:80 -g -w 0", TRACE))
+    journal.append(NOW + 602, Repaired("service", "tcp 10.0.0.8:80", "x", (), "web"))
+    journal.append(NOW + 603, Repaired("realserver", "x", "x", (), "web", "10.9.9.9:80"))
     wishes: tuple[tuple[Filter, list[int]], ...] = (
         (Filter(about=frozenset({"10.0.0.7"})), [8, 601, 602]),
         (Filter(about=frozenset({"10.0.0.7"}), kinds=frozenset({"health"})), [8, 601]),
@@ -90,7 +92,7 @@ async def test_a_file_gives_what_memory_gives(journal: Journal) -> None:
         (Filter(until=NOW + 2), [1, 2, 3]),
         (Filter(alone=frozenset({"10.0.0.7"})), []),
         (Filter(kinds=frozenset({"role"})), []),
-        (Filter(without=frozenset({"health"})), [602]),
+        (Filter(not_of_realservers=frozenset({"health", "drift"})), [602, 603]),
         (Filter(about=frozenset({"nobody"}), also=frozenset({"applied"})), [602]),
     )
     for wish, ids in wishes:

@@ -15,7 +15,7 @@ from lvsguard.core.agent import Agent, AgentKind, AgentSpec, Answer, Mode
 from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, SorryServer, VipPath
 from lvsguard.core.event import LinkEvent, ProberDied, Repaired, StepRefused
 from lvsguard.core.health import FailureClass, Health, Hint, Result
-from lvsguard.core.model import Protocol, RealserverKey, ServiceKey
+from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VirtualService
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 from lvsguard.core.snapshot import CheckStatus, ConflictStatus, ForeignStatus, Role, VipStatus
 from lvsguard.core.step import AddService
@@ -34,7 +34,7 @@ from lvsguard.vrrp.message import Address, State
 from lvsguard.vrrp.transitions import Trigger
 from tests.support.golden import Golden
 from tests.support.published import NOON, OTHER, WELL
-from tests.support.rig import OK, RS1, RS2, VIP, config, realserver, service
+from tests.support.rig import OK, RS1, RS2, VIP, WEB, config, realserver, service
 from tests.support.why_stage import BEGIN, Stage
 
 ALICE = "alice (uid 1000)"
@@ -398,6 +398,34 @@ async def test_what_somebody_else_changed_in_the_kernel(golden: Golden) -> None:
     stage.tell(Repaired("realserver", subject, differed, (), "web", str(RS1)))
     stage.wait(5)
     await check(golden, "drift", stage)
+
+
+async def test_what_somebody_else_changed_of_a_service(golden: Golden) -> None:
+    """What was changed of one of its realservers is told of that one."""
+    stage = well()
+    edited = "scheduler wrr became wlc"
+    stage.tell(Repaired("service", "tcp 10.0.0.8:80", edited, (), "web"))
+    stage.wait(5)
+    stage.tell(Repaired("realserver", f"{RS1} in tcp 10.0.0.8:80", "x", (), "web", str(RS1)))
+    stage.wait(5)
+    await check(golden, "drift-of-a-service", stage, "web")
+
+
+async def test_a_table_that_somebody_else_cleared_is_told_of_each_service_in_it() -> None:
+    stage, again = well(), AddService(WEB, VirtualService("rr"))
+    stage.tell(Repaired("table", "the IPVS table", "all 2 services were deleted", (again,)))
+    for target in ("web", "10.0.0.8"):
+        reply = await stage.ask(target)
+        assert reply is not None
+        assert [event.kind for event in reply.timeline][-1:] == ["drift"], target
+
+
+async def test_an_address_that_somebody_else_removed_is_told_of_its_vip() -> None:
+    stage = well()
+    stage.tell(Repaired("address", "10.0.0.8/24 dev eth0", "it was removed by somebody else", ()))
+    reply = await stage.ask("10.0.0.8")
+    assert reply is not None
+    assert [event.kind for event in reply.timeline][-1:] == ["drift"]
 
 
 async def test_one_whose_clients_fare_badly(golden: Golden) -> None:
