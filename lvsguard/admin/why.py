@@ -130,8 +130,9 @@ def explain(
         why_vip.explain(vip, setting.director, setting.peers, history, setting.now)
         for vip in found.vips
     ]
+    claimed = tuple(f"VIP {vip.name}: " for vip in found.vips if vip.conflicts)
     for answer in answers:
-        answer.sentences.extend(_troubles(answer, setting))
+        answer.sentences.extend(_troubles(answer, setting, claimed))
     answers += [_foreign(one) for one in found.foreign]
     if not answers and (history or found.idle):
         answers = [_gone(asked, history, found.idle, setting)]
@@ -151,10 +152,11 @@ def _with_context(answer: WhyAnswer, service: ServiceStatus, setting: Setting) -
     return answer
 
 
-def _troubles(answer: WhyAnswer, setting: Setting) -> Iterator[str]:
-    """What is wrong with the director, unless the answer says it already."""
+def _troubles(answer: WhyAnswer, setting: Setting, claimed: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with the director, unless an answer says it already. ``claimed``: how lines
+    begin that are about VIPs whose own answer is there and says who claims them."""
     said = " ".join(answer.sentences)
-    news = (line for line in setting.troubles if line not in said)
+    news = (t for t in setting.troubles if t not in said and not t.startswith(claimed))
     for line in islice(news, TROUBLES):
         yield f"This director has trouble: {line.rstrip('.')}."
 

@@ -13,7 +13,7 @@ from lvsguard.admin.why_reply import WhyAnswer
 from lvsguard.core.event import OverrideCleared
 from lvsguard.core.health import Verdict
 from lvsguard.core.moment import span, when
-from lvsguard.core.override import Admin, Override, OverrideKind, Target, deciding_weight
+from lvsguard.core.override import CONFLICT, Admin, Override, OverrideKind, Target, deciding_weight
 from lvsguard.core.snapshot import AgentStatus, RealserverStatus, ServiceStatus
 
 _SET = {OverrideKind.DRAIN: "drained it", OverrideKind.DISABLE: "disabled it"}
@@ -99,8 +99,18 @@ def _overridden(one: RealserverStatus, kind: OverrideKind, state: str, now: floa
     draft = _Draft(state, min((o.since for o in held), default=None))
     for override in held:
         draft.sentences.append(told(override, now))
-        draft.remedies.append(f"run: lvsguard {_UNDO[kind]} {_target(override)}")
+        draft.remedies.append(_end(override))
     return draft
+
+
+def _end(override: Override) -> str:
+    """What ends a drain or a disable."""
+    if override.actor == CONFLICT:
+        return (
+            "have it answer for the VIP no more (run there: lvsguard realserver check):"
+            " the drain ends by itself then"
+        )
+    return f"run: lvsguard {_UNDO[override.kind]} {_target(override)}"
 
 
 def told(override: Override, now: float) -> str:

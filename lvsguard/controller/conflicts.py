@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 from math import inf
-from typing import Final
 
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.neighbours import Neighbours
@@ -18,7 +17,7 @@ from lvsguard.core.config import OnConflict, ServiceConfig
 from lvsguard.core.event import Event
 from lvsguard.core.memory import NEW
 from lvsguard.core.model import IPAddress
-from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.override import CONFLICT, Override, OverrideKind, Target
 from lvsguard.core.placement import Facts, Placement, live_weight, placements
 from lvsguard.core.rules import remember
 from lvsguard.core.snapshot import ConflictStatus
@@ -30,9 +29,6 @@ from lvsguard.core.vrrp_event import (
     VipConflictOver,
     VrrpProcessDied,
 )
-
-ACTOR: Final = "lvsguard"
-"""Who sets the drain of a realserver that claims a VIP."""
 
 
 class Conflicts:
@@ -128,7 +124,7 @@ class Conflicts:
             del self._drained[target]
             if lacking:
                 self._emit(ConflictDrain(vip, str(target.address), lacking))
-            self._clear(target, OverrideKind.DRAIN, ACTOR)
+            self._clear(target, OverrideKind.DRAIN, CONFLICT)
 
     def ended(self, target: Target) -> None:
         """Another director has ended a drain of it, which may have stood in the place of this
@@ -191,7 +187,7 @@ class Conflicts:
                 continue
             del self._drained[target]
             if self._held_by_us(target):
-                self._clear(target, OverrideKind.DRAIN, ACTOR)
+                self._clear(target, OverrideKind.DRAIN, CONFLICT)
 
     def _forget(self) -> None:
         """Nobody watches any more who told of these: what still holds is told again."""
@@ -221,16 +217,16 @@ class Conflicts:
             return
         self._drained[target] = {key}
         reason = f"it answers for VIP {key[1]}"
-        self._put(Override(target, OverrideKind.DRAIN, ACTOR, self._clock(), reason))
+        self._put(Override(target, OverrideKind.DRAIN, CONFLICT, self._clock(), reason))
 
     def _held_by_us(self, target: Target) -> bool:
         held = self._book.held(target, OverrideKind.DRAIN)
-        return held is not None and held.actor == ACTOR
+        return held is not None and held.actor == CONFLICT
 
     def _lacking(self, realserver: IPAddress) -> str:
         """A service that would have nobody without it, lose its quorum or panic; empty: none."""
         facts, target = self._book.facts, Target(realserver)
-        drain = Override(target, OverrideKind.DRAIN, ACTOR, 0.0)
+        drain = Override(target, OverrideKind.DRAIN, CONFLICT, 0.0)
         others = tuple(one for one in facts.overrides if one.key != drain.key)
         stays, leaves = replace(facts, overrides=others), replace(facts, overrides=(*others, drain))
         for service in self._book.config.services:

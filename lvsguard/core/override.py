@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from lvsguard.core.model import WEIGHT_MAX, IPAddress, RealserverKey, endpoint
 from lvsguard.core.trace import trace_id
+
+CONFLICT: Final = "lvsguard"
+"""The actor of a drain of a realserver that claims a VIP; it ends when that is over."""
 
 
 class OverrideKind(StrEnum):

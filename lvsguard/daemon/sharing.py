@@ -15,10 +15,9 @@ from typing import Final
 from lvsguard.admin.journal import Journal
 from lvsguard.admin.operations import Kept
 from lvsguard.controller import Controller
-from lvsguard.controller.conflicts import ACTOR as CONFLICT
 from lvsguard.core.event import Event
 from lvsguard.core.ledger import SKEW_S, Ledger, Outcome, Record, Stamp, prune_in
-from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.override import CONFLICT, Override, OverrideKind, Target
 from lvsguard.core.peer_event import PeerOverrides
 
 EXPIRY: Final = "expiry"

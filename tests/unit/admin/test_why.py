@@ -16,7 +16,7 @@ from lvsguard.core.config import Check, CheckKind, CheckSpec, HttpSpec, SorrySer
 from lvsguard.core.event import LinkEvent, ProberDied, Repaired, StepRefused
 from lvsguard.core.health import FailureClass, Health, Hint, Result
 from lvsguard.core.model import Protocol, RealserverKey, ServiceKey, VirtualService
-from lvsguard.core.override import Override, OverrideKind, Target, Weight
+from lvsguard.core.override import CONFLICT, Override, OverrideKind, Target, Weight
 from lvsguard.core.snapshot import CheckStatus, ConflictStatus, ForeignStatus, Role, VipStatus
 from lvsguard.core.step import AddService
 from lvsguard.core.vrrp import VrrpConfig
@@ -529,9 +529,14 @@ async def test_a_realserver_that_answers_for_the_vip(golden: Golden) -> None:
         conflicts=(ConflictStatus(VIP.address, mac, RS2.address, NOON + 60),),
     )
     stage = director(status)
-    stage.tell(VipConflict("web", mac, "arp", "10.0.0.8", "10.0.0.43"))
+    told = VipConflict("web", mac, "arp", "10.0.0.8", "10.0.0.43")
+    stage.tell(told)
+    stage.pulse = replace(WELL, trouble=(str(told),))
+    target = Target(RS2.address)
+    stage.put(replace(drain(reason="it answers for VIP 10.0.0.8"), target=target, actor=CONFLICT))
     stage.wait(30)
     await check(golden, "vip-conflict", stage, "10.0.0.8")
+    await check(golden, "drained-by-lvsguard", stage, "10.0.0.43")
 
 
 async def test_two_masters(golden: Golden) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from lvsguard.controller.conflicts import ACTOR, Conflicts
+from lvsguard.controller.conflicts import Conflicts
 from lvsguard.controller.factbook import FactBook
 from lvsguard.controller.neighbours import Neighbours
 from lvsguard.core.config import OnConflict, ServiceConfig, VipConfig
 from lvsguard.core.event import Event
 from lvsguard.core.health import FailureClass, Health, Result, Verdict
 from lvsguard.core.model import IPAddress, Protocol, RealserverKey, ServiceKey
-from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.override import CONFLICT, Override, OverrideKind, Target
 from lvsguard.core.snapshot import ConflictStatus
 from lvsguard.core.vrrp_event import (
     ConflictDrain,
@@ -158,7 +158,7 @@ def test_a_drain_lasts_as_long_as_the_conflict(draining: Scene) -> None:
     draining.conflicts.tell(CLAIM)
     assert draining.drained == [str(RS1)]
     (override,) = draining.book.overrides
-    assert (override.actor, override.reason) == (ACTOR, f"it answers for VIP {VIP}")
+    assert (override.actor, override.reason) == (CONFLICT, f"it answers for VIP {VIP}")
     draining.conflicts.tell(CLAIM)
     draining.conflicts.tell(OVER)
     assert draining.drained == []
@@ -271,7 +271,7 @@ def test_who_still_claims_the_vip_when_another_drain_of_it_ends_is_drained_again
     draining.book.put(theirs)  # it took the place of this director's own
     draining.book.drop(*theirs.key)
     draining.conflicts.ended(Target(RS1))
-    assert [o.actor for o in draining.book.overrides] == [ACTOR]
+    assert [o.actor for o in draining.book.overrides] == [CONFLICT]
     draining.conflicts.tell(OVER)
     assert draining.drained == []
 
@@ -284,7 +284,7 @@ def test_the_end_of_a_drain_that_came_before_the_conflict_drains_it_too(draining
     draining.conflicts.ended(Target(RS2))
     assert draining.drained == []
     draining.conflicts.ended(Target(RS1))
-    assert [o.actor for o in draining.book.overrides] == [ACTOR]
+    assert [o.actor for o in draining.book.overrides] == [CONFLICT]
 
 
 def test_where_nobody_claims_a_vip_the_end_of_a_drain_is_its_end(draining: Scene) -> None:

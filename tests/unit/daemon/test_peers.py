@@ -13,11 +13,10 @@ import pytest
 
 from lvsguard.admin import peer_channel
 from lvsguard.admin.journal import Journal
-from lvsguard.controller.conflicts import ACTOR as CONFLICT
 from lvsguard.controller.standing import Seen, Standing
 from lvsguard.core.config import Config
 from lvsguard.core.health import Verdict
-from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.override import CONFLICT, Override, OverrideKind, Target
 from lvsguard.core.peer import VipPart
 from lvsguard.daemon import fitness, peers
 from lvsguard.daemon.peers import Peers

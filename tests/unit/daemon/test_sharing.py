@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from lvsguard.admin.journal import Journal
-from lvsguard.controller.conflicts import ACTOR as CONFLICT
 from lvsguard.core.ledger import SKEW_S, Ledger, Record
-from lvsguard.core.override import Override, OverrideKind, Target
+from lvsguard.core.override import CONFLICT, Override, OverrideKind, Target
 from lvsguard.daemon.sharing import Sharing
 from tests.support.rig import RS1, RS2, Rig, config
 
