@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -77,7 +78,20 @@ def main(arguments: list[str]) -> int:
             memory=options.mem,
             load_ipvs=not options.without_ipvs,
         )
-        return hostkernel.run(job) if kernel == "host" else uml.run(job)
+        status = hostkernel.run(job) if kernel == "host" else uml.run(job)
+        if out is not None:
+            take_goldens(out)
+        return status
+
+
+def take_goldens(out: Path, into: Path = CHECKOUT / "tests/golden") -> None:
+    """Bring the golden files that the command left for it (`pytest --update-golden`, see
+    `tests/support/golden.py`) to where they belong."""
+    written = out / "golden"
+    if written.is_dir():
+        shutil.copytree(written, into, dirs_exist_ok=True)
+        shutil.rmtree(written)
+        print(f"tests/lab/run: golden files are written anew: git diff {into}", file=sys.stderr)
 
 
 def choose(wanted: str, *, load_ipvs: bool) -> tuple[str, str]:

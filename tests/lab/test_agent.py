@@ -11,12 +11,14 @@ from tests.support.director import tell, wall
 from tests.support.director_config import Service, Setup
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
+from tests.support.why_transcript import check_why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.director_seed import Seed
+    from tests.support.golden import Golden
     from tests.support.processes import Process
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
@@ -78,25 +80,27 @@ def agent(seed: Seed, tmp_path: Path) -> Iterator[Script]:
     script.stop()
 
 
-def test_what_it_says_is_a_weight_in_the_kernel(seed: Seed, agent: Script) -> None:
+def test_what_it_says_is_a_weight_in_the_kernel(seed: Seed, agent: Script, golden: Golden) -> None:
     """rs2 has no agent: it is asked in vain, and that is not down."""
     director, since = seed.director, wall()
     agent.say("75%")
     took_s = director.wait_for_weights(SOON_S, rs1=15, rs2=20)
     assert director.realserver("10.0.0.42").reason.endswith("; agent: weight 75%")
+    asked = wall()
     agent.say("drain")
     director.wait_for_weights(SOON_S, rs1=0, rs2=20)
+    check_why(golden, director, "agent-drain", "10.0.0.42", asked)
     assert {seed.client.get(VIP)[1] for _ in range(4)} == {"rs2"}
     agent.say("ready 100% maxconn:3")
     director.wait_for_weights(SOON_S, rs1=20, rs2=20)
+    asked = wall()
     agent.say("down#disk full")
     director.wait_for_weights(SOON_S, rs1=0, rs2=20)
     one = director.realserver("10.0.0.42")
     assert (one.verdict, one.reason.endswith("; agent: down, disk full")) == ("down", True)
     assert one.agent is not None
     assert (one.agent.state, one.agent.port) == ("down", 9100)
-    assert "Its agent (text on port 9100) says down" in director.why("10.0.0.42")
-    assert "disk full" in director.why("10.0.0.42")
+    check_why(golden, director, "agent-down", "10.0.0.42", asked)
     agent.say("up")
     director.wait_for_weights(SOON_S, rs1=20, rs2=20)
     said = [e.text for e in director.events("agent", since) if "10.0.0.42:9100 says" in e.text]

@@ -24,11 +24,13 @@ from tests.support.processes import wait_until
 from tests.support.reloading_servers import apache, nginx
 from tests.support.topology import VIP
 from tests.support.topology_load import failures, start_load
+from tests.support.why_transcript import check_why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.director_seed import Seed
+    from tests.support.golden import Golden
     from tests.support.processes import Process
     from tests.support.reloading_servers import Reloading
     from tests.support.stillness import Stillness
@@ -243,7 +245,7 @@ def test_a_killed_server_that_speaks_tls_is_out_as_soon(seed: Seed, still: Still
 
 
 def test_a_server_that_closes_its_listener_and_keeps_its_connections_is_out_within_the_interval(
-    seed: Seed, still: Stillness
+    seed: Seed, still: Stillness, golden: Golden
 ) -> None:
     director = seed.director
     command = (sys.executable, "-m", "tests.support.closing_server")
@@ -265,6 +267,11 @@ def test_a_server_that_closes_its_listener_and_keeps_its_connections_is_out_with
     tell("closed its listener", p50_s=took[len(took) // 2], max_s=took[-1], runs=len(took))
     assert took[-1] <= CLOSED_S + SLACK_S, took
     assert [(e.data["code"], e.data["failure"]) for e in downs] == [("L4CON", "refused")] * CLOSINGS
+    since = wall()
+    process.signal(signal.SIGUSR1)
+    director.wait_for_weights(3, rs1=None)
+    director.wait_for_verdicts(rs1="down", rs2="up")
+    check_why(golden, director, "listener-closed", "10.0.0.42", since)
     process.kill()
     director.wait_for_weights(rs1=None)
 
@@ -321,17 +328,18 @@ def test_a_server_with_one_worker_never_waits_for_its_canary(seed: Seed) -> None
     seed.director.wait_for_weights(rs1=None)
 
 
-def test_a_server_that_hangs_is_out_within_interval_and_timeout(seed: Seed) -> None:
+def test_a_server_that_hangs_is_out_within_interval_and_timeout(seed: Seed, golden: Golden) -> None:
     check = '{ kind = "http", path = "/health", interval = "1s", timeout = "1s", fall = 1 }'
     seed.director.configure(Setup(services=(Service(check=check),)))
     seed.director.client.reload()
     seed.director.wait_for_verdicts(rs1="up", rs2="up")
     wait_for_canary(seed.network.director1, seed.network.rs1)
-    began = time.monotonic()
+    since, began = wall(), time.monotonic()
     seed.webs[0].process.freeze()
     seed.director.wait_for_weights(2.3, rs1=0)
     tell("hangs", out_s=time.monotonic() - began)
-    assert "but does not answer in time: it hangs" in seed.director.why("10.0.0.42")
+    seed.director.wait_for_verdicts(rs1="down", rs2="up")
+    check_why(golden, seed.director, "hang", "10.0.0.42", since)
     seed.webs[0].process.thaw()
     seed.director.wait_for_weights(rs1=1)
 

@@ -14,9 +14,11 @@ from tests.support.director_config import NO_CHECK, Service, Setup
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
 from tests.support.topology_load import start_load
+from tests.support.why_transcript import check_why
 
 if TYPE_CHECKING:
     from tests.support.director_seed import Seed
+    from tests.support.golden import Golden
     from tests.support.stillness import Stillness
     from tests.support.topology import Host
 
@@ -130,6 +132,23 @@ def test_one_that_begins_while_clients_run_is_told_and_drained_where_asked(
     (over,) = director.events("conflict-over", since)
     assert (over.data["other"], over.data["address"]) == (rs2.mac, str(VIP))
     assert len(requests) >= 0.9 * RATE * ran_s, "clients ran beside it"
+
+
+def test_why_names_it_of_the_vip_and_of_the_realserver(seed: Seed, golden: Golden) -> None:
+    director, rs2 = seed.director, seed.network.rs2
+    director.configure(Setup(vip='on_conflict = "drain"'))
+    director.client.reload()
+    time.sleep(ASKED_S)  # each has answered by ARP, so that its MAC address is known
+    since = wall()
+    speak(rs2)
+    try:
+        director.wait_for_weights(15, rs1=1, rs2=0)
+        wait_until(lambda: named(seed, since, str(rs2.address)), 5, "it is named")
+        check_why(golden, director, "arp-suppression-off-vip", VIP, since)
+        check_why(golden, director, "arp-suppression-off", rs2.address, since)
+    finally:
+        hush(rs2)
+    director.wait_for_weights(15, rs1=1, rs2=1)
 
 
 WITHOUT_ARP = '{ kind = "http", path = "/health", interval = "1s", timeout = "1s", arp = false }'

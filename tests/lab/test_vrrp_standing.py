@@ -20,9 +20,11 @@ from tests.support.topology import VIP
 from tests.support.topology_load import failures, outage_s, start_load
 from tests.support.topology_web import start_web
 from tests.support.vrrp_director import crash
+from tests.support.why_transcript import check_why
 
 if TYPE_CHECKING:
     from lvsguard.admin.status_reply import VipReply
+    from tests.support.golden import Golden
     from tests.support.stillness import Stillness
     from tests.support.topology import Network
 
@@ -72,7 +74,7 @@ def vip(director: Director) -> VipReply:
 
 
 def test_a_master_whose_service_has_no_quorum_hands_over_and_loses_nothing(
-    network: Network,
+    network: Network, golden: Golden
 ) -> None:
     one, two = pair(network, QUORUM.format("spare"))
     assert (vip(one).ready, vip(one).why) == (True, [])
@@ -89,7 +91,7 @@ def test_a_master_whose_service_has_no_quorum_hands_over_and_loses_nothing(
     assert failures(requests) == []
     assert holders(one, two) == ["director2"]
 
-    assert "It may not be master: service spare has lost its quorum" in one.why(VIP)
+    check_why(golden, one, "stands-back", VIP, begun)
     assert vip(one).ready is False
     assert vip(one).why == ["service spare has lost its quorum (live weight 0, needs 1)"]
     shown = one.run("status").stdout
@@ -254,7 +256,7 @@ def test_a_table_that_both_kernels_refuse_is_led_by_one_of_them_and_serves_the_r
     assert vip(second).why == []
 
 
-def test_failover_hands_over_and_resume_takes_back(network: Network) -> None:
+def test_failover_hands_over_and_resume_takes_back(network: Network, golden: Golden) -> None:
     one, two = pair(network)
     load = start_load(network.client, SERVICE, per_second=50)
     time.sleep(1)
@@ -273,7 +275,7 @@ def test_failover_hands_over_and_resume_takes_back(network: Network) -> None:
     time.sleep(5)
     assert holders(one, two) == ["director2"]
     assert vip(one).held_back
-    assert "had asked for a failover" in one.why(VIP)
+    check_why(golden, one, "failover-asked", VIP, begun)
     shown = one.run("status").stdout
     assert "backup for " in shown
     assert "master is 10.0.0.40" in shown

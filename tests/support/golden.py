@@ -2,10 +2,14 @@
 
 A change of one is a change of a contract, so it is made by hand (`pytest --update-golden`) and
 seen in review.
+
+In the lab nothing that a test writes stays but what is under the folder of `--out`: there they are
+left in `golden`, and `tests/lab/run` brings them here at its end (`machine.take_goldens`).
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +27,20 @@ class Golden:
         """Assert that `actual` equals the golden file at `path`, relative to tests/golden."""
         file = self.folder / path
         if self.update:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(actual.encode() if isinstance(actual, str) else actual)
+            kept = self._kept() / path
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(actual.encode() if isinstance(actual, str) else actual)
             return
         assert file.exists(), f"{file} is not there: run pytest --update-golden, then read it"
         if isinstance(actual, str):
             assert actual == file.read_text()
         else:
             assert actual.hex(" ") == file.read_bytes().hex(" ")
+
+    def _kept(self) -> Path:
+        """The folder that new files are written to."""
+        if "LVSGUARD_LAB" not in os.environ or self.folder != GOLDEN:
+            return self.folder
+        out = os.environ.get("LVSGUARD_ARTIFACTS")
+        assert out, "what is written in the lab does not stay: give tests/lab/run --out .lab, too"
+        return Path(out, "golden")
