@@ -38,6 +38,8 @@ def explain(
     draft = _decided(service, realserver, history, now)
     draft.sentences[:0] = [_head(service, realserver, draft, now)]
     draft.sentences += _besides(service, realserver, history, now)
+    if _unlike(realserver) and why_refusal.of(history, now, service.name, str(realserver.key)):
+        draft.remedies.append("mend what the kernel refuses: it is tried again by itself")
     return WhyAnswer(
         kind="realserver",
         subject=name(realserver),
@@ -266,11 +268,16 @@ def _agent(agent: AgentStatus | None) -> str:
 # -- besides -------------------------------------------------------------------------------------
 
 
+def _unlike(one: RealserverStatus) -> bool:
+    """Whether the kernel holds another weight than is decided."""
+    return one.weight != one.wanted and one.wanted is not None
+
+
 def _besides(
     service: ServiceStatus, one: RealserverStatus, history: Sequence[Entry], now: float
 ) -> Iterator[str]:
     """What else is worth knowing."""
-    if one.weight != one.wanted and one.wanted is not None:
+    if _unlike(one):
         yield (
             f"The kernel holds {'nothing' if one.weight is None else f'weight {one.weight}'} where"
             f" weight {one.wanted} is decided."

@@ -32,6 +32,7 @@ _MEASURED: Final = (
     (rf"\({_SHORT} (after a hint)", r"(SPAN \1"),
     (rf"(closed after) {_SHORT}", r"\1 SPAN"),
     (rf"(the host is silent for) {_SHORT}", r"\1 SPAN"),
+    (r"\d+ (connections sent ahead of the handover, in) \d+\.\d\d s", r"COUNT \1 SPAN"),
 )
 _STAMP: Final = re.compile(r"^  (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)(?=  )")
 _ID: Final = re.compile(
@@ -43,20 +44,30 @@ _TITLES: Final = ("what to do", "what would bring it back", "what happened")
 
 
 def check_why(
-    golden: Golden, director: Director, name: str, target: object, since: float = 0.0
+    golden: Golden,
+    director: Director,
+    name: str,
+    target: object,
+    since: float = 0.0,
+    *,
+    sorted_events: bool = False,
 ) -> None:
     """Compare what the command says now with ``tests/golden/why-lab/NAME.txt``; of the timeline
-    what happened since a wall-clock time."""
+    what happened since a wall-clock time. ``sorted_events``: two processes tell of one moment,
+    and either may be first."""
     printed = director.run("why", str(target)).stdout
     printed = printed.replace(f" {director.config} ", f" {director.config.name} ")
-    golden.check(f"{FOLDER}/{name}.txt", f"$ lvsguard why {target}\n{normalised(printed, since)}")
+    kept = normalised(printed, since, sorted_events=sorted_events)
+    golden.check(f"{FOLDER}/{name}.txt", f"$ lvsguard why {target}\n{kept}")
 
 
-def normalised(printed: str, since: float = 0.0) -> str:
+def normalised(printed: str, since: float = 0.0, *, sorted_events: bool = False) -> str:
     """A sentence a line, since where a line ends depends on how long a time was written."""
     told, title, timeline = printed.partition("\nwhat happened\n")
     lines = [_without_times(line) for line in _sentences(told.splitlines())]
     happened = [_STAMP.sub("  TIME", _without_times(e)) for e in _lately(timeline, since)]
+    if sorted_events:
+        happened.sort()
     if happened:
         lines += [title.strip("\n"), *happened]
     return "".join(f"{line}\n" for line in _with_numbered_ids(lines))

@@ -84,6 +84,15 @@ def test_a_cause_a_detector_a_name_or_an_advice_that_differs_is_seen(
     assert normalised(PRINTED.replace(before, after), BEGUN) != KEPT
 
 
+def test_events_of_one_moment_may_be_sorted() -> None:
+    *head, first, second = PRINTED.splitlines()
+    other = "\n".join([*head, second, first, ""])
+    assert normalised(other, BEGUN) != KEPT
+    assert normalised(other, BEGUN, sorted_events=True) == normalised(
+        PRINTED, BEGUN, sorted_events=True
+    )
+
+
 def test_a_line_of_the_timeline_that_is_no_event_is_seen() -> None:
     with pytest.raises(AssertionError, match="no event: 'oops'"):
         normalised(f"{PRINTED}oops\n", BEGUN)
