@@ -33,6 +33,7 @@ LEAST_EVENTS = 3
 LEAST_TABLE = 4
 """Lines of the table that events leave: its heading, and the chosen one with what is beside it."""
 LOST_MAX = 4
+SILENT = "● not connected", "bold red"
 LATE_S = 3.0
 """An answer that takes longer is said to be owed."""
 HELP = (
@@ -71,7 +72,7 @@ def _lines(screen: Screen, width: int, height: int, now: float) -> Iterator[Text
             yield Text("asking the daemon ...", style="dim")
         return
     look = screen.look
-    above = list(_above(screen, look, width, now))
+    above = list(_above(screen, look, width, now, SILENT if lost else None))
     above += [_rule("services", width)] if height >= ROOMY else []
     below = list(_detail(screen, width))
     free = height - len(above) - len(below) - len(lost)
@@ -112,10 +113,13 @@ def _told(screen: Screen, width: int, height: int) -> Iterator[Text]:
 # -- what is always there ----------------------------------------------------------------------
 
 
-def _above(screen: Screen, look: Look, width: int, now: float) -> Iterator[Text]:
+def _above(
+    screen: Screen, look: Look, width: int, now: float, instead: tuple[str, str] | None
+) -> Iterator[Text]:
+    """``instead``: of the verdict on what was told last, while nobody tells how it is."""
     status, health = look.status, look.health
     wrong = troubles(health)
-    word, style = verdict(status, wrong)
+    word, style = instead or verdict(status, wrong)
     head = Text.assemble((status.director, "bold"), f"  lvsguard {status.version}  ", (word, style))
     head.append(" " * max(width - head.cell_len - 8, 1) + _clock(now), "dim")
     yield head

@@ -76,6 +76,8 @@ async def test_a_daemon_that_is_gone_is_said_over_what_was_known(golden: Golden)
     screen = await watched(Picture())
     screen.lose(["no lvsguard listens on /run/lvsguard/lvsguard.sock: start it"], NOON - 3)
     golden.check("cli/watch-lost-80x24.txt", shown(screen, 80, 24))
+    screen.take(await look(Picture(), NOON))
+    assert "● all is well" in shown(screen, 80, 24)
 
 
 async def test_before_the_first_answer_it_says_what_it_waits_for() -> None:
@@ -240,7 +242,10 @@ async def test_a_daemon_that_does_not_answer_is_said_before_it_is_given_up() -> 
     screen.asked_at = NOON - 2
     assert "no answer" not in shown(screen, 80, 24)
     screen.asked_at = NOON - 7
-    assert shown(screen, 80, 24).startswith("no answer for 7s: what is below was so then\n")
+    text = shown(screen, 80, 24)
+    assert text.startswith("no answer for 7s: what is below was so then\n")
+    assert "● not connected" in text
+    assert "all is well" not in text
     screen.lose(["gone"], NOON)
     assert "no answer" not in shown(screen, 80, 24)
 
