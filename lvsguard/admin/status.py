@@ -179,6 +179,7 @@ def service_head(status: ServiceStatus) -> status_reply.ServiceHead:
         slow_starting=status.rising,
         why=list(status.why),
         waits_for=list(status.waits_for),
+        present=status.present,
     )
 
 

@@ -113,6 +113,8 @@ class ServiceHead(Reply, frozen=True):
     """What panic or a lost quorum does to it."""
     waits_for: list[Count] = field(default_factory=list)
     """Which of a realserver's ``connections`` must be 0 before one that drains is empty."""
+    present: bool = True
+    """Whether the kernel has it; ``trouble`` of the health says why not."""
 
 
 class ServiceReply(ServiceHead, frozen=True, kw_only=True):

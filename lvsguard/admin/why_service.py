@@ -25,8 +25,7 @@ def explain(service: ServiceStatus, history: Sequence[Entry], now: float) -> Why
     ]
     sentences += [f"{why}." for why in service.why]
     if not service.present:
-        refused = why_refusal.of(history, now, service.name)
-        sentences += ["The kernel does not have it.", refused or "lvsguard status says why."]
+        sentences.append(why_refusal.of(history, now, service.name) or "lvsguard status says why.")
     sentences += [f"{why_realserver.name(one)}: {one.reason}." for one in out[:NAMED]]
     if len(out) > NAMED:
         sentences.append(f"{len(out) - NAMED} more are out.")
@@ -35,7 +34,7 @@ def explain(service: ServiceStatus, history: Sequence[Entry], now: float) -> Why
         subject=f"service {service.name} ({service.key})",
         service=service.name,
         state=_state(service, fit),
-        serves=bool(has or service.sorry),
+        serves=service.present and bool(has or service.sorry),
         since=None,
         sentences=sentences,
         remedies=list(_remedies(service, fit)),
@@ -43,9 +42,9 @@ def explain(service: ServiceStatus, history: Sequence[Entry], now: float) -> Why
 
 
 def _standing(service: ServiceStatus, fit: bool) -> str:
-    if not fit:
-        return "ITS QUORUM IS LOST"
-    return "it serves" if service.present else "it could serve"
+    if not service.present:
+        return "IT IS NOT IN THE KERNEL"
+    return "it serves" if fit else "ITS QUORUM IS LOST"
 
 
 def _state(service: ServiceStatus, fit: bool) -> str:

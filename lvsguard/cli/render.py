@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 COLUMNS = ("REALSERVER", "STATE", "WEIGHT", "ACTIVE", "IDLE", "FOR", "WHY")
 _IDENTITY_WIDTH = 26
 """Longer names and addresses go on below."""
+ABSENT = "NOT IN THE KERNEL"
 NAMES_MAX = 5
 """Realservers named in one line."""
 _RIGHT = frozenset({"WEIGHT", "ACTIVE", "IDLE", "FOR"})
@@ -47,7 +48,7 @@ def table(status: Status, health: HealthReply, now: float) -> RenderableType:
     parts += [Text(line, style=style) for one in status.peers for line, style in peer(one, now)]
     for service in status.services:
         whys = (Padding(Text(printable(w), style="bold red"), (0, 0, 0, 2)) for w in service.why)
-        parts += [Text(""), _service_title(service), *whys, _realservers(service, now)]
+        parts += [Text(""), title(service), *whys, _realservers(service, now)]
         parts += [Text(f"  {note}", style="dim") for note in _notes(service)]
     if status.foreign:
         parts += [Text(""), Text("foreign, never touched", style="bold")]
@@ -141,6 +142,7 @@ def _ill(vip: VipReply) -> str:
 
 def summary(status: Status) -> str:
     """How many services and realservers there are, and how they are."""
+    absent = sum(not s.present for s in status.services)
     lost = sum(s.quorum.have < s.quorum.need for s in status.services)
     panic = sum(s.panic for s in status.services)
     everyone = [r for s in status.services for r in s.realservers]
@@ -148,6 +150,7 @@ def summary(status: Status) -> str:
     told = ", ".join(f"{states[name]} {name}" for name in _STATES if states[name])
     return (
         count(len(status.services), "service")
+        + (f", {absent} {ABSENT}" if absent else "")
         + (f", {lost} WITHOUT QUORUM" if lost else "")
         + (f", {panic} IN PANIC" if panic else "")
         + f"; {count(len(everyone), 'realserver')}"
@@ -238,15 +241,21 @@ def where(service: ServiceReply) -> str:
 def quorum(service: ServiceReply) -> str:
     """Whether enough of it is live."""
     have, need = service.quorum.have, service.quorum.need
-    return f"live weight {have}, needs {need}: {'serves' if have >= need else 'QUORUM LOST'}"
+    state = "serves" if serves(service) else "QUORUM LOST" if service.present else ABSENT
+    return f"live weight {have}, needs {need}: {state}"
 
 
-def _service_title(service: ServiceReply) -> RenderableType:
-    fit = service.quorum.have >= service.quorum.need
+def serves(service: ServiceReply) -> bool:
+    """Whether the kernel has it, with enough of it live."""
+    return service.present and service.quorum.have >= service.quorum.need
+
+
+def title(service: ServiceReply) -> Text:
+    """The line over its realservers."""
     return Text.assemble(
         (service.name, "bold"),
         f"  {where(service)}  {service.scheduler}/{service.forwarding}  ",
-        (quorum(service), "green" if fit else "bold red"),
+        (quorum(service), "green" if serves(service) else "bold red"),
     )
 
 

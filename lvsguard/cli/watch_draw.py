@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from lvsguard.cli.render import quorum, role, role_style, summary, troubles, verdict, where
+from lvsguard.cli.render import role, role_style, summary, title, troubles, verdict
 from lvsguard.cli.render_peer import brief
 from lvsguard.cli.text import ago, count, printable, span
 from lvsguard.cli.watch_footer import footer, wrapped
@@ -181,7 +181,7 @@ def _table(screen: Screen, width: int, now: float) -> Iterator[tuple[Text, bool]
     for row in rows:
         if row.service is not last:
             last = row.service
-            yield _service(last), False
+            yield title(last), False
             yield from ((Text(f"  {printable(line)}", "bold red"), False) for line in last.why)
         yield _realserver(screen, row, name, width, now), row.place == screen.chosen
     if not rows and (screen.filter or screen.only):
@@ -196,15 +196,6 @@ def _row(title: str, cells: tuple[str, ...], why: str, name: int, width: int) ->
     line = f"  {set_cell_size(title, name)} {state:<8} {weight:>6} {active:>6}"
     line += f" {idle:>6}" if width >= WIDE else ""
     return f"{line} {rate:>6} {since:>6}  {why}"
-
-
-def _service(service: ServiceReply) -> Text:
-    fit = service.quorum.have >= service.quorum.need
-    return Text.assemble(
-        (service.name, "bold"),
-        f"  {where(service)}  {service.scheduler}/{service.forwarding}  ",
-        (quorum(service), "green" if fit else "bold red"),
-    )
 
 
 def _realserver(screen: Screen, row: Row, name: int, width: int, now: float) -> Text:

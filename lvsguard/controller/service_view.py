@@ -40,21 +40,22 @@ def service_status(
         _realserver(service, one, placed, alone.weight, entry, facts, read, wall, suspicion, brief)
         for one, placed, alone in zip(service.realservers, decision.placements, own, strict=True)
     )
+    present = entry is not None
     return ServiceStatus(
         service.name,
         service.key,
         service.scheduler,
         service.forwarding,
-        entry is not None,
+        present,
         decision.live,
         decision.need,
         read.counters.get((service.key, None), NOTHING),
         realservers,
-        decision.panic,
+        present and decision.panic,
         None if service.sorry_server is None else service.sorry_server.key,
-        decision.sorry,
+        present and decision.sorry,
         decision.rising,
-        decision.why,
+        decision.why if present else (),
         waits_for(service, facts.config.ipvs),
         service.key in read.services,
     )

@@ -144,6 +144,7 @@ def _head(number: int, now: ServiceStatus, rate: float | None) -> dict[str, obje
         "forwarding": now.forwarding,
         "have": now.quorum_have,
         "need": now.quorum_need,
+        "present": now.present,
         "panic": now.panic,
         "sorry_server": None if sorry is None else endpoint(sorry.address, sorry.port),
         "sorry": now.sorry,

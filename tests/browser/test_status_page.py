@@ -218,6 +218,22 @@ def test_two_masters_with_the_channel_up_are_the_headline(driver: Chrome, tmp_pa
         until(lambda: "two masters: web" in text(driver, "overall"), "two masters")
 
 
+def test_a_service_that_the_kernel_lacks_serves_nobody(driver: Chrome, tmp_path: Path) -> None:
+    failure = FAILURES["kernel-not-as-wanted"]
+    with playing(page_town.stage(failure.config, tmp_path)) as stage:
+        page_town.begin(stage)
+        opened(driver, stage)
+        until(lambda: failure.says in text(driver, "troubles"), failure.says)
+        titles = {
+            one.find_element(By.TAG_NAME, "h3").text: one.find_element(By.CSS_SELECTOR, ".pill")
+            for one in driver.find_elements(By.CSS_SELECTOR, "summary")
+        }
+        assert titles["api"].text.endswith("not in the kernel")
+        assert titles["api"].get_attribute("class") == "pill down"
+        assert titles["web"].text.endswith("live weight 4, needs 2")
+        assert text(driver, "overall").endswith("trouble")
+
+
 def test_services_of_others_are_listed(driver: Chrome, stage: Stage) -> None:
     opened(driver, stage)
     assert not driver.find_element(By.ID, "foreign").is_displayed()

@@ -4,7 +4,7 @@ import { number } from "./words.js";
 
 export const stateOf = (facts) => (facts.admin === "ready" ? facts.verdict : facts.admin);
 export const isWell = (facts) => facts.verdict === "up" && facts.admin === "ready" && facts.weight === facts.configured_weight;
-export const isFit = (facts) => facts.have >= facts.need && !facts.panic;
+export const isFit = (facts) => facts.present && facts.have >= facts.need && !facts.panic;
 
 // The worst that is wrong with the VIPs: its colour, what, and with which VIP group; null: nothing.
 export function vipTrouble(head) {

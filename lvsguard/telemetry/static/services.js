@@ -84,7 +84,7 @@ function drawService(service, ill) {
   const parts = ["up", "down", "drain", "disabled", "unknown"].filter((s) => count[s]).map((s) => `${number(count[s])} ${s}`);
   put(dom.counts, `${parts.join(", ")} · ${number(active)} active`);
   put(dom.rate, `${rateText(facts.rate)}/s`);
-  const text = facts.panic ? "panic" : ill ? "quorum lost" : facts.sorry ? "sorry server" : `live weight ${facts.have}, needs ${facts.need}`;
+  const text = !facts.present ? "not in the kernel" : facts.panic ? "panic" : ill ? "quorum lost" : facts.sorry ? "sorry server" : `live weight ${facts.have}, needs ${facts.need}`;
   pill(dom.quorum, facts.panic || ill ? "down" : facts.sorry ? "drain" : "up", text);
   dress(dom.box, ill || facts.panic ? "ill" : "");
   const why = [...facts.why];

@@ -341,6 +341,11 @@ async def test_a_service_that_the_kernel_refuses(golden: Golden) -> None:
     stage.probe(RS1, OK)
     stage.wait(30)
     await check(golden, "service-refused", stage, "web")
+    reply = await stage.ask("web")
+    assert reply is not None
+    (web,) = (one for one in reply.answers if one.kind == "service")
+    assert "live weight 1, needs 1: IT IS NOT IN THE KERNEL." in web.sentences[0]
+    assert (web.state, web.serves) == ("not-programmed", False)
     reply = await stage.ask("10.0.0.42")
     assert reply is not None
     assert "It lacks the whole service: lvsguard why web says why." in reply.answers[0].sentences

@@ -113,6 +113,14 @@ def busy() -> Picture:
     return replace(picture, groups=(*picture.groups, backup, unfit), reload_ok=False)
 
 
+def absent() -> Picture:
+    """A director on whose kernel there is no IPVS; its checks pass."""
+    out = [realserver(address, weight=None) for address in ("10.0.0.42", "10.0.0.43")]
+    web = replace(service(*out), present=False, quorum_have=2)
+    lacks = ("this kernel has no IPVS: run `modprobe ip_vs`",)
+    return Picture([web], replace(WELL, programmed=False, trouble=lacks))
+
+
 async def documents(picture: Picture) -> tuple[Status, HealthReply]:
     """What the daemon would answer."""
     raw = b"".join([piece async for piece in status.status_json(picture, Slices())])
@@ -124,12 +132,14 @@ def pictured(name: str) -> Picture:
     match name:
         case "busy":
             return busy()
+        case "absent":
+            return absent()
         case "directors":
             return Picture(others=(OTHER, UNFIT))
     return Picture()
 
 
-@pytest.mark.parametrize("name", ["seed", "busy", "directors"])
+@pytest.mark.parametrize("name", ["seed", "busy", "directors", "absent"])
 async def test_the_table_fits_80_columns(name: str, golden: Golden) -> None:
     picture = pictured(name)
     out = io.StringIO()
@@ -146,7 +156,7 @@ def _without_styles(text: str) -> str:
     return parts[0] + "".join(part.partition("m")[2] for part in parts[1:])
 
 
-@pytest.mark.parametrize("name", ["seed", "busy", "directors"])
+@pytest.mark.parametrize("name", ["seed", "busy", "directors", "absent"])
 async def test_plain_lines_cut_nothing(name: str, golden: Golden) -> None:
     picture = pictured(name)
     text = "\n".join(plain(*await documents(picture), NOON)) + "\n"
@@ -177,6 +187,13 @@ def test_json_is_the_public_document(run: Run, served: Served) -> None:
         "foreign",
     }
     assert done.out.startswith("{\n  ")
+
+
+async def test_json_says_whether_the_kernel_has_a_service() -> None:
+    (there,), (lacking,) = [
+        (await documents(picture))[0].services for picture in (Picture(), absent())
+    ]
+    assert (there.present, lacking.present) == (True, False)
 
 
 def test_a_pipe_gets_plain_lines(run: Run, served: Served) -> None:

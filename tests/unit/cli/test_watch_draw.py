@@ -17,6 +17,7 @@ from lvsguard.core.peer import VipPart
 from lvsguard.core.snapshot import ConflictStatus, PeerStatus, Role
 from tests.support.golden import Golden
 from tests.support.published import NOON, OTHER, UNFIT, VIP, Picture, realserver, service
+from tests.unit.cli.test_status import absent
 from tests.unit.cli.watching import crowded, eventful, look, watched
 
 
@@ -78,6 +79,15 @@ async def test_a_daemon_that_is_gone_is_said_over_what_was_known(golden: Golden)
     golden.check("cli/watch-lost-80x24.txt", shown(screen, 80, 24))
     screen.take(await look(Picture(), NOON))
     assert "● all is well" in shown(screen, 80, 24)
+
+
+async def test_a_service_that_the_kernel_lacks_does_not_serve() -> None:
+    screen = await watched(absent())
+    text = shown(screen, 80, 24)
+    assert "web  tcp 10.0.0.8:80  rr/dr  live weight 2, needs 1: NOT IN THE KERNEL" in text
+    assert "1 service, 1 NOT IN THE KERNEL; 2 realservers: 2 up" in text
+    assert "serves" not in text
+    assert "\\e[1;31mlive weight 2" in shown(screen, 80, 24, colour=True)
 
 
 async def test_before_the_first_answer_it_says_what_it_waits_for() -> None:

@@ -219,6 +219,16 @@ async def test_what_is_wrong_is_told() -> None:
     assert troubles[2] == "the last reload was refused: lvsguard check -c /c.toml tells why"
 
 
+async def test_a_service_that_the_kernel_lacks_is_told_as_such() -> None:
+    picture = Picture()
+    board = quick(picture)
+    async with running(board):
+        follower = board.follow()
+        assert named(await following(follower), "services")[0]["present"] is True
+        picture.shown = [replace(one, present=False) for one in seed_services()]
+        assert named(await changes(follower), "services")[0]["present"] is False
+
+
 async def test_rates_are_those_between_two_reads_of_the_kernel() -> None:
     def at(second: int, total: int) -> None:
         counted = replace(well, counters=Counters(connections=total))
