@@ -29,6 +29,7 @@ from lvsguard.core.snapshot import (
     TransferStatus,
     VipStatus,
 )
+from lvsguard.core.standstill import standstill
 from lvsguard.core.vrrp import VrrpConfig
 from lvsguard.vrrp.message import vip_address
 from lvsguard.vrrp.ownership import AddressOwner
@@ -103,6 +104,8 @@ class LiveView:
             for name, up in self._owner.links.items()
             if not up
         )
+        rest = self._controller.book.config.resync
+        stuck = standstill(pulse.last_pass, self.started, rest, self._clock())
         return Loop(
             pulse.passes,
             pulse.last_pass,
@@ -111,12 +114,18 @@ class LiveView:
             pulse.reads,
             pulse.read_cpu_seconds,
             pulse.programmed,
-            (*self._controller.report.trouble(), *links, *self._troubles()),
+            (
+                *self._controller.report.trouble(),
+                *((stuck,) if stuck else ()),
+                *links,
+                *self._troubles(),
+            ),
             alive,
             wanted,
             self._controller.writes,
             self._probers_there,
             pulse.last_read,
+            rest,
         )
 
     def vips(self) -> tuple[VipStatus, ...]:

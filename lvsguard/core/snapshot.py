@@ -307,6 +307,8 @@ class Loop:
     """Wall clock of when as many as are wanted were last known to be alive."""
     last_read: float = 0.0
     """Monotonic seconds at the end of the last read of the kernel; 0: none yet."""
+    rest: float = 1.0
+    """Seconds from one pass to the next when nothing happens."""
 
 
 class View(Protocol):

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from lvsguard.core.election_status import AWAY_SECONDS, ElectionStatus
 from lvsguard.core.snapshot import Role, View
+from lvsguard.core.standstill import standstill
 from lvsguard.serving import Slices
 
-STALE_SECONDS = 10.0
-"""Without a complete pass for so long the controller counts as stuck."""
 REASONS_MAX = 50
 
 
@@ -57,7 +56,7 @@ async def ready(
     loop = view.loop()
     if not loop.programmed:
         reasons.append("the kernel is not as wanted")
-        reasons += loop.trouble
+        reasons += [line for line in loop.trouble if line not in reasons]
     if election is not None:
         reasons += _away(election, now)
         reasons += _absent(view, election)
@@ -79,11 +78,8 @@ async def ready(
 
 def _stuck(view: View, now: float) -> list[str]:
     loop = view.loop()
-    last = loop.last_pass or view.started
-    if now - last <= STALE_SECONDS:
-        return []
-    what = "the last pass ended" if loop.last_pass else "no pass has ended; the start was"
-    return [f"{what} {now - last:.0f} s ago: see lvsguard status and the log"]
+    stuck = standstill(loop.last_pass, view.started, loop.rest, now)
+    return [stuck] if stuck else []
 
 
 def _away(election: ElectionStatus | None, now: float) -> list[str]:

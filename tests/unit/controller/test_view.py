@@ -6,15 +6,22 @@ import time
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lvsguard.controller.view import LiveView
-from lvsguard.core.config import VipPath
+from lvsguard.core.config import SorryServer, VipPath
 from lvsguard.core.health import FailureClass, Verdict
+from lvsguard.core.model import RealserverKey
 from lvsguard.core.override import Admin, Override, OverrideKind, Target
 from lvsguard.core.snapshot import Role, ServiceStatus
+from lvsguard.core.standstill import STALE_S
+from lvsguard.telemetry.health import alive
+from tests.support.fake_kernel import FakeIpvs
 from tests.support.rig import HTTP, REFUSED, RS1, RS2, VIP, WRONG, Rig, config, realserver, service
+
+SORRY = SorryServer(RealserverKey(ip_address("10.0.0.49"), 80))
 
 
 @pytest.fixture
@@ -86,6 +93,56 @@ async def test_a_link_that_is_down_is_trouble_with_what_to_do(rig: Rig) -> None:
     await rig.turn()
     (trouble,) = view(rig).loop().trouble
     assert trouble.startswith("interface eth0 is down: look at")
+
+
+async def test_a_controller_that_stands_still_is_trouble_in_the_words_of_healthz(rig: Rig) -> None:
+    ahead = [0.0]
+    shown = LiveView(
+        rig.controller,
+        rig.owner,
+        config_path="config.toml",
+        probers=lambda: (1, 1),
+        clock=lambda: time.time() + ahead[0],
+    )
+    ahead[0] = STALE_S + 1
+    (trouble,) = shown.loop().trouble
+    assert "no pass has ended since the start at" in trouble
+    await rig.turn()
+    ahead[0] = STALE_S - 1
+    assert shown.loop().trouble == ()
+    ahead[0] = STALE_S + 1
+    (trouble,) = shown.loop().trouble
+    assert alive(shown, None, time.time() + ahead[0]).reasons == (trouble,)
+    assert trouble.startswith("the controller stands still: no pass has ended since ")
+    ahead[0] += 5
+    assert shown.loop().trouble == (trouble,)  # which the page reads out once
+    await rig.turn()
+    ahead[0] = 0.0
+    assert shown.loop().trouble == ()
+
+
+async def test_a_controller_that_rests_for_long_does_not_stand_still(tmp_path: Path) -> None:
+    rig = Rig(replace(config(), resync=60.0), tmp_path)
+    await rig.turn()
+    shown = view(rig)
+    later = time.time() + 61
+    assert alive(shown, None, later).ok
+    assert not alive(shown, None, later + 60).ok
+
+
+@pytest.mark.parametrize("rules", [{"panic_below": 0.5}, {"sorry_server": SORRY}])
+async def test_nothing_is_in_while_the_kernel_lacks_the_service(
+    tmp_path: Path, rules: dict[str, Any]
+) -> None:
+    """Neither the sorry server nor, in panic, who is down, whatever was decided."""
+    lacks = replace(service(realserver(RS1), realserver(RS2)), scheduler="mh", **rules)
+    rig = Rig(config(lacks), tmp_path, FakeIpvs(schedulers={"rr"}))
+    await rig.turn()
+    for key in (RS1, RS2):
+        rig.verdict(key, Verdict.DOWN, REFUSED)
+    await rig.turn()
+    one = seen(rig)
+    assert (one.present, one.panic, one.sorry, one.why) == (False, False, False, ())
 
 
 async def test_a_vip_that_does_not_answer_is_told_of_a_check_that_asks_it(tmp_path: Path) -> None:
