@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import select
 import struct
+import sys
 from _socket import socket as RawSocket  # the Python subclass around it costs as much as a send
 from collections.abc import Callable
 from dataclasses import dataclass
+from fcntl import ioctl
 from socket import (
     AF_INET,
     AF_INET6,
@@ -25,6 +27,7 @@ from socket import (
     SOL_SOCKET,
     TCP_NODELAY,
 )
+from termios import TIOCOUTQ
 from typing import Final
 
 from lvsguard.core.agent import AgentSpec
@@ -52,8 +55,9 @@ kernel's version). The second is said where there is no route, too."""
 
 AGAIN: Final = 0.25
 """Share of the timeout after which one who got no answer is asked over a second connection, and
-then over a third. The kernel repeats a lost SYN only after 1 s (RFC 6298), which is all that most
-probes have: with 5 % of loss every twentieth would fail."""
+then over a third, if what was sent is lost. The kernel repeats a lost SYN only after 1 s (RFC
+6298), which is all that most probes have: with 5 % of loss every twentieth would fail. A lost
+request it repeats sooner, and then ever later: one probe in a hundred would fail."""
 MORE_MAX: Final = 2
 
 _NODELAY_ABOVE: Final = 1200  # a request of one segment is never held back by Nagle
@@ -139,6 +143,7 @@ class Connection:
         "_fd",
         "_more",
         "_patience",
+        "_rings",
         "_socket",
         "_stalled",
         "_started",
@@ -163,6 +168,7 @@ class Connection:
         self._unsent = talk.request
         self._more: tuple[Attempt, ...] = ()
         self._patience: Patience | None = None
+        self._rings = 0
 
     @property
     def reached(self) -> bool:
@@ -211,20 +217,22 @@ class Connection:
             self._finish(found)
 
     def impatient(self, due: float) -> None:
-        """No answer to the connection yet: ask over another, too."""
-        attempt = Attempt.make(self, self._engine, self._target)
-        if attempt is not None:
-            self._more += (attempt,)
-            if len(self._more) < MORE_MAX and self._patience is not None:
-                self._engine.wake(due + self._target.timeout * AGAIN, self._patience)
+        """No answer yet: ask over another connection, too, unless the request has arrived."""
+        self._rings += 1
+        if not self._connected or self._is_lost():
+            attempt = Attempt.make(self, self._engine, self._target)
+            if attempt is not None:
+                self._more += (attempt,)
+        if self._rings < MORE_MAX and self._patience is not None:
+            self._engine.wake(due + self._target.timeout * AGAIN, self._patience)
 
     def adopt(self, attempt: Attempt, sock: RawSocket, fd: int) -> None:
-        """Go on over another connection, which stands."""
+        """Go on over another connection, which stands. The peer has not said a word yet."""
         self._more = tuple(one for one in self._more if one is not attempt)
         self._engine.forget(self._fd)
-        if self._socket is not None:
-            self._socket.close()
+        self._hang_up()
         self._socket, self._fd = sock, fd
+        self._connected, self._unsent = False, self._talk.request
 
     def fail(self, number: int) -> None:
         """Another connection was refused, or told that nobody is there: that is an answer."""
@@ -259,7 +267,8 @@ class Connection:
         if not events & _WRITABLE:
             return None
         self._connected = True
-        self._settle()
+        if self._more:
+            self._drop_others()
         return self._send(sock) if self._unsent else self._talk.sent()
 
     def _send(self, sock: RawSocket) -> Outcome | None:
@@ -289,6 +298,8 @@ class Connection:
             if not data:
                 self._eof = True
                 return self._talk.closed()
+            if self._patience is not None:
+                self._settle()
             found = self._talk.feed(data)
             if found is not None:
                 self._eof = bool(events & select.EPOLLRDHUP)
@@ -306,12 +317,23 @@ class Connection:
         duration = self._engine.now - self._started
         self._done(found.result(duration))
 
+    def _is_lost(self) -> bool:
+        """Whether the peer's kernel has not even taken the request. A server that is only slow is
+        asked once."""
+        if self._socket is None:
+            return False
+        unacknowledged = ioctl(self._socket.fileno(), TIOCOUTQ, bytes(4))
+        return int.from_bytes(unacknowledged, sys.byteorder) > 0
+
     def _settle(self) -> None:
-        """One connection stands, or none will: the others are of no use."""
+        """The peer has answered, or it is over: nobody is asked again."""
         patience, self._patience = self._patience, None
         if patience is not None:
             patience.probe = None
             self._engine.sleep(patience)
+        self._drop_others()
+
+    def _drop_others(self) -> None:
         for attempt in self._more:
             attempt.close()
         self._more = ()
@@ -320,7 +342,11 @@ class Connection:
         self._settle()
         if self._fd >= 0:
             self._engine.forget(self._fd)
-        sock, self._socket, self._fd = self._socket, None, -1
+        self._fd = -1
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        sock, self._socket = self._socket, None
         if sock is None:
             return
         try:
