@@ -6,7 +6,7 @@ hears nobody itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 from math import inf
@@ -16,7 +16,7 @@ from lvsguard.controller.neighbours import Neighbours
 from lvsguard.core.config import OnConflict, ServiceConfig
 from lvsguard.core.event import Event
 from lvsguard.core.memory import NEW
-from lvsguard.core.model import IPAddress
+from lvsguard.core.model import IPAddress, ServiceKey
 from lvsguard.core.override import CONFLICT, Override, OverrideKind, Target
 from lvsguard.core.placement import Facts, Placement, live_weight, placements
 from lvsguard.core.rules import remember
@@ -113,12 +113,13 @@ class Conflicts:
 
     def settle(self) -> None:
         """The facts have changed: who was drained, and can be done without no more, is let back in;
-        so is who is no longer to be drained. Cheap while nobody is drained."""
-        for target, keys in list(self._drained.items()):
+        so is who is no longer to be drained. Looks at services that have changed alone."""
+        changed = self._book.changed
+        for target, keys in list(self._drained.items()) if changed else ():
             if not self._held_by_us(target):
                 continue  # an operator's word stands
             vip = next((key[0] for key in sorted(keys) if self._drains(key[0])), "")
-            lacking = self._lacking(target.address) if vip else ""
+            lacking = self._lacking(target.address, changed) if vip else ""
             if vip and not lacking:
                 continue
             del self._drained[target]
@@ -223,13 +224,16 @@ class Conflicts:
         held = self._book.held(target, OverrideKind.DRAIN)
         return held is not None and held.actor == CONFLICT
 
-    def _lacking(self, realserver: IPAddress) -> str:
-        """A service that would have nobody without it, lose its quorum or panic; empty: none."""
+    def _lacking(self, realserver: IPAddress, among: Collection[ServiceKey] | None = None) -> str:
+        """A service that would have nobody without it, lose its quorum or panic; empty: none.
+        ``among``: None is all of them."""
         facts, target = self._book.facts, Target(realserver)
         drain = Override(target, OverrideKind.DRAIN, CONFLICT, 0.0)
         others = tuple(one for one in facts.overrides if one.key != drain.key)
         stays, leaves = replace(facts, overrides=others), replace(facts, overrides=(*others, drain))
         for service in self._book.config.services:
+            if among is not None and service.key not in among:
+                continue
             if not any(one.key.address == realserver for one in service.realservers):
                 continue
             left = placements(service, leaves)

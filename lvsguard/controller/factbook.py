@@ -98,6 +98,11 @@ class FactBook:
         return self._wanted
 
     @property
+    def changed(self) -> Collection[ServiceKey]:
+        """Services whose facts have changed since they were decided last. A view of this book."""
+        return self._dirty
+
+    @property
     def idle(self) -> tuple[Override, ...]:
         """Overrides that are about nothing in the config."""
         return tuple(o for o in self.overrides if not self._about(o.target))

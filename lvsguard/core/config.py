@@ -74,7 +74,7 @@ class OnConflict(StrEnum):
 
     TELL = "tell"
     DRAIN = "drain"
-    """It gets no new connections until it is silent; never the last one of a service."""
+    """It gets no new connections until it is silent, unless a service cannot do without it."""
 
 
 @dataclass(frozen=True, slots=True)

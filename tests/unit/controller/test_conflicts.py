@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
@@ -201,6 +202,25 @@ def test_who_was_drained_is_let_back_in_when_nobody_else_is_left(draining: Scene
     assert draining.drained == [str(RS1)]
     draining.conflicts.tell(OVER)
     assert draining.drained == []
+
+
+def test_a_look_while_nothing_has_changed_costs_nothing(draining: Scene) -> None:
+    """Each pass looks, and who claims a VIP may be in a service of ten thousand realservers."""
+    draining.conflicts.tell(CLAIM)
+    assert draining.drained == [str(RS1)]
+    draining.conflicts.settle()
+    draining.book.decide(1.0)
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    draining.conflicts.settle()
+    sys.setprofile(None)
+    assert calls <= 3
+    assert draining.drained == [str(RS1)]
 
 
 def test_an_operators_drain_of_who_claims_a_vip_stands_though_nobody_else_is_left(
