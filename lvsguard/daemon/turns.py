@@ -72,6 +72,8 @@ def _told(peer: Peer, shared: Shared) -> Told | None:
 
 
 def _without(channel: PeerChannel | EtcdChannel, shared: Shared, lost: bool) -> Iterable[str]:
+    if lost and not channel.peers:
+        yield "etcd has not told who the other directors are"
     for peer in channel.peers.values():
         told = _told(peer, shared)
         if lost or peer.silent:

@@ -24,6 +24,7 @@ from lvsguard.admin.peer_message import VERSION
 from lvsguard.admin.protocol import ShareReply
 from lvsguard.controller.standing import Seen, Standing
 from lvsguard.controller.view import LiveView
+from lvsguard.core.cluster import EtcdAccess
 from lvsguard.core.config import Config
 from lvsguard.core.model import Counters, RealserverKey
 from lvsguard.core.override import Override, OverrideKind, Target
@@ -221,6 +222,19 @@ async def test_one_that_is_not_heard_holds_up_nothing_and_is_told(
         async with two.running():
             # What was acknowledged on either side stands: this is the window that is left.
             await until(lambda: two.out == one.out, "it hears of it")
+
+
+async def test_others_that_etcd_has_never_told_of_are_gone_without_and_that_is_told(
+    tmp_path: Path,
+) -> None:
+    one = Director(
+        replace(serving("director1"), etcd=EtcdAccess(("http://127.0.0.1:1",))), tmp_path
+    )
+    async with one.running():
+        reply = await one.share(50)
+    assert isinstance(reply, ShareReply)
+    assert len(reply.targets) == 3
+    assert reply.unasked == ["etcd has not told who the other directors are"]
 
 
 async def test_one_that_hangs_is_not_waited_for_long(
