@@ -22,7 +22,7 @@ from lvsguard.telemetry.health import Judgement
 from lvsguard.telemetry.metrics import Metrics
 from lvsguard.telemetry.page import PATHS, STREAM, Full, StatusPage
 
-BOUNDS = Bounds(connections=32, lifetime=30.0)
+BOUNDS = Bounds(lifetime=30.0)
 EXPOSITIONS = 2
 """Expositions made at once; each holds its text in memory."""
 RETRY_SECONDS = (1.0, 30.0)

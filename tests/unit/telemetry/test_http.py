@@ -9,7 +9,7 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -18,7 +18,7 @@ from lvsguard.core.election_status import AWAY_SECONDS
 from lvsguard.core.health import Verdict
 from lvsguard.core.snapshot import Role
 from lvsguard.serving import Bounds
-from lvsguard.telemetry.board import Board
+from lvsguard.telemetry.board import FOLLOWERS, Board
 from lvsguard.telemetry.exposition import Form
 from lvsguard.telemetry.health import alive, ready
 from lvsguard.telemetry.http import EXPOSITIONS, TelemetryServer
@@ -37,6 +37,8 @@ from tests.support.published import (
 from tests.unit.admin.asking import Answer, parse
 
 HOST = "127.0.0.1"
+A_BROWSERS = 6
+"""Connections that a browser has to one address at most."""
 
 
 @pytest.fixture
@@ -366,6 +368,25 @@ class TestStatusPage:
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert "X-Content-Type-Options: nosniff" in answer.head
+
+    async def test_pages_that_load_anew_at_once_get_all_of_their_scripts(
+        self, picture: Picture, board: Board
+    ) -> None:
+        """As after an upgrade. A page that lacks one script is dead, and stays so."""
+        page = StatusPage(board)
+        async with (
+            serving(TelemetryServer(picture, Metrics(), HOST, 0, page=page)) as server,
+            AsyncExitStack() as stack,
+        ):
+            ends = [
+                await asyncio.open_connection(HOST, server.port)
+                for _ in range(FOLLOWERS * A_BROWSERS)
+            ]
+            for _, writer in ends:
+                stack.callback(writer.close)
+                writer.write(b"GET /words.js HTTP/1.1\r\nHost: x\r\n\r\n")
+            answers = [parse(await reader.read()).status for reader, _ in ends]
+            assert set(answers) == {200}
 
     async def test_nothing_in_it_is_inline_or_from_elsewhere(self, server: TelemetryServer) -> None:
         html = (await get(server, "/")).body.decode()
