@@ -225,23 +225,19 @@ class Conflicts:
         return held is not None and held.actor == CONFLICT
 
     def _lacking(self, realserver: IPAddress, among: Collection[ServiceKey] | None = None) -> str:
-        """A service that would have nobody without it, lose its quorum or panic; empty: none.
+        """A service that without it has nobody, lacks its quorum or panics; empty: none.
         ``among``: None is all of them."""
-        facts, target = self._book.facts, Target(realserver)
-        drain = Override(target, OverrideKind.DRAIN, CONFLICT, 0.0)
-        others = tuple(one for one in facts.overrides if one.key != drain.key)
-        stays, leaves = replace(facts, overrides=others), replace(facts, overrides=(*others, drain))
+        facts = self._book.facts
+        drain = Override(Target(realserver), OverrideKind.DRAIN, CONFLICT, 0.0)
+        others = (one for one in facts.overrides if one.key != drain.key)
+        facts = replace(facts, overrides=(*others, drain))
         for service in self._book.config.services:
             if among is not None and service.key not in among:
                 continue
             if not any(one.key.address == realserver for one in service.realservers):
                 continue
-            left = placements(service, leaves)
-            if not any(map(live_weight, left)):
-                return service.name
-            if _ails(service, left, leaves) and not _ails(
-                service, placements(service, stays), stays
-            ):
+            left = placements(service, facts)
+            if not any(map(live_weight, left)) or _ails(service, left, facts):
                 return service.name
         return ""
 

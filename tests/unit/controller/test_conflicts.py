@@ -258,6 +258,19 @@ def test_a_drain_that_costs_the_quorum_or_makes_panic_is_not_made(rule: dict[str
     assert scene.drained == []
 
 
+@pytest.mark.parametrize("rule", [{"quorum": 3}, {"panic_below": 0.7}])
+def test_a_service_that_has_too_few_already_loses_no_other(rule: dict[str, Any]) -> None:
+    keys = (rig.RS1, rig.RS2, rig.RS3, rig.RS3._replace(address=rig.RS3.address + 1))
+    service = replace(rig.service(*map(rig.realserver, keys)), **rule)
+    scene = Scene(OnConflict.DRAIN, service)
+    scene.neighbours.met(RS1, MAC1)
+    fails(scene, RS2, rig.RS3.address)
+    scene.book.decide(1.0)
+    scene.conflicts.tell(CLAIM)
+    assert scene.drained == []
+    assert scene.events[-1] == ConflictDrain("web", str(RS1), "web")
+
+
 def test_an_operators_drain_stays_the_operators(draining: Scene) -> None:
     theirs = Override(Target(RS1), OverrideKind.DRAIN, "alice", 1.0)
     draining.book.put(theirs)
