@@ -306,7 +306,7 @@ class Running:
         """A probe that could not be made changes no verdict, so it is told beside it."""
         if result.failure is FailureClass.LOCAL:
             self._unasked += 1
-            if self._unasked == UNASKED:
+            if self._unasked >= UNASKED:
                 self.note("probe", f"it cannot be asked: {result.reason}")
         elif self._unasked:
             self._unasked = 0

@@ -288,6 +288,9 @@ def test_who_cannot_be_asked_for_long_is_told_beside_the_verdict_until_it_can(
     assert health.note == "it cannot be asked: too many open files"
     bench.pass_time(5.0)
     assert list(bench.prober.reasons()) == []
+    bench.asked.answer = lambda _: replace(LOCAL, reason="no route")
+    bench.pass_time(2.0)
+    assert [h.note for _, h in bench.prober.reasons()] == ["it cannot be asked: no route"]
     bench.asked.answer = lambda _: OK
     bench.pass_time(2.0)
     told = [h for _, h in bench.prober.reasons()] or [h for _, _, h in bench.reports]
