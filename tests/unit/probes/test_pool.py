@@ -385,7 +385,10 @@ async def test_a_prober_without_a_free_file_descriptor_says_so_and_verdicts_stan
         await watched.until(lambda: watched.codes["SOCKERR"] > 2)
         await watched.until(lambda: watched.probers.loads[0].local)
         assert "raise the prober's limit of open files" in watched.probers.loads[0].trouble
-        assert watched.verdicts(check) == [Verdict.UP]
+        await watched.until(lambda: len(watched.records) > 1)
+        (_, first), (_, last) = watched.records
+        assert first.verdict is last.verdict is Verdict.UP
+        assert last.note.startswith("it cannot be asked: this director could not connect: too many")
 
 
 async def test_ten_thousand_checks_do_not_hold_up_the_controllers_loop() -> None:
