@@ -20,6 +20,7 @@ MEANS: Final = {
     FailureClass.VIP_PATH: "it is well on its own address, but not on the VIP, where clients ask",
     FailureClass.LOCAL: "this director could not even ask",
 }
+REJECTED: Final = "a firewall rejects this director's connections, its own or one on the way"
 HUNG: Final = "it takes connections, but does not answer in time: it hangs, or is overloaded"
 
 LOOK_AT: Final = {
@@ -30,6 +31,7 @@ LOOK_AT: Final = {
     FailureClass.VIP_PATH: "look there: lvsguard realserver check",
     FailureClass.LOCAL: "look at this director's own addresses, routes and limits",
 }
+LOOK_AT_REJECTED: Final = "look at the firewall that rejects: it must let this director in"
 LOOK_AT_HUNG: Final = "look at what its server is busy with, or waits for"
 
 
@@ -74,8 +76,10 @@ def remedies(check: CheckStatus) -> Iterator[str]:
         f" which asks every {duration(timing.down_interval)}"
     )
     if cause.failure is not None:
-        hung = _hung(cause)
-        yield LOOK_AT_HUNG if hung else LOOK_AT[cause.failure]
+        if _rejected(cause):
+            yield LOOK_AT_REJECTED
+        else:
+            yield LOOK_AT_HUNG if _hung(cause) else LOOK_AT[cause.failure]
 
 
 def since(checks: Sequence[CheckStatus]) -> float | None:
@@ -103,7 +107,13 @@ def _cause(check: CheckStatus) -> Result | None:
 def _meaning(cause: Result) -> str:
     if cause.failure is None:
         return ""
+    if _rejected(cause):
+        return REJECTED
     return HUNG if _hung(cause) else MEANS[cause.failure]
+
+
+def _rejected(cause: Result) -> bool:
+    return cause.failure is FailureClass.WRONG and cause.code == "L4CON"
 
 
 def _hung(cause: Result) -> bool:

@@ -29,7 +29,7 @@ from socket import (
 )
 from typing import Final
 
-from lvsguard.probes import outcome
+from lvsguard.probes import error_queue, outcome
 from lvsguard.probes.connection import GONE, Target
 from lvsguard.probes.greeting import Greeting
 from lvsguard.probes.outcome import Outcome
@@ -69,10 +69,21 @@ class End:
 class Line:
     """One connection."""
 
-    __slots__ = ("_eof", "_reached", "_said", "_sock", "dialled", "fd", "greeting", "stands")
+    __slots__ = (
+        "_address",
+        "_eof",
+        "_reached",
+        "_said",
+        "_sock",
+        "dialled",
+        "fd",
+        "greeting",
+        "stands",
+    )
 
-    def __init__(self, sock: RawSocket, now: float) -> None:
+    def __init__(self, sock: RawSocket, address: str, now: float) -> None:
         self._sock = sock
+        self._address = address
         self.fd = sock.fileno()
         self.dialled = now
         self.greeting: Greeting | None = None
@@ -94,7 +105,7 @@ class Line:
         except OSError as error:  # no socket to be had
             return error.errno or errno.EIO
         if number in (0, errno.EINPROGRESS):
-            return cls(sock, now)
+            return cls(sock, target.address[0], now)
         sock.close()
         return number
 
@@ -105,7 +116,7 @@ class Line:
         if not self._reached:
             number = self._sock.getsockopt(SOL_SOCKET, SO_ERROR) if events & _OVER else 0
             if number:
-                return outcome.connect_failed(number)
+                return error_queue.connect_failed(self._sock, number, self._address)
             if not events & select.EPOLLOUT:
                 return None
             self._reached = True

@@ -34,7 +34,7 @@ from lvsguard.core.agent import AgentSpec
 from lvsguard.core.config import Check, CheckSpec
 from lvsguard.core.health import Result
 from lvsguard.core.model import IPAddress
-from lvsguard.probes import outcome
+from lvsguard.probes import error_queue, outcome
 from lvsguard.probes.engine import Engine
 from lvsguard.probes.outcome import Conversation, Outcome
 
@@ -234,9 +234,9 @@ class Connection:
         self._socket, self._fd = sock, fd
         self._connected, self._unsent = False, self._talk.request
 
-    def fail(self, number: int) -> None:
+    def fail(self, found: Outcome) -> None:
         """Another connection was refused, or told that nobody is there: that is an answer."""
-        self._finish(outcome.connect_failed(number))
+        self._finish(found)
 
     def expire(self, lateness: float) -> None:
         """End it: ``deadline`` passed, so many seconds ago."""
@@ -255,6 +255,8 @@ class Connection:
         target = self._target
         sock = self._socket = RawSocket(target.family, _TYPE, 0)
         target.bind(sock, own)
+        if target.family == AF_INET6:
+            error_queue.listen(sock)
         if len(self._unsent) > _NODELAY_ABOVE:
             sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         return sock, sock.connect_ex(target.address)
@@ -263,10 +265,12 @@ class Connection:
         if events & _BROKEN:
             number = sock.getsockopt(SOL_SOCKET, SO_ERROR)
             if number:
-                return outcome.connect_failed(number)
+                return error_queue.connect_failed(sock, number, self._target.address[0])
         if not events & _WRITABLE:
             return None
         self._connected = True
+        if self._target.family == AF_INET6:
+            error_queue.mute(sock)
         if self._more:
             self._drop_others()
         return self._send(sock) if self._unsent else self._talk.sent()
@@ -381,12 +385,13 @@ class Attempt:
     Never more of them than the engine has files to spare; without one the probe waits as it did.
     """
 
-    __slots__ = ("_engine", "_fd", "_probe", "_socket", "_stands")
+    __slots__ = ("_address", "_engine", "_fd", "_probe", "_socket", "_stands")
 
-    def __init__(self, probe: Connection, engine: Engine, sock: RawSocket) -> None:
+    def __init__(self, probe: Connection, engine: Engine, sock: RawSocket, address: str) -> None:
         self._probe = probe
         self._engine = engine
         self._socket = sock
+        self._address = address
         self._fd = sock.fileno()
         self._stands = False
 
@@ -401,8 +406,10 @@ class Attempt:
             return None
         try:
             target.bind(sock, target.own)
+            if target.family == AF_INET6:
+                error_queue.listen(sock)
             if sock.connect_ex(target.address) in (0, errno.EINPROGRESS):
-                attempt = cls(probe, engine, sock)
+                attempt = cls(probe, engine, sock, target.address[0])
                 engine.watch(sock.fileno(), _EVENTS, attempt)
                 engine.spare_files -= 1
                 return attempt
@@ -416,7 +423,7 @@ class Attempt:
         if not self._stands:
             number = self._socket.getsockopt(SOL_SOCKET, SO_ERROR) if events & _BROKEN else 0
             if number:
-                self._probe.fail(number)
+                self._probe.fail(error_queue.connect_failed(self._socket, number, self._address))
                 return
             if not events & _WRITABLE:
                 return

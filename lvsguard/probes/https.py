@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections import deque
 from contextlib import AbstractAsyncContextManager
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -22,7 +23,7 @@ from yarl import URL
 from lvsguard.core.config import Check, HttpSpec, TlsSpec
 from lvsguard.core.health import FailureClass
 from lvsguard.core.model import endpoint
-from lvsguard.probes import certificate, outcome, tls
+from lvsguard.probes import certificate, error_queue, icmp, outcome, tls
 from lvsguard.probes.answer import expecting, wrong
 from lvsguard.probes.connection import GONE, Done, bindings, leave_port_open, prefer
 from lvsguard.probes.engine import Engine
@@ -105,7 +106,7 @@ class HttpsProbe:
         self._expired: Outcome | None = None
         self._started = 0.0
         self._stalled = 0.0
-        self._socket: socket.socket | None = None
+        self._socket: error_queue.Witness | None = None
         self._secured = False
         self._status = 0
         self._expires = 0.0
@@ -234,8 +235,10 @@ class HttpsProbe:
 
     def _make_socket(self, info: AddrInfoType) -> socket.socket:
         family, kind, protocol = info[:3]
-        made = self._socket = socket.socket(family, kind, protocol)
+        made = self._socket = error_queue.Witness(family, kind, protocol)
         made.setblocking(False)
+        if family == socket.AF_INET6:
+            error_queue.listen(made)
         if self._own is not None:
             prefer(made, self._own)
         elif self._check.source is not None:
@@ -267,10 +270,10 @@ class HttpsProbe:
 
     def _unconnected(self, number: int) -> Outcome:
         """No connection: tell what came from outside from what never left this host."""
-        routing = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES)
-        if number in routing and not self._has_route(None):
+        said = None if self._socket is None else self._socket.said
+        if said is None and number in icmp.UNSURE and not self._has_route(None):
             return outcome.local(number)
-        return outcome.connect_failed(number)
+        return icmp.connect_failed(number, said, ip_address(self._check.address[0]))
 
     def _lost_own(self, error: Exception) -> bool:
         """Tell whether it failed because the director's own address is gone."""

@@ -6,7 +6,7 @@ import errno
 from typing import Final
 
 from lvsguard.core.health import FailureClass
-from lvsguard.probes import outcome
+from lvsguard.probes import icmp, outcome
 from lvsguard.probes.outcome import Outcome
 
 HERE: Final = Outcome(False, "SOCKERR", "this director is the realserver", FailureClass.LOCAL)
@@ -31,26 +31,5 @@ def no_way(why: str) -> Outcome:
 
 
 def unreachable(code: int, version: int) -> Outcome:
-    """What ICMP said, by its code (RFC 792, RFC 1812 section 5.2.7.1; RFC 4443 section 3.1)."""
-    words = _CODES[version].get(code, f"unreachable, code {code}")
-    return Outcome(False, "L4CON", f"{words} (ICMP)", FailureClass.WRONG)
-
-
-_CODES: Final = {
-    4: {
-        0: "network unreachable",
-        1: "host unreachable",
-        2: "protocol unreachable",
-        3: "port unreachable",
-        9: "network prohibited",
-        10: "host prohibited",
-        13: "prohibited",
-    },
-    6: {
-        0: "no route",
-        1: "prohibited",
-        3: "address unreachable",
-        4: "port unreachable",
-        6: "route rejected",
-    },
-}
+    """What ICMP said, by its code."""
+    return Outcome(False, "L4CON", f"{icmp.words(code, version)} (ICMP)", FailureClass.WRONG)

@@ -97,15 +97,46 @@ def test_a_firewall_that_drops_is_a_timeout(network: Network) -> None:
 
 @pytest.mark.parametrize(
     ("port", "how"),
-    [(7002, "icmp-host-unreachable"), (7003, "icmp-net-unreachable")],
+    [(7002, "icmp-host-unreachable"), (7003, "icmp-host-prohibited")],
 )
-def test_an_unreachable_that_came_from_outside_is_a_dead_host(
+def test_a_firewall_that_rejects_is_the_realservers_trouble(
     network: Network, port: int, how: str
 ) -> None:
     reject(network.rs2, port, "REJECT", "--reject-with", how)
-    for kind in (CheckKind.TCP, CheckKind.HTTPS):
+    for kind in (CheckKind.TCP, CheckKind.HTTP, CheckKind.HTTPS):
         result = ask(network.director1, str(network.rs2.address), port, kind)
-        assert of(result) == ("L4CON", HOST_DEAD), result
+        assert of(result) == ("L4CON", FailureClass.WRONG), result
+        assert "(ICMP from the realserver itself)" in result.reason
+
+
+@pytest.fixture
+def routed(network: Network) -> Iterator[Network]:
+    """`rs2` behind a router, the client: 192.168.7.2 on a cable between the two."""
+    network.add_cable(network.client, network.rs2)
+    network.client.sysctl("net.ipv4.ip_forward", 1)
+    route = ("192.168.7.0/24", "via", str(network.client.address))
+    network.director1.run("ip", "route", "add", *route)
+    yield network
+    network.director1.run("ip", "route", "del", *route)
+    network.client.sysctl("net.ipv4.ip_forward", 0)
+    network.client.run("ip", "link", "delete", "eth1")
+
+
+def test_a_router_tells_of_a_dead_host_and_of_its_own_rules(routed: Network) -> None:
+    def found(address: str, port: int, kind: CheckKind) -> Result:
+        return ask(routed.director1, address, port, kind, timeout=6.0)
+
+    rule = ("FORWARD", "-p", "tcp", "--dport", "7005", "-j", "REJECT")
+    routed.client.run("iptables", "-A", *rule, "--reject-with", "icmp-admin-prohibited")
+    reject(routed.rs2, 7006, "REJECT", "--reject-with", "icmp-host-prohibited")
+    for kind in (CheckKind.TCP, CheckKind.HTTPS):
+        assert of(found("192.168.7.77", 80, kind)) == ("L4CON", HOST_DEAD)
+        by_router = found("192.168.7.2", 7005, kind)
+        assert of(by_router) == ("L4CON", FailureClass.WRONG), by_router
+        assert f"(ICMP from {routed.client.address})" in by_router.reason
+        by_itself = found("192.168.7.2", 7006, kind)
+        assert of(by_itself) == ("L4CON", FailureClass.WRONG), by_itself
+        assert "(ICMP from the realserver itself)" in by_itself.reason
 
 
 def test_a_firewall_that_rejects_over_ipv6_is_the_realservers_trouble(network: Network) -> None:
@@ -114,7 +145,7 @@ def test_a_firewall_that_rejects_over_ipv6_is_the_realservers_trouble(network: N
     for kind in (CheckKind.TCP, CheckKind.HTTP, CheckKind.HTTPS):
         result = ask(network.director1, str(network.rs2.address6), 7004, kind, timeout=4.0)
         assert of(result) == ("L4CON", FailureClass.WRONG), result
-        assert result.reason.startswith("prohibited (ICMPv6)")
+        assert result.reason.startswith("prohibited (ICMP from the realserver itself)")
 
 
 def test_a_host_that_answers_no_arp_is_dead(network: Network) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 
 import pytest
 
@@ -28,7 +28,9 @@ from lvsguard.core.vrrp_event import (
     VipConflictOver,
     VrrpProcessDied,
 )
+from lvsguard.probes import icmp
 from lvsguard.probes.http import HttpCheck
+from lvsguard.probes.icmp import Unreachable
 from lvsguard.probes.outcome import Outcome, connect_expired, connect_failed
 from lvsguard.vrrp.message import Address, State
 from lvsguard.vrrp.transitions import Trigger
@@ -123,6 +125,15 @@ async def test_an_answer_with_503(golden: Golden) -> None:
     stage.probe(RS1, BUSY, BUSY)
     stage.wait(90)
     await check(golden, "503", stage)
+
+
+async def test_a_firewall_that_rejects(golden: Golden) -> None:
+    stage = well()
+    said = Unreachable(10, RS1.address, IPv4Address("10.0.0.41"))
+    for _ in range(2):
+        stage.probe(RS1, result(icmp.connect_failed(113, said, RS1.address)))
+    stage.wait(12)
+    await check(golden, "firewall-rejects", stage)
 
 
 async def test_a_server_that_hangs(golden: Golden) -> None:
