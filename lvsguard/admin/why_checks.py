@@ -20,7 +20,7 @@ MEANS: Final = {
     FailureClass.VIP_PATH: "it is well on its own address, but not on the VIP, where clients ask",
     FailureClass.LOCAL: "this director could not even ask",
 }
-REJECTED: Final = "a firewall rejects this director's connections, its own or one on the way"
+REJECTED: Final = "a firewall rejects this director's probes, which says nothing of its server"
 HUNG: Final = "it takes connections, but does not answer in time: it hangs, or is overloaded"
 
 LOOK_AT: Final = {
