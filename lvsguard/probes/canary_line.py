@@ -116,6 +116,7 @@ class Line:
         if not self._reached:
             number = self._sock.getsockopt(SOL_SOCKET, SO_ERROR) if events & _OVER else 0
             if number:
+                # Over IPv6 the error alone: the option for more would break a line that stands.
                 return error_queue.connect_failed(self._sock, number, self._address)
             if not events & select.EPOLLOUT:
                 return None

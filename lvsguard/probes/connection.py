@@ -18,6 +18,7 @@ from socket import (
     AF_INET,
     AF_INET6,
     IPPROTO_IP,
+    IPPROTO_IPV6,
     IPPROTO_TCP,
     SO_ERROR,
     SO_LINGER,
@@ -36,6 +37,7 @@ from lvsguard.core.health import Result
 from lvsguard.core.model import IPAddress
 from lvsguard.probes import error_queue, outcome
 from lvsguard.probes.engine import Engine
+from lvsguard.probes.error_queue import IPV6_RECVERR
 from lvsguard.probes.outcome import Conversation, Outcome
 
 Done = Callable[[Result], None]
@@ -256,7 +258,7 @@ class Connection:
         sock = self._socket = RawSocket(target.family, _TYPE, 0)
         target.bind(sock, own)
         if target.family == AF_INET6:
-            error_queue.listen(sock)
+            sock.setsockopt(IPPROTO_IPV6, IPV6_RECVERR, 1)
         if len(self._unsent) > _NODELAY_ABOVE:
             sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         return sock, sock.connect_ex(target.address)
@@ -269,8 +271,6 @@ class Connection:
         if not events & _WRITABLE:
             return None
         self._connected = True
-        if self._target.family == AF_INET6:
-            error_queue.mute(sock)
         if self._more:
             self._drop_others()
         return self._send(sock) if self._unsent else self._talk.sent()
@@ -281,6 +281,8 @@ class Connection:
         except BlockingIOError:
             return None
         except OSError as error:
+            if error_queue.survived(sock, error):
+                return self._send(sock)
             # The peer may have answered before it broke off: that answer is still to be read.
             self._unsent = b""
             return self._read(sock, select.EPOLLRDHUP, error)
@@ -298,6 +300,8 @@ class Connection:
             except BlockingIOError:
                 return self._talk.reset(broken) if broken is not None else None
             except OSError as error:
+                if error_queue.survived(sock, error):
+                    continue
                 return self._talk.reset(broken or error)
             if not data:
                 self._eof = True
@@ -407,7 +411,7 @@ class Attempt:
         try:
             target.bind(sock, target.own)
             if target.family == AF_INET6:
-                error_queue.listen(sock)
+                sock.setsockopt(IPPROTO_IPV6, IPV6_RECVERR, 1)
             if sock.connect_ex(target.address) in (0, errno.EINPROGRESS):
                 attempt = cls(probe, engine, sock, target.address[0])
                 engine.watch(sock.fileno(), _EVENTS, attempt)

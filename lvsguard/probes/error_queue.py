@@ -1,8 +1,8 @@
 """Reads what ICMP said to a socket, out of its error queue (ip(7), IP_RECVERR; ipv6(7)).
 
-Only while it connects: with the option set an ICMP error would break a connection that stands, too,
-which TCP otherwise survives (RFC 5461). IPv4 needs no option: tcp_v4_err() in net/ipv4/tcp_ipv4.c
-queues what ends a connection request unasked. Before Linux 5.8 nothing is queued.
+IPv4 needs no option: tcp_v4_err() in net/ipv4/tcp_ipv4.c queues what ends a connection request
+unasked. An IPv6 socket needs IPV6_RECVERR; with it a connection that stands tells ICMP errors, too,
+which TCP survives otherwise (RFC 5461) and has to here. Before Linux 5.8 nothing is queued.
 """
 
 from __future__ import annotations
@@ -20,26 +20,33 @@ from lvsguard.probes.icmp import Unreachable
 from lvsguard.probes.outcome import Outcome
 
 _IP_RECVERR: Final = 11
-_IPV6_RECVERR: Final = 25
+IPV6_RECVERR: Final = 25
+"""To be set on an IPv6 socket that is going to connect. Not in Python's socket module."""
 _ERROR: Final = Struct("=IBBBxII")
 """struct sock_extended_err: errno, origin, type, code, info, data; the sender's address follows."""
 _ROOM: Final = socket.CMSG_SPACE(_ERROR.size + 28)
 _KINDS: Final = {
     (socket.IPPROTO_IP, _IP_RECVERR): (2, 3, socket.AF_INET, slice(4, 8)),
-    (socket.IPPROTO_IPV6, _IPV6_RECVERR): (3, 1, socket.AF_INET6, slice(8, 24)),
+    (socket.IPPROTO_IPV6, IPV6_RECVERR): (3, 1, socket.AF_INET6, slice(8, 24)),
 }
 """By level and option: origin (SO_EE_ORIGIN_ICMP, _ICMP6), the type destination unreachable, the
 family of the sender's address, and where in its sockaddr it is."""
 
 
-def listen(sock: RawSocket) -> None:
-    """Have the kernel keep what ICMP says to an IPv6 socket that is going to connect."""
-    sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+def survived(sock: RawSocket, error: OSError) -> bool:
+    """Whether an error of a connection that stands was ICMP's, which breaks none: it is to go on,
+    and tells of no other. Reset by its peer or timed out, it cannot."""
+    if sock.family != socket.AF_INET6 or error.errno not in icmp.UNSURE:
+        return False
+    if not sock.getsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR):
+        return False
+    mute(sock)
+    return True
 
 
 def mute(sock: RawSocket) -> None:
-    """Have it be as before: it is connected."""
-    sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 0)
+    """Have an IPv6 socket tell no ICMP errors from now on."""
+    sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 0)
 
 
 def connect_failed(sock: RawSocket, number: int, address: str) -> Outcome:

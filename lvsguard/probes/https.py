@@ -238,7 +238,7 @@ class HttpsProbe:
         made = self._socket = error_queue.Witness(family, kind, protocol)
         made.setblocking(False)
         if family == socket.AF_INET6:
-            error_queue.listen(made)
+            made.setsockopt(socket.IPPROTO_IPV6, error_queue.IPV6_RECVERR, 1)
         if self._own is not None:
             prefer(made, self._own)
         elif self._check.source is not None:
