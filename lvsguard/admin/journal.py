@@ -16,15 +16,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 
 from lvsguard.admin.entry import Entry, entry
 from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.admin.operations import Kept
-from lvsguard.admin.store import Batch, Held, Store, TooNew, damaged, set_aside
+from lvsguard.admin.state import State
+from lvsguard.admin.store import Held, Store, TooNew, damaged, set_aside
 from lvsguard.core.begun import Begun, Lasting
 from lvsguard.core.event import Event, StateRestored, StateTrouble
 from lvsguard.core.ledger import Record
@@ -39,7 +38,6 @@ WRITE_SECONDS = 5.0
 BATCH_SECONDS = 0.5
 """How long events wait for company before they are written."""
 
-_Key = tuple[Target, OverrideKind]
 _TROUBLES = (sqlite3.Error, OSError, TooNew, TimeoutError)
 
 log = logging.getLogger(__name__)
@@ -64,17 +62,6 @@ class Limits:
     """Seconds after which what is too old goes, however little is written."""
 
 
-class _Part(StrEnum):
-    """What is written as a whole, when it has changed; of verdicts mostly those that have."""
-
-    OVERRIDES = "overrides"
-    OWNED = "owned"
-    ADDRESSES = "addresses"
-    RECORDS = "records"
-    ASIDE = "aside"
-    VERDICTS = "verdicts"
-
-
 class Journal:
     """The journal of one state directory; None keeps everything in memory.
 
@@ -95,18 +82,7 @@ class Journal:
         self._limits = limits
         self._feed = Feed()
         self._store: Store | None = None
-        self._loaded = False
-        self._overrides: dict[_Key, Override] = {}
-        self._dropped: set[_Key] = set()
-        self._records: tuple[Record, ...] = ()
-        self._owned: frozenset[ServiceKey] = frozenset()
-        self._addresses: frozenset[VipAddress] = frozenset()
-        self._aside: frozenset[str] | None = None
-        """None: not said yet in this run."""
-        self._verdicts: dict[Lasting, Begun] = {}
-        self._changed: dict[Lasting, None] = {}
-        """Verdicts that the file does not have, or not so."""
-        self._dirty: set[_Part] = set()
+        self._state = State()
         self._pending: deque[Entry] = deque(maxlen=limits.pending)
         self._missed = 0
         """Entries that gave way and are not in the file."""
@@ -140,7 +116,7 @@ class Journal:
 
     def overrides(self) -> tuple[Override, ...]:
         """Overrides that are kept, expired ones included."""
-        return tuple(self._overrides.values())
+        return self._state.overrides
 
     async def put(self, override: Override) -> Kept:
         """Keep an override; returns when it is on disk, or cannot be for now."""
@@ -154,86 +130,67 @@ class Journal:
 
     def take(self, override: Override) -> None:
         """Keep an override, with the next batch."""
-        self._overrides[override.key] = override
-        self._dropped.discard(override.key)
-        self._mark(_Part.OVERRIDES)
+        self._state.take(override)
+        self._wake.set()
 
     def forget(self, *keys: tuple[Target, OverrideKind]) -> None:
         """Forget overrides, with the next batch."""
-        for key in keys:
-            self._overrides.pop(key, None)
-            self._dropped.add(key)
-        self._mark(_Part.OVERRIDES)
+        self._state.forget(keys)
+        self._wake.set()
 
     def records(self) -> tuple[Record, ...]:
         """The ledger's records that are kept."""
-        return self._records
+        return self._state.records
 
     def set_records(self, records: Iterable[Record]) -> None:
         """Keep exactly these records of the ledger, with the next batch: that of an override that
         is put or dropped now is the same."""
-        wanted = tuple(records)
-        if wanted != self._records:
-            self._records = wanted
-            self._mark(_Part.RECORDS)
-
-    def _mark(self, part: _Part) -> None:
-        self._dirty.add(part)
-        self._wake.set()
+        if self._state.set_records(tuple(records)):
+            self._wake.set()
 
     def owned(self) -> frozenset[ServiceKey]:
         """Services that this director has put into the kernel, now or before."""
-        return self._owned
+        return self._state.owned
 
     async def set_owned(self, keys: Iterable[ServiceKey]) -> Kept:
         """Keep which services are owned; costs nothing when that is known already."""
-        wanted = frozenset(keys)
-        if wanted == self._owned and _Part.OWNED not in self._dirty:
+        if not self._state.set_owned(frozenset(keys)):
             return Kept(not self._trouble, self._trouble)
-        self._owned = wanted
-        self._dirty.add(_Part.OWNED)
         return await self._written()
 
     def addresses(self) -> frozenset[VipAddress]:
         """VIPs that this director has put on its interfaces, now or before."""
-        return self._addresses
+        return self._state.addresses
 
     async def set_addresses(self, addresses: Iterable[VipAddress]) -> Kept:
         """Keep which VIPs are owned; costs nothing when that is known already."""
-        wanted = frozenset(addresses)
-        if wanted == self._addresses and _Part.ADDRESSES not in self._dirty:
+        if not self._state.set_addresses(frozenset(addresses)):
             return Kept(not self._trouble, self._trouble)
-        self._addresses = wanted
-        self._dirty.add(_Part.ADDRESSES)
         return await self._written()
 
     def aside(self) -> frozenset[str]:
         """VIP groups that a failover keeps from preempting, by name."""
-        return self._aside or frozenset()
+        return self._state.aside
 
     def set_aside(self, vips: frozenset[str]) -> None:
         """Keep which VIP groups those are, with the next batch."""
-        if vips != self._aside:
-            self._aside = vips
-            self._mark(_Part.ASIDE)
+        if self._state.set_aside(vips):
+            self._wake.set()
 
     @property
     def verdicts(self) -> Mapping[Lasting, Begun]:
         """Since when verdicts hold. A view of the journal, not a copy."""
-        return self._verdicts
+        return self._state.verdicts
 
     def set_verdict(self, lasting: Lasting, begun: Begun) -> None:
         """Keep since when a verdict holds, with the next batch."""
-        self._verdicts[lasting] = begun
-        self._changed[lasting] = None
+        self._state.set_verdict(lasting, begun)
         self._wake.set()
 
     def forget_verdicts(self, gone: Iterable[Lasting]) -> None:
         """Forget verdicts, with the next batch."""
-        for lasting in gone:
-            if self._verdicts.pop(lasting, None) is not None:
-                self._changed[lasting] = None
-                self._wake.set()
+        if self._state.forget_verdicts(gone):
+            self._wake.set()
 
     def append(self, at: float, event: Event) -> Entry:
         """Add an event that happened ``at`` (wall clock); it is written with the next batch."""
@@ -285,7 +242,7 @@ class Journal:
 
     @property
     def _unwritten(self) -> bool:
-        return bool(self._pending or self._dirty or self._changed)
+        return bool(self._pending) or self._state.unwritten
 
     async def _written(self) -> Kept:
         if self._path is None:
@@ -343,22 +300,8 @@ class Journal:
         return store
 
     def _absorb(self, held: Held) -> None:
-        """Take in what the file holds; what memory says since the start is newer."""
-        if self._loaded:
-            # The file may be another one by now.
-            self._dirty.update(_Part)
+        if not self._state.absorb(held):
             return
-        self._loaded = True
-        for override in held.overrides:
-            if override.key not in self._dropped:
-                self._overrides.setdefault(override.key, override)
-        self._records = (*held.records, *self._records)
-        self._owned |= held.owned
-        self._addresses |= held.addresses
-        self._aside = held.aside if self._aside is None else self._aside
-        newer = dict(self._verdicts)
-        self._verdicts.update(held.verdicts)
-        self._verdicts.update(newer)
         self._last_id += held.last_id
         for _ in range(len(self._pending)):
             line = self._pending.popleft()
@@ -367,7 +310,7 @@ class Journal:
     async def _failed(self, path: Path, error: Exception) -> None:
         """Tell once that the file cannot be used; put a broken one aside; arrange the next try."""
         await self._shut()
-        if not self._loaded:
+        if not self._state.loaded:
             with contextlib.suppress(*_TROUBLES):
                 async with asyncio.timeout(WRITE_SECONDS):
                     self._absorb(await Store.peek(path))
@@ -379,14 +322,14 @@ class Journal:
                 message = _explain(path, refusal)
             else:
                 saved = (
-                    f"{len(self._overrides)} overrides were saved from it"
-                    if self._loaded
+                    f"{len(self._state.overrides)} overrides were saved from it"
+                    if self._state.loaded
                     else "its overrides are lost, set them again"
                 )
                 message = (
                     f"{path} was damaged ({error}): now {aside.name}, a new one is begun; {saved}"
                 )
-                self._dirty.update(_Part)
+                self._state.rewrite()
                 self._hurry.set()
         self._pause = (
             min(self._pause * 2, self._limits.retry[1]) if self._trouble else self._limits.retry[0]
@@ -410,21 +353,7 @@ class Journal:
 
     async def _write(self, store: Store) -> None:
         entries, missed = tuple(self._pending), self._missed
-        dirty, self._dirty = self._dirty, set()
-        if _Part.VERDICTS in dirty:
-            self._changed = dict.fromkeys(self._verdicts)
-        changed = islice(self._changed, self._limits.verdicts)
-        verdicts = tuple((lasting, self._verdicts.get(lasting)) for lasting in changed)
-        batch = Batch(
-            self.overrides() if _Part.OVERRIDES in dirty else None,
-            self._owned if _Part.OWNED in dirty else None,
-            self._addresses if _Part.ADDRESSES in dirty else None,
-            entries,
-            self._records if _Part.RECORDS in dirty else None,
-            self.aside() if _Part.ASIDE in dirty else None,
-            verdicts,
-            _Part.VERDICTS in dirty,
-        )
+        batch = self._state.batch(entries, self._limits.verdicts)
         try:
             await store.write(batch)
             self._since_prune += len(entries)
@@ -433,12 +362,9 @@ class Journal:
                 self._since_prune, self._pruned = 0, now
                 await store.prune(time.time() - limits.age, limits.count, limits.size)
         except BaseException:
-            self._dirty |= dirty
+            self._state.failed(batch)
             raise
-        for lasting, begun in verdicts:
-            if self._verdicts.get(lasting) is begun:  # else it changed while it was written
-                del self._changed[lasting]
-        if len(verdicts) == self._limits.verdicts and self._changed:
+        if self._state.written(batch) and len(batch.verdicts) == self._limits.verdicts:
             self._wake.set()
             self._hurry.set()
         # What gave way while it was written is in the file.
