@@ -23,7 +23,8 @@ from lvsguard.admin.feed import Feed, Subscription
 from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.admin.operations import Kept
 from lvsguard.admin.state import State
-from lvsguard.admin.store import Held, Store, TooNew, damaged, set_aside
+from lvsguard.admin.store import Held, Store, damaged, set_aside
+from lvsguard.admin.store_schema import TooNew
 from lvsguard.core.begun import Begun, Lasting
 from lvsguard.core.event import Event, StateRestored, StateTrouble
 from lvsguard.core.ledger import Record

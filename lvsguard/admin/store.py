@@ -1,4 +1,4 @@
-"""The journal's SQLite file: schema, reading and writing. It decides nothing and retries nothing.
+"""The journal's SQLite file: reading and writing. It decides nothing and retries nothing.
 
 Everything raises sqlite3.Error or OSError when the state directory does not cooperate.
 """
@@ -11,76 +11,33 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiosqlite
 
 from lvsguard.admin.entry import Entry
 from lvsguard.admin.filter import EVERYTHING, Filter
 from lvsguard.admin.store_rows import (
+    entry,
+    entry_row,
     override,
     override_row,
     record,
     record_row,
+    service,
+    service_row,
     verdict,
     verdict_row,
+    vip_address,
 )
+from lvsguard.admin.store_schema import check, migrate, scalar
 from lvsguard.core.begun import Begun, Lasting
-from lvsguard.core.event import Level
 from lvsguard.core.ledger import Record
-from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
+from lvsguard.core.model import ServiceKey, VipAddress
 from lvsguard.core.override import Override
-
-MIGRATIONS = (
-    """
-    CREATE TABLE overrides (
-        address TEXT NOT NULL, port INTEGER, service TEXT, kind TEXT NOT NULL,
-        actor TEXT NOT NULL, since REAL NOT NULL, reason TEXT NOT NULL,
-        weight INTEGER, percent INTEGER NOT NULL, expires REAL
-    );
-    CREATE TABLE owned (
-        family INTEGER NOT NULL, protocol TEXT, address TEXT,
-        port INTEGER NOT NULL, fwmark INTEGER NOT NULL
-    );
-    CREATE TABLE events (
-        id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL,
-        level INTEGER NOT NULL, text TEXT NOT NULL, data TEXT NOT NULL
-    );
-    CREATE INDEX events_at ON events (at);
-    """,
-    """
-    CREATE TABLE addresses (
-        interface TEXT NOT NULL, address TEXT NOT NULL, prefix INTEGER NOT NULL
-    );
-    """,
-    """
-    CREATE TABLE records (
-        address TEXT NOT NULL, port INTEGER, service TEXT, kind TEXT NOT NULL,
-        wall INTEGER NOT NULL, counter INTEGER NOT NULL, director TEXT NOT NULL,
-        ended_by TEXT, actor TEXT, since REAL, reason TEXT,
-        weight INTEGER, percent INTEGER, expires REAL
-    );
-    """,
-    """
-    ALTER TABLE overrides ADD COLUMN ticket TEXT NOT NULL DEFAULT '';
-    ALTER TABLE records ADD COLUMN ticket TEXT;
-    """,
-    """
-    CREATE TABLE aside (vip TEXT NOT NULL);
-    """,
-    """
-    CREATE TABLE verdicts (
-        address TEXT NOT NULL, port INTEGER NOT NULL, how TEXT NOT NULL, asked TEXT NOT NULL,
-        verdict TEXT NOT NULL, at REAL NOT NULL,
-        PRIMARY KEY (address, port, how, asked)
-    ) WITHOUT ROWID;
-    """,
-)
-"""Scripts that lead from one schema version to the next; the version is their number so far."""
 
 BUSY_SECONDS = 2.0
 """How long a lock of another process (a backup, a person with sqlite3) is waited for."""
@@ -110,10 +67,6 @@ _DELETE_OLDEST = (
 _Value = TypeVar("_Value")
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-
-class TooNew(Exception):
-    """The file was written by a later lvsguard; it is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +126,14 @@ class Store:
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = FULL")
             await connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
-            await _migrate(connection)
-            await _check(connection)
+            await migrate(connection)
+            await check(connection)
             held = await asyncio.to_thread(  # ten thousand verdicts are read beside the loop
                 _held,
                 await connection.execute_fetchall(_OVERRIDES),
                 await connection.execute_fetchall(_OWNED),
                 await connection.execute_fetchall(_ADDRESSES),
-                await _scalar(connection, _LAST_ID),
+                await scalar(connection, _LAST_ID),
                 await connection.execute_fetchall(_RECORDS),
                 await connection.execute_fetchall(_ASIDE),
                 await connection.execute_fetchall(_VERDICTS),
@@ -210,7 +163,7 @@ class Store:
                 await connection.execute("DELETE FROM owned")
                 await connection.executemany(
                     "INSERT INTO owned VALUES (?, ?, ?, ?, ?)",
-                    [_service_row(key) for key in batch.owned],
+                    [service_row(key) for key in batch.owned],
                 )
             if batch.addresses is not None:
                 await connection.execute("DELETE FROM addresses")
@@ -232,7 +185,7 @@ class Store:
             await self._write_verdicts(batch)
             await connection.executemany(
                 "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?, ?)",
-                [_entry_row(entry) for entry in batch.entries],
+                [entry_row(entry) for entry in batch.entries],
             )
             await connection.execute("COMMIT")
         except BaseException:
@@ -263,7 +216,7 @@ class Store:
             "DELETE FROM events WHERE at < ? OR id <= (SELECT max(id) FROM events) - ?",
             (before, keep),
         )
-        while await _scalar(self._connection, _IN_USE) > size:
+        while await scalar(self._connection, _IN_USE) > size:
             gone = await self._connection.execute(_DELETE_OLDEST)
             if not gone.rowcount:
                 return  # the rest is no history
@@ -279,7 +232,7 @@ class Store:
             values,
         ) as rows:
             while len(found) < limit and (page := await rows.fetchmany(min(limit, PAGE))):
-                entries = (_entry(row) for row in page)
+                entries = (entry(row) for row in page)
                 found += [entry for entry in entries if wanted(entry)]
         return found[:limit][::-1]
 
@@ -331,33 +284,6 @@ def _salvage(uri: str) -> Held:
         return _held(overrides, owned, addresses, last_id, records, aside, verdicts)
 
 
-async def _migrate(connection: aiosqlite.Connection) -> None:
-    version = await _scalar(connection, "PRAGMA user_version")
-    if version > len(MIGRATIONS):
-        raise TooNew(
-            f"it has schema {version}, this lvsguard knows {len(MIGRATIONS)}: "
-            "run the newer lvsguard, or move the file away to begin a new one"
-        )
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        await connection.executescript(
-            f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"
-        )
-
-
-async def _check(connection: aiosqlite.Connection) -> None:
-    rows = await connection.execute_fetchall("PRAGMA quick_check(1)")
-    verdict = next(iter(rows))[0]
-    if verdict != "ok":
-        error = sqlite3.DatabaseError(verdict)
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
-
-
-async def _scalar(connection: aiosqlite.Connection, query: str) -> int:
-    rows = await connection.execute_fetchall(query)
-    return int(next(iter(rows))[0] or 0)
-
-
 def _held(
     overrides: Iterable[sqlite3.Row],
     owned: Iterable[sqlite3.Row],
@@ -369,8 +295,8 @@ def _held(
 ) -> Held:
     return Held(
         tuple(_valid(override, overrides)),
-        frozenset(_valid(_service, owned)),
-        frozenset(_valid(_vip_address, addresses)),
+        frozenset(_valid(service, owned)),
+        frozenset(_valid(vip_address, addresses)),
         last_id,
         tuple(_valid(record, records)),
         frozenset(str(vip) for (vip,) in aside),
@@ -383,30 +309,6 @@ def _valid(read: Callable[[sqlite3.Row], _Value], rows: Iterable[sqlite3.Row]) -
     for row in rows:
         with contextlib.suppress(ValueError, TypeError):
             yield read(row)
-
-
-def _service_row(key: ServiceKey) -> tuple[str | int | None, ...]:
-    address = None if key.address is None else str(key.address)
-    return key.family, key.protocol, address, key.port, key.fwmark
-
-
-def _service(row: sqlite3.Row) -> ServiceKey:
-    family, protocol, address, port, fwmark = row
-    return ServiceKey(
-        Family(family),
-        None if protocol is None else Protocol(protocol),
-        None if address is None else ip_address(address),
-        int(port),
-        int(fwmark),
-    )
-
-
-def _vip_address(row: sqlite3.Row) -> VipAddress:
-    interface, text, prefix = row
-    address = ip_address(text)
-    if not 0 <= prefix <= address.max_prefixlen:
-        raise ValueError(f"{text}/{prefix} is no prefix of its family: the row is skipped")
-    return VipAddress(str(interface), address, int(prefix))
 
 
 def _where(since: float, wanted: Filter) -> tuple[str, list[str | float]]:
@@ -435,12 +337,3 @@ def _where(since: float, wanted: Filter) -> tuple[str, list[str | float]]:
             values += sorted(wanted.also)
         terms.append(f"({' OR '.join(either)})")
     return " AND ".join(terms), values
-
-
-def _entry(row: Sequence[Any]) -> Entry:
-    return Entry(row[0], row[1], row[2], Level(row[3]), row[4], json.loads(row[5]))
-
-
-def _entry_row(entry: Entry) -> tuple[str | int | float, ...]:
-    data = json.dumps(entry.data, separators=(",", ":"))
-    return entry.id, entry.at, entry.kind, int(entry.level), entry.text, data

@@ -1,14 +1,19 @@
-"""Overrides, the ledger's records and verdicts as rows of the journal's file, and back. Pure."""
+"""What the journal keeps as rows of its file, and back. Pure."""
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
+from lvsguard.admin.entry import Entry
 from lvsguard.core.begun import Begun, Lasting
+from lvsguard.core.event import Level
 from lvsguard.core.health import Verdict
 from lvsguard.core.ledger import Record, Stamp
+from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 
 _Row = tuple[str | int | float | None, ...]
@@ -79,3 +84,41 @@ def verdict(row: Sequence[Any]) -> tuple[Lasting, Begun]:
     address, port, how, asked, word, at = row
     # Not whether the address is one: what matches no check is forgotten, and the start waits.
     return (str(address), int(port), str(how), str(asked)), Begun(Verdict(word), float(at))
+
+
+def service_row(key: ServiceKey) -> tuple[str | int | None, ...]:
+    """A service's key as a row."""
+    address = None if key.address is None else str(key.address)
+    return key.family, key.protocol, address, key.port, key.fwmark
+
+
+def service(row: sqlite3.Row) -> ServiceKey:
+    """A service's key. Raises ValueError, TypeError for a row that makes no sense."""
+    family, protocol, address, port, fwmark = row
+    return ServiceKey(
+        Family(family),
+        None if protocol is None else Protocol(protocol),
+        None if address is None else ip_address(address),
+        int(port),
+        int(fwmark),
+    )
+
+
+def vip_address(row: sqlite3.Row) -> VipAddress:
+    """A VIP on an interface. Raises ValueError, likewise."""
+    interface, text, prefix = row
+    address = ip_address(text)
+    if not 0 <= prefix <= address.max_prefixlen:
+        raise ValueError(f"{text}/{prefix} is no prefix of its family: the row is skipped")
+    return VipAddress(str(interface), address, int(prefix))
+
+
+def entry(row: Sequence[Any]) -> Entry:
+    """A line of the history."""
+    return Entry(row[0], row[1], row[2], Level(row[3]), row[4], json.loads(row[5]))
+
+
+def entry_row(line: Entry) -> tuple[str | int | float, ...]:
+    """Its row."""
+    data = json.dumps(line.data, separators=(",", ":"))
+    return line.id, line.at, line.kind, int(line.level), line.text, data

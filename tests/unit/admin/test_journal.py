@@ -17,6 +17,7 @@ import pytest
 from lvsguard.admin import store
 from lvsguard.admin.journal import FILE, Journal, Limits
 from lvsguard.admin.store import WAL_BYTES
+from lvsguard.admin.store_schema import MIGRATIONS
 from lvsguard.core.event import Level, OverrideSet, StateTrouble, Stopping
 from lvsguard.core.ledger import Record, Stamp
 from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
@@ -381,7 +382,7 @@ async def test_schema_versions_follow_one_another(tmp_path: Path) -> None:
     opened = await store.Store.open(tmp_path / FILE)
     await opened.close()
     with sqlite3.connect(tmp_path / FILE) as other:
-        assert other.execute("PRAGMA user_version").fetchone() == (len(store.MIGRATIONS),)
+        assert other.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
     other.close()
     assert (await store.Store.peek(tmp_path / FILE)) == store.Held()
 

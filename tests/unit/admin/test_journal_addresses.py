@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lvsguard.admin.journal import FILE, Journal, Limits
-from lvsguard.admin.store import MIGRATIONS, Store
+from lvsguard.admin.store import Store
+from lvsguard.admin.store_schema import MIGRATIONS
 from lvsguard.core.event import StateTrouble, Stopping
 from lvsguard.core.model import Protocol, ServiceKey, VipAddress
 from lvsguard.core.override import Override, OverrideKind, Target
