@@ -159,8 +159,9 @@ def test_without_the_channel_a_wait_on_the_backup_believes_nothing(network: Netw
 def test_a_realserver_that_is_down_for_both_moves_nothing(network: Network) -> None:
     one, two = pair(network)
     since = wall()
-    for director in (one, two):
-        cut(director, network.rs2.address)
+    # Both at the same moment: a director waits seconds for the other to find out, too.
+    both = f"{network.director2.address}/31"
+    network.rs2.run("iptables", "-t", "mangle", "-A", "INPUT", "-s", both, "-j", "DROP")
     for director in (one, two):
         director.wait_for_verdicts(rs1="up", rs2="down")
     time.sleep(5)
