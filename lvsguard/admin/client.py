@@ -52,7 +52,7 @@ class Client:
 
     def realservers(self, request: RealserversRequest) -> RealserversReply:
         """Some realservers, as they are now."""
-        fields = {k: v for k, v in msgspec.to_builtins(request).items() if v is not None}
+        fields = msgspec.to_builtins(request)
         return self._ask("GET", f"/v1/realservers?{urlencode(fields)}", RealserversReply)
 
     def health(self) -> status_reply.HealthReply:
@@ -70,8 +70,7 @@ class Client:
 
     def clear_override(self, request: protocol.ClearOverride) -> protocol.ChangeReply:
         """End an override."""
-        # What is not given is not sent: a daemon of an earlier version knows no reason.
-        fields = {k: v for k, v in msgspec.to_builtins(request).items() if v}
+        fields = msgspec.to_builtins(request)
         return self._ask("DELETE", f"/v1/overrides?{urlencode(fields)}", protocol.ChangeReply)
 
     def drain_share(self, request: protocol.DrainShare) -> protocol.ShareReply:

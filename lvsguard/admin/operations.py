@@ -26,6 +26,8 @@ class Kept:
     durable: bool
     message: str = ""
     """Why it is not, and what to do; empty when durable."""
+    before: Override | None = None
+    """The override of the same target and kind that it replaced or ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -11,6 +12,8 @@ from lvsguard.admin.call import Answer, Call, Refusal, decode, refuse, say_one_l
 from lvsguard.admin.operations import Kept, Operations
 from lvsguard.admin.protocol import Failure
 from lvsguard.admin.target import Resolution, TargetError, clearable, parse_endpoint, resolve
+from lvsguard.core.actor import same_actor
+from lvsguard.core.moment import when
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
 from lvsguard.core.snapshot import View
 
@@ -34,6 +37,8 @@ class Overrides:
         found = await meant(request.target, request.service, self._operations.view())
         now = time.time()
         actor = await call.actor()
+        if request.mine and (others := self._others(found, request.kind, actor)):
+            raise _refused(others[0], now)
         kept = [
             await self._operations.set_override(
                 Override(
@@ -49,7 +54,7 @@ class Overrides:
             )
             for target in found.targets
         ]
-        return _changed(found, found.targets, kept)
+        return _changed(found, found.targets, kept, replaced=_before(kept))
 
     async def clear(self, call: Call) -> Answer:
         """End overrides."""
@@ -58,24 +63,43 @@ class Overrides:
         except msgspec.ValidationError as error:
             raise refuse(400, "bad-request", f"query: {error}") from None
         say_one_line(reason=request.reason)
+        found = await self._clearing(request)
+        actor = await call.actor()
+        mine = request.mine == "1"
         overrides = self._operations.view().overrides()
-        found = await self._clearing(request, overrides)
-        ended: dict[Target, None] = {}
+        ending: dict[Target, None] = {}
         for target in found.targets:
             within, wider = clearable(target, request.kind, overrides)
+            wider = [one for one in wider if not mine or same_actor(one.actor, actor)]
             if wider:
                 raise _covered(target, wider[0])
-            ended.update(dict.fromkeys(within))
-        actor = await call.actor()
+            ending.update(dict.fromkeys(within))
         kept = [
             await self._operations.clear_override(target, request.kind, actor, request.reason)
-            for target in ended
+            for target in ending
+            # Looked at again each time: while the disk is waited for somebody may have replaced it.
+            if not mine or self._own(target, request.kind, actor)
         ]
-        return _changed(found, tuple(ended), kept)
+        ended = _before(kept)
+        left = self._meeting(found, request.kind)
+        return _changed(found, [one.target for one in ended], kept, ended=ended, left=left)
 
-    async def _clearing(
-        self, request: protocol.ClearOverride, overrides: tuple[Override, ...]
-    ) -> Resolution:
+    def _own(self, target: Target, kind: OverrideKind, actor: str) -> bool:
+        held = self._operations.view().overrides()
+        return any(o.key == (target, kind) and same_actor(o.actor, actor) for o in held)
+
+    def _others(self, found: Resolution, kind: OverrideKind, actor: str) -> list[Override]:
+        return [o for o in self._meeting(found, kind) if not same_actor(o.actor, actor)]
+
+    def _meeting(self, found: Resolution, kind: OverrideKind) -> list[Override]:
+        """Overrides of a kind that hold any of what a target means."""
+        return [
+            one
+            for one in self._operations.view().overrides()
+            if one.kind is kind and any(one.target.meets(target) for target in found.targets)
+        ]
+
+    async def _clearing(self, request: protocol.ClearOverride) -> Resolution:
         """As ``meant``; an override of something that left the config can be ended too."""
         try:
             return await meant(request.target, request.service, self._operations.view())
@@ -83,7 +107,7 @@ class Overrides:
             endpoint = parse_endpoint(request.target)
             if endpoint is not None:
                 target = Target(*endpoint, request.service)
-                if clearable(target, request.kind, overrides)[0]:
+                if clearable(target, request.kind, self._operations.view().overrides())[0]:
                     return Resolution((target,), ())
             raise
 
@@ -108,12 +132,27 @@ def _weight(request: protocol.SetOverride) -> Weight | None:
         raise refuse(400, "bad-request", str(error)) from None
 
 
-def _changed(found: Resolution, targets: tuple[Target, ...], kept: list[Kept]) -> Answer:
+def _before(kept: Iterable[Kept]) -> list[Override]:
+    return [one.before for one in kept if one.before is not None]
+
+
+def _changed(
+    found: Resolution,
+    targets: Iterable[Target],
+    kept: Sequence[Kept],
+    *,
+    replaced: Iterable[Override] = (),
+    ended: Iterable[Override] = (),
+    left: Iterable[Override] = (),
+) -> Answer:
     return protocol.ChangeReply(
         targets=[str(target) for target in targets],
         realservers=list(found.realservers),
         durable=all(k.durable for k in kept),
         message=next((k.message for k in kept if not k.durable), ""),
+        replaced=[*map(status.override, replaced)],
+        ended=[*map(status.override, ended)],
+        left=[*map(status.override, left)],
     )
 
 
@@ -123,4 +162,14 @@ def _covered(target: Target, wider: Override) -> Refusal:
         "covered",
         f"{target} is also under the {wider.kind} of {wider.target} by {wider.actor}: "
         f"end that one instead (target {wider.target})",
+    )
+
+
+def _refused(held: Override, now: float) -> Refusal:
+    why = f", reason: {held.reason}" if held.reason else ""
+    return refuse(
+        409,
+        "others",
+        f"nothing was done, for there is the {held.kind} of {held.target} by {held.actor} since "
+        f"{when(held.since, now)}{why}; ask whoever that is, or do it without --mine all the same",
     )

@@ -34,8 +34,9 @@ Ticket = Annotated[str, Meta(max_length=100)]
 Seconds = Annotated[float, Meta(gt=0, le=EXPIRY_MAX)]
 
 
-class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the requests: a field that is not known is refused, not ignored."""
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of the requests: a field that is not known is refused, not ignored. What is not given is
+    not sent, for a daemon of an earlier version may not know it."""
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -61,10 +62,12 @@ class SetOverride(Request, frozen=True):
     """Seconds from now; None: until it is cleared."""
     ticket: Ticket = ""
     """Where it is told in full, such as ``OPS-1234``."""
+    mine: bool = False
+    """Refused ``others`` while somebody else's override of this kind holds any of the target."""
 
 
 class ClearOverride(Request, frozen=True):
-    """DELETE /v1/overrides?target=&kind=&service=&reason=: end an override."""
+    """DELETE /v1/overrides?target=&kind=&service=&reason=&mine=: end an override."""
 
     target: Name
     """As SetOverride has it."""
@@ -74,6 +77,8 @@ class ClearOverride(Request, frozen=True):
     """Name of a service; None: overrides in every service."""
     reason: Reason = ""
     """Why, told in events; printable."""
+    mine: Literal["0", "1"] = "0"
+    """1: only what this actor has set, on whichever director; ``left`` tells the rest."""
 
 
 class DrainShare(Request, frozen=True):
@@ -197,9 +202,16 @@ class ChangeReply(Reply, frozen=True):
     """Whether it is on disk too, so that it outlives a restart."""
     message: str
     """Why it is not durable, and what to do."""
+    replaced: list[OverrideReply] = []
+    """POST: what was in force of the same target and kind, whoever had set it."""
+    ended: list[OverrideReply] = []
+    """DELETE: what was ended, whoever had set it."""
+    left: list[OverrideReply] = []
+    """DELETE: what of this kind still holds any of the target: with ``mine`` that of others, and
+    what is not within the target, such as all of an address in one service beside one port."""
 
 
-class ShareReply(ChangeReply, frozen=True):
+class ShareReply(ChangeReply, frozen=True, kw_only=True):
     """POST /v1/share: ``targets`` and ``realservers`` are those that it drained, in the same
     order. Empty: so much of the service was out before."""
 

@@ -59,6 +59,7 @@ STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "bad-method": (405, "the path has other methods; the text names them"),
     "too-slow": (408, "the body did not come in time"),
     "covered": (409, "a wider override is in force; the text names it"),
+    "others": (409, "with `mine`: somebody else's override is in force there; the text names it"),
     "below-quorum": (409, "the service would lose its quorum; `force` does it all the same"),
     "nobody-serves": (409, "no realserver of the service is left that serves and could be taken"),
     "not-master": (409, "a failover is asked of a director that is not master"),
@@ -138,18 +139,19 @@ RESOURCES: Final = (
         "/v1/overrides",
         "setOverride",
         "Drain, disable, or give another weight. It replaces an override of the same target and"
-        " kind.",
+        " kind, whoever has set that: `replaced` tells it, and `mine` refuses it.",
         CallerRole.OPERATE,
         protocol.ChangeReply,
         body=protocol.SetOverride,
-        refusals=_TARGET,
+        refusals=(*_TARGET, "others"),
     ),
     Described(
         "DELETE",
         "/v1/overrides",
         "clearOverride",
-        "End every override of a kind within the target. One that is wider than the target is"
-        " left, and told (409). Nothing to end is no error: `targets` is then empty.",
+        "End every override of a kind within the target, with `mine=1` only the caller's own. One"
+        " that is wider than the target is left, and told (409; that of others with `mine=1`:"
+        " `left`). Nothing to end is no error: `targets` is then empty.",
         CallerRole.OPERATE,
         protocol.ChangeReply,
         query=protocol.ClearOverride,

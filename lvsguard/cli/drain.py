@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lvsguard.cli.arguments import Commands, add_command
+from lvsguard.cli.change import add_mine, say_change, say_json, whose
 from lvsguard.cli.exits import CommandError, Exit
 from lvsguard.cli.override import (
     EXITS,
@@ -17,11 +18,9 @@ from lvsguard.cli.override import (
     add_targets,
     agree,
     cleared,
-    say_change,
+    said_cleared,
     say_cleared,
-    say_json,
     set_overrides,
-    wait_back,
 )
 from lvsguard.cli.progress import display
 from lvsguard.cli.standing import Standing, still_drained
@@ -67,6 +66,7 @@ def add(commands: Commands) -> None:
         "--force", action="store_true", help="with --percent: even below the service's quorum"
     )
     add_circumstances(drain)
+    add_mine(drain)
     add_wait(drain, "it is empty; Ctrl-C leaves the drain on")
     drain.add_argument(
         "--strict",
@@ -98,6 +98,7 @@ def add(commands: Commands) -> None:
     )
     add_targets(undrain)
     add_reason(undrain)
+    add_mine(undrain)
     add_wait(undrain, "it is up and has its whole weight")
 
 
@@ -149,6 +150,10 @@ def _agree(args: argparse.Namespace) -> None:
         raise CommandError(Exit.USAGE, "give a TARGET, or --percent and --service")
     if args.percent is None and args.force:
         raise CommandError(Exit.USAGE, "--force goes with --percent")
+    if args.percent is not None and args.mine:
+        raise CommandError(
+            Exit.USAGE, "--mine goes with a TARGET: a share takes nobody who is drained already"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +214,9 @@ def _wait_empty(args: argparse.Namespace, begun: _Begun, standing: Standing) -> 
     over = waited.outcome in (Outcome.DONE, Outcome.DEADLINE)
     # Who was out before was taken out by somebody else, perhaps: that is left as it is.
     removed = args.then == REMOVE and over and bool(begun.targets)
+    changes = [*begun.changes]
     if removed:
-        _remove(args, begun.targets, waited.seconds, standing)
+        changes += _remove(args, begun.targets, waited.seconds, standing)
     if waited.outcome is Outcome.DONE and not args.json:
         say(f"empty after {span(waited.seconds)}")
         if removed:
@@ -218,7 +224,7 @@ def _wait_empty(args: argparse.Namespace, begun: _Begun, standing: Standing) -> 
     elif waited.outcome is not Outcome.DONE:
         _tell_left(args, begun, waited, standing)
     if args.json:
-        say_json(args, begun.changes, waited)
+        say_json(args, changes, waited)
     return waited.status
 
 
@@ -259,12 +265,19 @@ _REASON = {
 
 def _remove(
     args: argparse.Namespace, targets: Sequence[str], seconds: float, standing: Standing
-) -> None:
-    """Disable, and only then end the drain, so that it is never in between."""
+) -> Sequence[ChangeReply]:
+    """Disable, and only then end the drain, so that it is never in between; what that did to
+    overrides that were there."""
+    from msgspec.structs import replace
+
     if args.seconds is not None:
         args.seconds = max(args.seconds - seconds, 1.0)
-    set_overrides(args, "disable", targets, standing)
-    cleared(args, "drain", targets, standing)
+    changes = set_overrides(args, "disable", targets, standing)
+    changes += cleared(args, "drain", targets, standing)
+    changes = [replace(change, targets=[], realservers=[]) for change in changes]
+    if not args.json:
+        say(*(line for change in changes for line in whose(change)))
+    return changes
 
 
 def clear_drain(args: argparse.Namespace) -> int:
@@ -275,4 +288,4 @@ def clear_drain(args: argparse.Namespace) -> int:
     with standing.telling():
         changes = cleared(args, "drain", args.targets, standing, args.reason)
         say_cleared(args, args.targets, changes, "drain", "is not drained any more")
-        return wait_back(args, changes) if args.wait else say_json(args, changes)
+        return said_cleared(args, changes)

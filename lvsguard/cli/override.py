@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,15 @@ from lvsguard.cli.arguments import (
     add_socket,
     positive_duration,
 )
+from lvsguard.cli.change import add_mine, say_change, say_json, status_of_left, whose
 from lvsguard.cli.exits import Exit
 from lvsguard.cli.progress import display
 from lvsguard.cli.standing import Standing
 from lvsguard.cli.talk import daemon
-from lvsguard.cli.text import complain, count, printable, say, span
+from lvsguard.cli.text import complain, printable, say, span
 from lvsguard.cli.waiting import (
     TIMEOUT_S,
     Outcome,
-    Waited,
     Watch,
     add_wait,
     needs_wait,
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 RESET = "reset"
 EXITS = (Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.UNREACHABLE)
 KEPT = "It is kept on disk and outlives restarts and reboots."
-_SHOWN = 5
-"""Realservers that are named one by one in an answer."""
 
 
 def add(commands: Commands) -> None:
@@ -53,6 +50,7 @@ def add(commands: Commands) -> None:
     )
     add_targets(disable)
     add_circumstances(disable)
+    add_mine(disable)
     enable = add_command(
         commands,
         "enable",
@@ -67,6 +65,7 @@ def add(commands: Commands) -> None:
     )
     add_targets(enable)
     add_reason(enable)
+    add_mine(enable)
     add_wait(enable, "it is up and has its whole weight")
     weight = add_command(
         commands,
@@ -91,6 +90,7 @@ def add(commands: Commands) -> None:
         "weight", metavar="N|P%|reset", help="0 to 65535, 0%% to 100%% of the configured, or reset"
     )
     add_circumstances(weight)
+    add_mine(weight)
 
 
 def add_targets(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
@@ -152,7 +152,7 @@ def set_weight(args: argparse.Namespace) -> int:
         return _set(args, "weight", [args.target], f"weight {args.weight}")
     changes = cleared(args, "weight", [args.target], Standing(args), args.reason)
     say_cleared(args, [args.target], changes, "weight", "has its configured weight again")
-    return say_json(args, changes)
+    return said_cleared(args, changes)
 
 
 def clear_disable(args: argparse.Namespace) -> int:
@@ -163,7 +163,7 @@ def clear_disable(args: argparse.Namespace) -> int:
     with standing.telling():
         changes = cleared(args, "disable", args.targets, standing, args.reason)
         say_cleared(args, args.targets, changes, "disable", "is enabled again")
-        return wait_back(args, changes) if args.wait else say_json(args, changes)
+        return said_cleared(args, changes)
 
 
 def _set(args: argparse.Namespace, kind: str, targets: Sequence[str], done: str) -> int:
@@ -189,7 +189,8 @@ def say_cleared(
             say_change(args, change, f"{', '.join(change.targets)} {done}")
         elif not args.json:
             held = _held(args, target, kind) if change.realservers else ""
-            say(printable(f"{target}: there was no {kind} to end{held}"))
+            own = " of yours" if change.left and args.mine else ""
+            say(printable(f"{target}: there was no {kind}{own} to end{held}"), *whose(change))
 
 
 def _held(args: argparse.Namespace, target: str, kind: str) -> str:
@@ -240,6 +241,7 @@ def set_overrides(
                 reason=args.reason,
                 expires_in=args.seconds,
                 ticket=args.ticket,
+                mine=args.mine,
             )
             with standing.setting(kind, target):
                 changes.append(client.set_override(request))
@@ -261,14 +263,29 @@ def cleared(
     with daemon(args) as client:
         for target in targets:
             request = ClearOverride(
-                target=target, kind=OverrideKind(kind), service=args.service, reason=reason
+                target=target,
+                kind=OverrideKind(kind),
+                service=args.service,
+                reason=reason,
+                mine="1" if args.mine else "0",
             )
             with standing.ending_of(kind, target):
                 changes.append(client.clear_override(request))
+            if changes[-1].left:
+                standing.still(kind, target)
     return changes
 
 
-def wait_back(args: argparse.Namespace, changes: Sequence[ChangeReply]) -> int:
+def said_cleared(args: argparse.Namespace, changes: Sequence[ChangeReply]) -> int:
+    """What is to be done once overrides have ended; the exit status."""
+    left = status_of_left(args, changes)
+    if getattr(args, "wait", False) and left == Exit.DONE:
+        return _wait_back(args, changes)
+    say_json(args, changes)
+    return left
+
+
+def _wait_back(args: argparse.Namespace, changes: Sequence[ChangeReply]) -> int:
     """Wait until all that the changes concern serve with their whole weight."""
     from lvsguard.admin.waiting import Returning
 
@@ -284,42 +301,3 @@ def wait_back(args: argparse.Namespace, changes: Sequence[ChangeReply]) -> int:
     else:
         complain(f"not back after {took}", *waited.lines)
     return waited.status
-
-
-# -- what is told ----------------------------------------------------------------------------------
-
-
-def say_change(args: argparse.Namespace, change: ChangeReply, line: str) -> None:
-    """What a change did, in words, unless JSON is wanted."""
-    if args.json:
-        return
-    say(printable(line))
-    for one in change.realservers[:_SHOWN]:
-        where = f"[{one.address}]:{one.port}" if ":" in one.address else f"{one.address}:{one.port}"
-        say(printable(f"  {where} in {one.service}"))
-    if len(change.realservers) > _SHOWN:
-        say(f"  and {count(len(change.realservers) - _SHOWN, 'more realserver')}")
-    if not change.durable:
-        complain(f"in force, but not kept: {change.message}")
-
-
-def say_json(
-    args: argparse.Namespace, changes: Sequence[ChangeReply], waited: Waited | None = None
-) -> int:
-    """All changes as one answer of the daemon, with what came of a wait; the exit status."""
-    if args.json:
-        import msgspec
-
-        from lvsguard.admin.protocol import ChangeReply
-
-        whole = ChangeReply(
-            targets=[target for change in changes for target in change.targets],
-            realservers=[one for change in changes for one in change.realservers],
-            durable=all(change.durable for change in changes),
-            message=next((change.message for change in changes if not change.durable), ""),
-        )
-        document = msgspec.to_builtins(whole)
-        if waited is not None:
-            document["wait"] = waited.document
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document)).decode() + "\n")
-    return Exit.DONE if waited is None else waited.status

@@ -72,6 +72,10 @@ class Standing:
         else:
             self.freed.setdefault(kind, []).append(target)
 
+    def still(self, kind: str, target: str) -> None:
+        """Something else of the kind holds it yet."""
+        self.freed[kind] = [one for one in self.freed.get(kind, []) if one != target]
+
     def lines(self, *, asked: bool = True) -> list[str]:
         """What is in force, and the command that ends it. ``asked``: what was asked for and not
         answered may be, too."""
@@ -86,7 +90,8 @@ class Standing:
         if asked and self.share_of:
             of = printable(self.share_of)
             lines.append(f"perhaps drained: a share of {of}: `lvsguard status` shows who")
-        lines += [f"{_OVER[kind]}: {_joined(targets)}" for kind, targets in self.freed.items()]
+        freed = [(kind, targets) for kind, targets in self.freed.items() if targets]
+        lines += [f"{_OVER[kind]}: {_joined(targets)}" for kind, targets in freed]
         if asked and self.freeing is not None:
             kind, target = self.freeing
             lines.append(f"perhaps {_OVER[kind]}: {_joined([target])}")

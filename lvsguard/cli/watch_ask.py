@@ -6,15 +6,17 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lvsguard.cli import why
+from lvsguard.cli.change import told
 from lvsguard.cli.watch_screen import Drain, Look, Screen, Undrain, Why, Wish, where
 
 if TYPE_CHECKING:
     from lvsguard.admin.client import Client
+    from lvsguard.admin.protocol import OverrideReply
 
 EVENTS = 40
 """Events that are asked for each time."""
@@ -127,22 +129,30 @@ class Asker:
             )
             reply = self._client.set_override(asked)
             kept = "" if reply.durable else f"; in force, but not kept: {reply.message}"
-            return _say(f"{row.endpoint} of {row.service.name} is drained{kept}")
+            gone = f"; replaced: {_told(reply.replaced)}" if reply.replaced else ""
+            return _say(f"{row.endpoint} of {row.service.name} is drained{gone}{kept}")
         if isinstance(wish, Undrain):
-            ended: Sequence[str] = [
-                name
-                for one in wish.drains
-                for name in self._client.clear_override(
+            replies = [
+                self._client.clear_override(
                     ClearOverride(target=where(one), kind=kind, service=one.service)
-                ).targets
+                )
+                for one in wish.drains
             ]
-            named = ", ".join(ended)
-            return _say(f"{named} is not drained any more" if named else "there was no drain left")
+            named = ", ".join(name for reply in replies for name in reply.targets)
+            if not named:
+                return _say("there was no drain left")
+            ended = _told(one for reply in replies for one in reply.ended)
+            return _say(f"{named} is not drained any more{f'; ended: {ended}' if ended else ''}")
         if not isinstance(wish, Why):
             return lambda screen: None
         answer = self._client.why(wish.row.endpoint, wish.row.service.name)
         at = time.time()
         return lambda screen: screen.tell(lambda width: [*why.lines(answer, False, width)], at)
+
+
+def _told(overrides: Iterable[OverrideReply]) -> str:
+    now = time.time()
+    return ", ".join(told(one, now) for one in overrides)
 
 
 def _say(text: str) -> Found:

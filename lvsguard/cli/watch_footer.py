@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -11,6 +12,11 @@ from rich.text import Text
 from lvsguard.cli.text import printable
 from lvsguard.cli.watch_screen import Mode, Screen
 
+if TYPE_CHECKING:
+    from lvsguard.admin.protocol import OverrideReply
+
+REASON_MAX = 60
+"""Characters of a reason in a question."""
 ANSWER_MAX = 4
 """Lines of an answer; a refusal says in its last words what to do."""
 _KEYS = "q quit  arrows choose  d drain  u undrain  w why  / filter  t trouble  ? help"
@@ -24,11 +30,12 @@ def footer(screen: Screen, width: int, now: float) -> Sequence[Text]:
         case Mode.DRAIN:
             row = None if screen.subject is None else screen.subject.row
             about = "" if row is None else f"{row.endpoint} of {row.service.name}"
+            held = ", ".join(one.actor for one in _drains(screen))
+            about += f", which is drained by {held}" if held else ""
             question = f"drain {printable(about)}; why? "
             return _typed(question, screen.line, "enter: drain, escape: no", width)
         case Mode.UNDRAIN:
-            drains = () if screen.subject is None else screen.subject.drains
-            by = ", ".join(f"{one.target} by {one.actor}" for one in drains)
+            by = ", ".join(f"{one.target} by {one.actor}{_why(one)}" for one in _drains(screen))
             asked = f"end the drain of {printable(by)}?   enter: yes, escape: no"
             return _few(asked, width, "bold")
         case Mode.WHY:
@@ -41,6 +48,18 @@ def footer(screen: Screen, width: int, now: float) -> Sequence[Text]:
             narrowed = f"[{screen.filter}] " if screen.filter else ""
             narrowed += "[only trouble] " if screen.only else ""
             return [Text.assemble((printable(narrowed), "bold yellow"), (_KEYS, "dim"))]
+
+
+def _drains(screen: Screen) -> Sequence[OverrideReply]:
+    """Those that hold the one that a question is about."""
+    return () if screen.subject is None else screen.subject.drains
+
+
+def _why(override: OverrideReply) -> str:
+    """Its reason, short enough for the keys to be seen, too."""
+    reason = override.reason
+    short = reason if len(reason) <= REASON_MAX else f"{reason[: REASON_MAX - 1]}…"
+    return f": {short}" if short else ""
 
 
 def wrapped(text: str, width: int, style: str = "") -> list[Text]:

@@ -144,7 +144,7 @@ class Subject:
 
     row: Row
     drains: tuple[OverrideReply, ...] = ()
-    """To be ended."""
+    """That hold it."""
 
 
 Told = Callable[[int], Sequence[str]]
@@ -290,7 +290,7 @@ class Screen:
         elif key in ("w", "enter"):
             return Why(row)
         elif key == "d":
-            self.mode, self.line, self.subject = Mode.DRAIN, "", Subject(row)
+            self.mode, self.line, self.subject = Mode.DRAIN, "", Subject(row, self.drains(row))
         elif drains := self.drains(row):
             self.mode, self.subject = Mode.UNDRAIN, Subject(row, drains)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -146,14 +146,19 @@ class Director:
         reason: str = "",
         ticket: str = "",
         expires_in: float | None = None,
+        mine: bool = False,
     ) -> ChangeReply:
         """Give a realserver no new connections, in one service or in all; it keeps those it has.
 
         ``target``: an address, ``address:port`` or a name from the config. ``ticket``: where it is
         told in full, such as ``OPS-1234``. ``expires_in``: seconds until it ends by itself. It is
         in force when this returns; ``wait_empty`` waits until the connections have ended.
+        ``replaced`` of the answer tells whose drain of the same target is gone by this; with
+        ``mine`` somebody else's is left, and this is Refused ``others``.
         """
-        return await self._set(OverrideKind.DRAIN, target, service, reason, ticket, expires_in)
+        return await self._set(
+            OverrideKind.DRAIN, target, service, reason, ticket, expires_in, mine
+        )
 
     async def drain_share(
         self,
@@ -180,10 +185,11 @@ class Director:
         return await self._connection.ask("POST", "/v1/share", ShareReply, body=request)
 
     async def undrain(
-        self, target: str, *, service: str | None = None, reason: str = ""
+        self, target: str, *, service: str | None = None, reason: str = "", mine: bool = False
     ) -> ChangeReply:
-        """End drains of a target. None in force is no error: ``targets`` is empty."""
-        return await self._clear(OverrideKind.DRAIN, target, service, reason)
+        """End drains of a target. None in force is no error: ``targets`` is empty. ``ended`` tells
+        whose they were; with ``mine`` those of others go on, and are ``left``."""
+        return await self._clear(OverrideKind.DRAIN, target, service, reason, mine)
 
     async def disable(
         self,
@@ -193,15 +199,18 @@ class Director:
         reason: str = "",
         ticket: str = "",
         expires_in: float | None = None,
+        mine: bool = False,
     ) -> ChangeReply:
         """Take a realserver out of the kernel's table, established connections too."""
-        return await self._set(OverrideKind.DISABLE, target, service, reason, ticket, expires_in)
+        return await self._set(
+            OverrideKind.DISABLE, target, service, reason, ticket, expires_in, mine
+        )
 
     async def enable(
-        self, target: str, *, service: str | None = None, reason: str = ""
+        self, target: str, *, service: str | None = None, reason: str = "", mine: bool = False
     ) -> ChangeReply:
         """End disables of a target."""
-        return await self._clear(OverrideKind.DISABLE, target, service, reason)
+        return await self._clear(OverrideKind.DISABLE, target, service, reason, mine)
 
     async def weight(
         self,
@@ -212,13 +221,14 @@ class Director:
         reason: str = "",
         ticket: str = "",
         expires_in: float | None = None,
+        mine: bool = False,
     ) -> ChangeReply:
         """Give a realserver another weight: a number, or ``"50%"`` of the configured one; None:
         the configured one again."""
         if weight is None:
-            return await self._clear(OverrideKind.WEIGHT, target, service, reason)
+            return await self._clear(OverrideKind.WEIGHT, target, service, reason, mine)
         return await self._set(
-            OverrideKind.WEIGHT, target, service, reason, ticket, expires_in, str(weight)
+            OverrideKind.WEIGHT, target, service, reason, ticket, expires_in, mine, str(weight)
         )
 
     async def wait_empty(
@@ -266,6 +276,7 @@ class Director:
         reason: str,
         ticket: str,
         expires_in: float | None,
+        mine: bool,
         weight: str | None = None,
     ) -> ChangeReply:
         request = SetOverride(
@@ -276,18 +287,20 @@ class Director:
             reason=reason,
             expires_in=expires_in,
             ticket=ticket,
+            mine=mine,
         )
         return await self._connection.ask("POST", "/v1/overrides", ChangeReply, body=request)
 
     async def _clear(
-        self, kind: OverrideKind, target: str, service: str | None, reason: str
+        self, kind: OverrideKind, target: str, service: str | None, reason: str, mine: bool
     ) -> ChangeReply:
-        request = ClearOverride(target=target, kind=kind, service=service, reason=reason)
+        request = ClearOverride(
+            target=target, kind=kind, service=service, reason=reason, mine="1" if mine else "0"
+        )
         query = _query(request)
         return await self._connection.ask("DELETE", "/v1/overrides", ChangeReply, query=query)
 
 
 def _query(request: protocol.Request) -> dict[str, str]:
-    # What is not given is not sent: a daemon of an earlier version may not know the field.
-    fields: Mapping[str, str | None] = msgspec.to_builtins(request)
-    return {name: value for name, value in fields.items() if value}
+    fields: dict[str, str] = msgspec.to_builtins(request)
+    return fields

@@ -13,6 +13,8 @@ _TEXT: Final = re.compile(
     r"(?: on (?P<director>\S{1,63}))?",
     re.ASCII | re.DOTALL,
 )
+_ELSEWHERE: Final = re.compile(r" on \S{1,63}\Z", re.ASCII)
+_FROM: Final = re.compile(r" \(from [^()]*\)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,19 @@ def actor(text: str) -> Actor | None:
     if match is None:
         return None
     return Actor(match["user"] or "", int(match["uid"] or match["alone"]), match["director"] or "")
+
+
+def same_actor(one: str, other: str) -> bool:
+    """Whether two texts name the same one, on whichever director and from whichever address: a user
+    of this host is who has that number and name on another, a certificate's name is it anywhere."""
+    left, right = actor(one), actor(other)
+    if left is None and right is None:
+        return _anywhere(one) == _anywhere(other)
+    if left is None or right is None:
+        return False
+    named = left.user and right.user  # a name service may have been slow
+    return left.uid == right.uid and (not named or left.user == right.user)
+
+
+def _anywhere(text: str) -> str:
+    return _FROM.sub(" (from)", _ELSEWHERE.sub("", text))

@@ -50,6 +50,14 @@ class Target:
             and self.service in (None, service)
         )
 
+    def meets(self, other: Target) -> bool:
+        """Whether there can be a realserver that both cover."""
+        return (
+            self.address == other.address
+            and (self.port == other.port or None in (self.port, other.port))
+            and (self.service == other.service or None in (self.service, other.service))
+        )
+
     def __str__(self) -> str:
         where = endpoint(self.address, self.port or 0)
         return f"{where} in {self.service}" if self.service else where

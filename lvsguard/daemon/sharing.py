@@ -81,15 +81,16 @@ class Sharing:
 
     async def set(self, override: Override) -> Kept:
         """Put an override in force, tell it, and keep it."""
+        before = self._controller.book.held(*override.key)
         self._controller.override(override)
         self._decided(self._ledger.write(override, time.time()))
-        return await self._journal.put(override)
+        return replace(await self._journal.put(override), before=before)
 
     async def clear(self, target: Target, kind: OverrideKind, actor: str, reason: str = "") -> Kept:
         """End an override, tell it, and keep that."""
-        self._controller.clear(target, kind, actor, reason)
+        before = self._controller.clear(target, kind, actor, reason)
         self._decided(self._ledger.end((target, kind), actor, time.time(), reason))
-        return await self._journal.drop((target, kind))
+        return replace(await self._journal.drop((target, kind)), before=before)
 
     def _decided(self, record: Record | None) -> None:
         if record is not None:

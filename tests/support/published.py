@@ -359,9 +359,10 @@ class Desk:
         if f"{override.kind} {override.target}" == self.stuck:
             self.hangs = True
             await asyncio.Event().wait()
+        before = self.picture.kept.get(override.key)
         self.picture.kept[override.key] = override
         self.happen(OverrideSet(override))
-        return self.durable
+        return replace(self.durable, before=before)
 
     async def clear_override(
         self, target: Target, kind: OverrideKind, actor: str, reason: str = ""
@@ -370,7 +371,7 @@ class Desk:
         override = self.picture.kept.pop((target, kind), None)
         if override is not None:
             self.happen(OverrideCleared(override, actor, reason=reason))
-        return self.durable
+        return replace(self.durable, before=override)
 
     async def reload(self, actor: str) -> ReloadOutcome:
         """Reload, or refuse."""

@@ -68,12 +68,12 @@ def play(
 def drain_command(address: str) -> tuple[str, ...]:
     """As docs/howto/rolling-restart.md has it."""
     limits = ("--timeout", "60s", "--for", "1h")
-    return ("drain", address, "--wait", *limits, "--reason", "deploy")
+    return ("drain", address, "--mine", "--wait", *limits, "--reason", "deploy")
 
 
 def undrain_command(address: str) -> tuple[str, ...]:
     """As docs/howto/rolling-restart.md has it."""
-    return ("undrain", address, "--wait", "--timeout", "60s")
+    return ("undrain", address, "--mine", "--wait", "--timeout", "60s")
 
 
 def _restart(seed: Seed, number: int, happens: Callable[[], object] | None) -> bool:

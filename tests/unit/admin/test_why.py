@@ -305,6 +305,21 @@ async def test_what_ended_is_told_in_the_timeline(golden: Golden) -> None:
     await check(golden, "undrained", stage)
 
 
+async def test_whose_drain_was_replaced_is_in_the_timeline(golden: Golden) -> None:
+    stage = well()
+    stage.put(drain(reason="disk broken"))
+    stage.wait(60)
+    again = replace(
+        drain(), actor="bob (uid 1001)", since=stage.wall(stage.now), reason="release 4.2"
+    )
+    stage.put(again)
+    await check(golden, "drained-over", stage)
+    stage.wait(60)
+    stage.clear(again, "bob (uid 1001)")
+    stage.wait(5)
+    await check(golden, "undrained-over", stage)
+
+
 async def test_what_was_undrained_on_another_director(golden: Golden) -> None:
     stage = well()
     held = drain()

@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from lvsguard.core.health import Verdict
 from lvsguard.core.model import Counters
-from lvsguard.core.override import OverrideKind
+from lvsguard.core.override import Override, OverrideKind, Target
 from lvsguard.core.snapshot import ServiceStatus
-from tests.support.published import Picture, realserver, service
+from tests.support.published import NOON, Picture, realserver, service
 from tests.unit.cli.conftest import Run, Served
 
 
@@ -461,6 +462,33 @@ def test_where_there_is_no_drain_to_end_a_disable_is_told(run: Run, five: Served
     run("drain", "rs2", *argv)
     done = run("enable", "rs2", "--service", "web", *argv)
     assert done.out.endswith("`lvsguard undrain rs2 --service web` ends that\n")
+
+
+def test_an_undrain_that_fails_half_way_says_what_mine_has_left_is_drained(
+    run: Run, five: Served
+) -> None:
+    held = Override(Target(ip_address("10.0.0.42")), OverrideKind.DRAIN, "alice (uid 7)", NOON)
+    five.desk.picture.kept[held.key] = held
+    argv = ("rs2", "10.0.0.44:80", "--mine", "--socket", str(five.socket))
+    run("drain", "rs2", "rs3", "--socket", str(five.socket))
+    done = run("undrain", "rs1", *argv)
+    assert done.status == 1
+    assert "is also under the drain of 10.0.0.44 by" in done.err
+    assert done.err.endswith("\nnot drained any more: rs2\n")
+
+
+def test_whose_disable_is_replaced_at_the_end_of_a_drain_is_told(run: Run, five: Served) -> None:
+    held = Override(Target(ip_address("10.0.0.42")), OverrideKind.DISABLE, "alice (uid 7)", NOON)
+    five.desk.picture.kept[held.key] = held
+    argv = ("drain", "rs1", "--wait", "--then", "remove", "--socket", str(five.socket))
+    done = run(*argv)
+    assert "  replaced: disable of 10.0.0.42 by alice (uid 7), " in done.out
+    assert "  ended: drain of 10.0.0.42 by " in done.out
+    five.desk.picture.kept = {held.key: held}
+    document = json.loads(run(*argv, "--json").out)
+    assert [one["actor"] for one in document["replaced"]] == ["alice (uid 7)"]
+    assert document["targets"] == ["10.0.0.42"]
+    assert document["wait"]["outcome"] == "done"
 
 
 @pytest.mark.parametrize("command", [("drain",), ("undrain",), ("weight",)])

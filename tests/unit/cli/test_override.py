@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
+import re
 from ipaddress import ip_address
 
 import pytest
 
 from lvsguard.admin.operations import Kept
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
+from tests.support.golden import Golden
 from tests.support.published import NOON
 from tests.unit.cli.conftest import Run, Served
 
@@ -85,6 +89,90 @@ def test_a_wider_override_is_named(run: Run, served: Served) -> None:
     done = run("undrain", "10.0.0.42:80", "--socket", str(served.socket))
     assert done.status == 1
     assert "end that one instead (target 10.0.0.42)" in done.err
+
+
+def drained_by_alice(served: Served) -> None:
+    """For a disk, until it is replaced."""
+    end = NOON + 100 * 365 * 86400
+    held = Override(RS1, OverrideKind.DRAIN, "alice (uid 7)", NOON, "disk broken", None, end, "O-1")
+    served.desk.picture.kept[held.key] = held
+
+
+def steady(said: str) -> str:
+    """The same each time."""
+    said = re.sub(r" \(\w+ ago\)", "", said.replace(me(), "ME"))
+    return re.sub(r"\w+(?= (ago|to go)\b)", "T", said)
+
+
+def me() -> str:
+    return f"{pwd.getpwuid(os.getuid()).pw_name} (uid {os.getuid()})"
+
+
+def test_whose_drain_it_replaces_and_ends_is_told(run: Run, served: Served, golden: Golden) -> None:
+    """Alice has drained it for its disk; a deploy script of bob's drains it once more."""
+    drained_by_alice(served)
+    socket = ("--socket", str(served.socket))
+    said = [run("drain", "10.0.0.42", "--reason", "release 4.2", "--for", "10m", *socket)]
+    drained_by_alice(served)
+    said += [run("undrain", "10.0.0.42", *socket), run("undrain", "10.0.0.42", *socket)]
+    assert [one.status for one in said] == [0, 0, 0]
+    assert all(one.err == "" for one in said)
+    golden.check("cli/drain-of-another.txt", steady("".join(one.out for one in said)))
+
+
+def test_mine_leaves_another_s_drain_and_fails(run: Run, served: Served, golden: Golden) -> None:
+    drained_by_alice(served)
+    socket = ("--mine", "--socket", str(served.socket))
+    said = [
+        run("drain", "10.0.0.42", *socket),
+        run("undrain", "10.0.0.42", *socket),
+        run("undrain", "10.0.0.42", "--wait", *socket),
+    ]
+    assert [one.status for one in said] == [1, 1, 1]
+    (held,) = served.desk.picture.overrides()
+    assert held.actor == "alice (uid 7)"
+    text = "".join(f"{one.out}{one.err}" for one in said)
+    golden.check("cli/drain-of-another-mine.txt", steady(text))
+
+
+def test_json_has_whose_it_was(run: Run, served: Served) -> None:
+    drained_by_alice(served)
+    socket = ("--json", "--socket", str(served.socket))
+    left = run("undrain", "10.0.0.42", "--mine", *socket)
+    assert left.status == 1
+    assert [one["reason"] for one in json.loads(left.out)["left"]] == ["disk broken"]
+    replaced = json.loads(run("drain", "10.0.0.42", *socket).out)["replaced"]
+    assert [one["actor"] for one in replaced] == ["alice (uid 7)"]
+    ended = json.loads(run("undrain", "10.0.0.42", "--mine", *socket).out)["ended"]
+    assert [one["actor"] for one in ended] == [me()]
+
+
+def test_whose_disable_or_weight_it_was_is_told_too(run: Run, served: Served) -> None:
+    kept = served.desk.picture.kept
+    for kind, weight in ((OverrideKind.DISABLE, None), (OverrideKind.WEIGHT, Weight(5))):
+        held = Override(RS1, kind, "alice (uid 7)", NOON, weight=weight)
+        kept[held.key] = held
+    socket = ("--socket", str(served.socket))
+    assert run("disable", "10.0.0.42", "--mine", *socket).status == 1
+    assert run("weight", "10.0.0.42", "7", "--mine", *socket).status == 1
+    assert run("weight", "10.0.0.42", "reset", "--mine", *socket).status == 1
+    assert len(kept) == 2
+    ended = steady(run("enable", "10.0.0.42", *socket).out).splitlines()[-1]
+    assert ended == "  ended: disable of 10.0.0.42 by alice (uid 7), T ago, without a reason"
+    assert "replaced: weight 5 of 10.0.0.42 by" in run("weight", "10.0.0.42", "7", *socket).out
+    assert "ended: weight 7 of 10.0.0.42 by" in run("weight", "10.0.0.42", "reset", *socket).out
+
+
+def test_mine_is_not_for_a_share(run: Run) -> None:
+    done = run("drain", "--percent", "20", "--service", "web", "--mine")
+    assert (done.status, "--mine goes with a TARGET" in done.err) == (2, True)
+
+
+def test_a_service_that_is_empty_ends_nothing(run: Run, served: Served) -> None:
+    drained_by_alice(served)
+    done = run("undrain", "10.0.0.42", "--service", "", "--socket", str(served.socket))
+    assert done.status == 2
+    assert len(served.desk.picture.overrides()) == 1
 
 
 @pytest.mark.parametrize(

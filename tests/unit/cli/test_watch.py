@@ -128,6 +128,25 @@ def test_a_drain_is_set_and_ended_by_keys_and_the_terminal_is_left_as_it_was(
         assert b"\x1b[?25h" in shown.shown  # with a cursor
 
 
+def test_whose_drain_the_keys_replace_or_end_is_told(served: Served) -> None:
+    target = Target(ip_address("10.0.0.42"), 80, "web")
+    held = Override(target, OverrideKind.DRAIN, "alice (uid 7)", NOON, "new disk")
+    served.desk.picture.kept[held.key] = held
+    with terminal(served) as shown:
+        shown.until("1 override")
+        shown.type("d")
+        shown.until("drain 10.0.0.42:80 of web, which is drained by alice (uid 7); why?")
+        shown.type("\r")
+        shown.until("is drained; replaced: drain of")
+        served.desk.picture.kept[held.key] = held
+        shown.type("u")
+        shown.until("end the drain of 10.0.0.42:80 in web by")
+        shown.type("\r")
+        shown.until("is not drained any more; ended: drain of")
+        shown.type("q")
+        assert shown.wait() == 0
+
+
 def test_why_tells_the_reason_and_what_happened(served: Served) -> None:
     drain = Override(Target(ip_address("10.0.0.43")), OverrideKind.DRAIN, "bob", NOON, "new disk")
     served.desk.picture.kept[drain.key] = drain

@@ -18,7 +18,7 @@ from lvsguard.core.snapshot import ConflictStatus, PeerStatus, Role
 from tests.support.golden import Golden
 from tests.support.published import NOON, OTHER, UNFIT, VIP, Picture, realserver, service
 from tests.unit.cli.test_status import absent
-from tests.unit.cli.watching import crowded, eventful, look, watched
+from tests.unit.cli.watching import DRAIN, crowded, eventful, look, watched
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +71,25 @@ async def test_what_is_asked_for_a_key(keys: str, name: str, golden: Golden) -> 
     for key in keys.split(","):
         screen.press(key, NOON)
     golden.check(f"cli/watch-{name}-80x24.txt", shown(screen, 80, 24))
+
+
+@pytest.mark.parametrize(("key", "name"), [("d", "drain-again"), ("u", "undrain")])
+async def test_whose_drain_it_is_is_said_before_enter(key: str, name: str, golden: Golden) -> None:
+    screen = await watched(eventful())
+    for pressed in ("/", *"10.0.0.44", "enter", key):
+        screen.press(pressed, NOON)
+    golden.check(f"cli/watch-{name}-80x24.txt", shown(screen, 80, 24))
+
+
+@pytest.mark.parametrize("width", [40, 80])
+async def test_a_long_reason_does_not_hide_the_keys(width: int) -> None:
+    picture = eventful()
+    long = replace(DRAIN, reason="word " * 100)
+    picture.kept[long.key] = long
+    screen = await watched(picture)
+    for pressed in ("/", *"10.0.0.44", "enter", "u"):
+        screen.press(pressed, NOON)
+    assert "escape: no" in " ".join(draw(screen, width, 24, NOON).plain.split())
 
 
 async def test_a_daemon_that_is_gone_is_said_over_what_was_known(golden: Golden) -> None:

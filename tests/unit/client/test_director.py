@@ -48,6 +48,30 @@ async def test_a_drain_begins_and_ends(desk: Desk, socket_path: Path) -> None:
     assert desk.picture.overrides() == ()
 
 
+async def test_whose_drain_is_replaced_or_ended_is_told(desk: Desk, socket_path: Path) -> None:
+    held = Override(Target(RS1), OverrideKind.DRAIN, "alice (uid 7)", NOON, "disk broken")
+    desk.picture.kept[held.key] = held
+    async with Director(socket_path) as director:
+        with pytest.raises(Refused, match="by alice") as caught:
+            await director.drain("10.0.0.42", mine=True)
+        assert caught.value.failure.code == "others"
+        change = await director.undrain("10.0.0.42", mine=True)
+        assert [(one.actor, one.reason) for one in change.left] == [
+            ("alice (uid 7)", "disk broken")
+        ]
+        change = await director.drain("10.0.0.42", reason="deploy")
+        assert [one.actor for one in change.replaced] == ["alice (uid 7)"]
+        change = await director.undrain("10.0.0.42", mine=True)
+        assert [one.reason for one in change.ended] == ["deploy"]
+        assert change.left == []
+
+
+async def test_a_service_that_is_empty_is_not_every_service(socket_path: Path) -> None:
+    async with Director(socket_path) as director:
+        with pytest.raises(Refused, match="length >= 1"):
+            await director.undrain("10.0.0.42", service="")
+
+
 async def test_a_realserver_is_disabled_enabled_and_given_weights(
     desk: Desk, socket_path: Path
 ) -> None:

@@ -67,6 +67,25 @@ def test_a_service_covers_only_itself() -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "other", "meets"),
+    [
+        (EVERYWHERE, EVERYWHERE, True),
+        (EVERYWHERE, PORT_IN_WEB, True),
+        (IN_WEB, PORT, True),
+        (PORT, Target(ADDRESS, 81), False),
+        (IN_WEB, Target(ADDRESS, 80, "mail"), False),
+        (Target(ADDRESS, 0), PORT, False),
+        (EVERYWHERE, Target(TWO.address), False),
+    ],
+)
+def test_targets_meet_where_a_realserver_can_be_of_both(
+    one: Target, other: Target, meets: bool
+) -> None:
+    assert one.meets(other) is meets
+    assert other.meets(one) is meets
+
+
+@pytest.mark.parametrize(
     ("target", "text"),
     [
         (EVERYWHERE, "10.0.0.42"),

@@ -76,6 +76,24 @@ async def test_what_is_set_here_is_in_force_kept_and_told(tmp_path: Path) -> Non
         assert one.told[-1].override is None
 
 
+async def test_what_a_word_replaces_or_ends_is_said(tmp_path: Path) -> None:
+    async with desk(tmp_path) as one:
+        one.sharing.take("director2", said("director2", drain()))
+        kept = await one.sharing.set(drain(actor="bob"))
+        assert kept.before is not None
+        assert kept.before.actor == "alice on director2"
+        ended = await one.sharing.clear(ONE, DRAIN, "carol")
+        assert ended.before is not None
+        assert ended.before.actor == "bob"
+        assert (await one.sharing.clear(ONE, DRAIN, "carol")).before is None
+        assert (await one.sharing.set(drain())).before is None
+        # What was replaced is in the history all the same.
+        assert one.events("override-set")[:2] == [
+            f"drain of {ONE} by alice on director2: kernel",
+            f"drain of {ONE} by bob: kernel",
+        ]
+
+
 async def test_another_s_word_is_in_force_kept_and_says_where_it_comes_from(
     tmp_path: Path,
 ) -> None:
