@@ -233,7 +233,7 @@ async def test_no_connection_in_time_is_a_timeout_of_layer_four() -> None:
                 sock.setblocking(False)
                 assert sock.connect_ex(("127.0.0.1", port)) in (0, errno.EINPROGRESS)
             await asyncio.sleep(0.05)
-            result = await probe(http_check(port, timeout=0.2))
+            result = await probe(http_check(port, timeout=0.6))
         finally:
             for sock in crowd:
                 sock.close()
