@@ -128,6 +128,8 @@ def verdict(status: Status, wrong: list[str]) -> tuple[str, str]:
             return f"● {name} not heard", "bold yellow"
         if other.unfit:
             return f"● {name} {fitness(other).lower()}", "bold yellow"
+    if down := sum(_counted(r) == Verdict.DOWN for s in status.services for r in s.realservers):
+        return f"● {down} down", "bold yellow"
     return "● all is well", "green"
 
 
@@ -140,13 +142,18 @@ def _ill(vip: VipReply) -> str:
     return "takes no part" if vip.problem else ""
 
 
+def _counted(one: RealserverReply) -> str:
+    """What it counts as: what an operator asked for, else the verdict."""
+    return str(one.verdict if one.admin is Admin.READY else one.admin)
+
+
 def summary(status: Status) -> str:
     """How many services and realservers there are, and how they are."""
     absent = sum(not s.present for s in status.services)
     lost = sum(s.quorum.have < s.quorum.need for s in status.services)
     panic = sum(s.panic for s in status.services)
     everyone = [r for s in status.services for r in s.realservers]
-    states = Counter(str(r.verdict if r.admin is Admin.READY else r.admin) for r in everyone)
+    states = Counter(map(_counted, everyone))
     told = ", ".join(f"{states[name]} {name}" for name in _STATES if states[name])
     return (
         count(len(status.services), "service")

@@ -149,8 +149,8 @@ export function drawTiles() {
     : troubled ? ["down", "trouble"]
     : unfit ? ["down", "quorum lost"]
     : vips ? vips
-    : count.down ? ["drain", `${number(count.down)} down`]
     : other ? ["drain", `${other.name || other.address} ${peerState(other)[1]}`]
+    : count.down ? ["drain", `${number(count.down)} down`]
     : ["up", "all is well"];
   pill($("overall"), state, text);
   document.title = `${MARK[state]} ${text} – ${page.head ? page.head.director : "lvsguard"}`;

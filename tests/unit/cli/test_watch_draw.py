@@ -97,7 +97,7 @@ async def test_a_daemon_that_is_gone_is_said_over_what_was_known(golden: Golden)
     screen.lose(["no lvsguard listens on /run/lvsguard/lvsguard.sock: start it"], NOON - 3)
     golden.check("cli/watch-lost-80x24.txt", shown(screen, 80, 24))
     screen.take(await look(Picture(), NOON))
-    assert "● all is well" in shown(screen, 80, 24)
+    assert "● 1 down" in shown(screen, 80, 24)
 
 
 async def test_a_service_that_the_kernel_lacks_does_not_serve() -> None:
