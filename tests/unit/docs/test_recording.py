@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lvsguard.cli.watch_draw import draw
+from lvsguard.core.health import Verdict
 from tests.support.cast import README, RECORDING, RULE, SHOWN, alone, elsewhere, readme
 from tests.support.documents import CHECKOUT
 from tests.support.emulator import Emulator
@@ -70,7 +71,8 @@ def test_the_readme_shows_its_screens(recording: Recording) -> None:
 
 async def test_it_has_the_headings_and_the_keys_that_are_drawn_today(recording: Recording) -> None:
     # With a name: it is as wide as the recording's.
-    both = [realserver(name="rs1"), realserver("10.0.0.43", name="rs2")]
+    dead = realserver(name="rs1", verdict=Verdict.DOWN)
+    both = [dead, realserver("10.0.0.43", name="rs2")]
     drawn = draw(await watched(Picture([service(*both)])), recording.width, recording.height, NOON)
     now = drawn.plain.split("\n")
     shown = recording.moments()["dead"]
