@@ -41,8 +41,10 @@ class Terminal:
         self.before = termios.tcgetattr(self.ours)
         command = [sys.executable, "-m", "lvsguard", "status", "--watch", "--interval", "0.1s"]
         kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
+        # As a shell starts it: under nohup, or in the background, the tests have signals ignored.
+        begin = ["env", "--default-signal", "setsid", "--ctty"]
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *command, "--socket", str(served.socket)],
+            [*begin, *command, "--socket", str(served.socket)],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
