@@ -11,7 +11,7 @@ from tests.support.director import tell, wall
 from tests.support.director_config import Service, Setup
 from tests.support.processes import wait_until
 from tests.support.topology import VIP
-from tests.support.why_transcript import check_why
+from tests.support.why_transcript import after_all, check_why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,14 +86,14 @@ def test_what_it_says_is_a_weight_in_the_kernel(seed: Seed, agent: Script, golde
     agent.say("75%")
     took_s = director.wait_for_weights(SOON_S, rs1=15, rs2=20)
     assert director.realserver("10.0.0.42").reason.endswith("; agent: weight 75%")
-    asked = wall()
+    asked = after_all()
     agent.say("drain")
     director.wait_for_weights(SOON_S, rs1=0, rs2=20)
     check_why(golden, director, "agent-drain", "10.0.0.42", asked)
     assert {seed.client.get(VIP)[1] for _ in range(4)} == {"rs2"}
     agent.say("ready 100% maxconn:3")
     director.wait_for_weights(SOON_S, rs1=20, rs2=20)
-    asked = wall()
+    asked = after_all()
     agent.say("down#disk full")
     director.wait_for_weights(SOON_S, rs1=0, rs2=20)
     one = director.realserver("10.0.0.42")

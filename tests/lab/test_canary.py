@@ -24,7 +24,7 @@ from tests.support.processes import wait_until
 from tests.support.reloading_servers import apache, nginx
 from tests.support.topology import VIP
 from tests.support.topology_load import failures, start_load
-from tests.support.why_transcript import check_why
+from tests.support.why_transcript import after_all, check_why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -267,7 +267,7 @@ def test_a_server_that_closes_its_listener_and_keeps_its_connections_is_out_with
     tell("closed its listener", p50_s=took[len(took) // 2], max_s=took[-1], runs=len(took))
     assert took[-1] <= CLOSED_S + SLACK_S, took
     assert [(e.data["code"], e.data["failure"]) for e in downs] == [("L4CON", "refused")] * CLOSINGS
-    since = wall()
+    since = after_all()
     process.signal(signal.SIGUSR1)
     director.wait_for_weights(3, rs1=None)
     director.wait_for_verdicts(rs1="down", rs2="up")

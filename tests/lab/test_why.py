@@ -19,7 +19,7 @@ import pytest
 from tests.support.canary_watch import wait_for_canary
 from tests.support.director import wall
 from tests.support.director_config import Service, Setup
-from tests.support.why_transcript import check_why
+from tests.support.why_transcript import after_all, check_why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ def test_why_names_a_killed_server_an_unwell_one_and_the_quorum_they_leave(
     director.configure(Setup())
     director.client.reload()
     director.wait_for_verdicts(rs1="down", rs2="up")
-    since = wall()
+    since = after_all()
     seed.webs[1].set_health(well=False)
     director.wait_for_weights(3, rs1=None, rs2=0)
     director.wait_for_verdicts(rs1="down", rs2="down")

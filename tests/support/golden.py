@@ -37,6 +37,11 @@ class Golden:
         else:
             assert actual.hex(" ") == file.read_bytes().hex(" ")
 
+    def has(self, path: str, actual: str) -> bool:
+        """Whether that is what is kept; never so while files are written anew."""
+        file = self.folder / path
+        return not self.update and file.exists() and file.read_text() == actual
+
     def _kept(self) -> Path:
         """The folder that new files are written to."""
         if "LVSGUARD_LAB" not in os.environ or self.folder != GOLDEN:
