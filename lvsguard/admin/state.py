@@ -185,4 +185,6 @@ class State:
         for lasting, begun in batch.verdicts:
             if self._verdicts.get(lasting) is begun:  # else it changed while it was written
                 del self._changed[lasting]
+        if not self._changed:
+            self._changed = {}  # the room of ten thousand is given back
         return bool(batch.verdicts and self._changed)

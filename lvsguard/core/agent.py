@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from sys import intern
 
 from lvsguard.core.begun import Lasting
 from lvsguard.core.model import WEIGHT_MAX, IPAddress, endpoint
@@ -86,7 +87,7 @@ class Agent:
     @property
     def lasting(self) -> Lasting:
         """What makes it the same one to a later run, however it is asked then."""
-        return str(self.address), self.port, f"agent {self.spec.kind}", ""
+        return str(self.address), self.port, intern(f"agent {self.spec.kind}"), ""
 
 
 @dataclass(frozen=True, slots=True)

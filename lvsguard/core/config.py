@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from sys import intern
 
 from lvsguard.core.agent import Agent
 from lvsguard.core.begun import Lasting
@@ -217,7 +218,8 @@ class Check:
         patiently, or what it takes for a good answer."""
         http = self.spec.http
         asked = "" if http is None else f"{http.method} {http.host or ''}{http.path}"
-        return str(self.address), self.port, self.how, asked
+        # Thousands are kept, and most ask the same.
+        return str(self.address), self.port, intern(self.how), intern(asked)
 
     @property
     def how(self) -> str:
