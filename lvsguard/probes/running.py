@@ -35,6 +35,11 @@ SLOT_MAX_S: Final = 1 / 16
 """Seconds between two phases at most, where there are few."""
 
 
+_NO_COUNTS: Final[dict[str, int]] = {}
+_NO_NOTES: Final[dict[str, str]] = {}
+"""Of thousands of checks that have none, who would each have an empty one. Never written to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """What one check did since it was counted the last time; see ``core.tally.Tally``."""
@@ -111,7 +116,7 @@ class Running:
         self._burst: tuple[float, ...] = ()
         self._patience = math.inf
         """Seconds that a probe may take to connect: few while the host is silent on its link."""
-        self._notes: dict[str, str] = {}
+        self._notes = _NO_NOTES
         """By detector."""
         self._told: Result | None = self.health.result
         """The result of the last report."""
@@ -120,11 +125,11 @@ class Running:
             prober.restless.add(self)
         self._unasked = 0
         """Probes in a row that could not be made."""
-        self._codes: dict[str, int] = {}
+        self._codes = _NO_COUNTS
         self._seconds = 0.0
         self._buckets: list[int] | None = None
         self._last = 0.0
-        self._failures: dict[str, int] = {}
+        self._failures = _NO_COUNTS
         self._expires = 0.0
 
     def begin(self) -> None:
@@ -184,6 +189,8 @@ class Running:
 
     def note(self, detector: str, text: str) -> None:
         """See ``watched.Watched``."""
+        if self._notes is _NO_NOTES:
+            self._notes = {}
         self._notes[detector] = text
         text = "; ".join(filter(None, self._notes.values()))
         if text != self.health.note:
@@ -246,9 +253,8 @@ class Running:
         count = Count(
             self.number, self._codes, self._seconds, buckets, last, self._failures, self._expires
         )
-        self._codes, self._seconds, self._buckets = {}, 0.0, None
-        if self._failures:
-            self._failures = {}
+        self._codes, self._failures, self._seconds = _NO_COUNTS, _NO_COUNTS, 0.0
+        self._buckets = None
         return count
 
     def changed(self) -> bool:
@@ -396,6 +402,7 @@ class Running:
         buckets = self._buckets
         if buckets is None:
             buckets = self._buckets = [0] * (len(BUCKETS) + 1)
+            self._codes = {}
             self._prober.ran.append(self)
         codes = self._codes
         codes[result.code] = codes.get(result.code, 0) + 1
@@ -403,6 +410,8 @@ class Running:
         self._seconds += result.duration
         self._last = now
         if result.failure is not None:
+            if self._failures is _NO_COUNTS:
+                self._failures = {}
             self._failures[result.failure] = self._failures.get(result.failure, 0) + 1
         self._expires = result.expires or self._expires
 
