@@ -7,21 +7,20 @@ import contextlib
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
-import pytest
-
 from lvsguard.admin import store
-from lvsguard.admin.journal import FILE, Journal, Limits
+from lvsguard.admin.journal import FILE, Limits
 from lvsguard.admin.store import WAL_BYTES
 from lvsguard.admin.store_schema import MIGRATIONS
 from lvsguard.core.event import Level, OverrideSet, StateTrouble, Stopping
 from lvsguard.core.ledger import Record, Stamp
 from lvsguard.core.model import Family, Protocol, ServiceKey, VipAddress
 from lvsguard.core.override import Override, OverrideKind, Target, Weight
+from tests.unit.admin.journals import QUICK, Open
 
 RS1, RS2 = ip_address("10.0.0.42"), ip_address("2001:db8::43")
 DRAIN = Override(Target(RS1, 80, "web"), OverrideKind.DRAIN, "alice (uid 1000)", 5.0, "kernel")
@@ -29,30 +28,7 @@ WEIGHT = Override(Target(RS2), OverrideKind.WEIGHT, "bob", 6.0, "", Weight(50, T
 WEB = ServiceKey.at(Protocol.TCP, ip_address("10.0.0.8"), 80)
 MARK = ServiceKey.marked(7, Family.INET6)
 VIP4 = VipAddress("eth0", ip_address("10.0.0.8"), 32)
-QUICK = Limits(retry=(0.05, 0.1))
 THEN = time.time() - 3600
-
-Open = Callable[..., Awaitable[Journal]]
-
-
-@pytest.fixture
-def reports() -> list[StateTrouble]:
-    return []
-
-
-@pytest.fixture
-async def opened(tmp_path: Path, reports: list[StateTrouble]) -> AsyncIterator[Open]:
-    journals = []
-
-    async def open_journal(directory: Path | None = tmp_path, limits: Limits = QUICK) -> Journal:
-        journal = Journal(directory, reports.append, limits=limits)
-        journals.append(journal)
-        await journal.open()
-        return journal
-
-    yield open_journal
-    for journal in journals:
-        await journal.close()
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,6 +16,7 @@ from lvsguard.admin.store_schema import MIGRATIONS
 from lvsguard.core.event import StateTrouble, Stopping
 from lvsguard.core.model import Protocol, ServiceKey, VipAddress
 from lvsguard.core.override import Override, OverrideKind, Target
+from tests.unit.admin.journals import Open
 
 DRAIN = Override(Target(ip_address("10.0.0.42"), 80, "web"), OverrideKind.DRAIN, "alice", 5.0, "")
 WEB = ServiceKey.at(Protocol.TCP, ip_address("10.0.0.8"), 80)
@@ -47,32 +47,10 @@ SCHEMA_1 = """
 """
 """A file as the first schema had it. Frozen: such files are out there."""
 
-Open = Callable[[], Awaitable[Journal]]
-
-
-@pytest.fixture
-def reports() -> list[StateTrouble]:
-    return []
-
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / FILE
-
-
-@pytest.fixture
-async def opened(file: Path, reports: list[StateTrouble]) -> AsyncIterator[Open]:
-    journals = []
-
-    async def open_journal() -> Journal:
-        journal = Journal(file.parent, reports.append, limits=Limits(retry=(0.05, 0.1)))
-        journals.append(journal)
-        await journal.open()
-        return journal
-
-    yield open_journal
-    for journal in journals:
-        await journal.close()
 
 
 @pytest.fixture

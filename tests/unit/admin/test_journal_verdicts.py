@@ -6,23 +6,22 @@ import asyncio
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lvsguard.admin.journal import FILE, Journal, Limits
+from lvsguard.admin.journal import FILE
 from lvsguard.admin.store import Store
 from lvsguard.admin.store_schema import MIGRATIONS
 from lvsguard.core.begun import Begun, Lasting
 from lvsguard.core.event import StateTrouble, Stopping
 from lvsguard.core.health import Verdict
 from tests.support.loop_turns import turns
+from tests.unit.admin.journals import QUICK, Open
 from tests.unit.admin.test_journal_addresses import SCHEMA_1
 
-QUICK = Limits(retry=(0.05, 0.1))
 NOON = 1_800_000_000.0
 WEB: Lasting = ("10.0.0.42", 80, "http", "GET /health")
 API: Lasting = ("2001:db8::43", 8080, "tcp", "")
@@ -30,28 +29,6 @@ AGENT: Lasting = ("10.0.0.42", 9100, "agent text", "")
 UP, DOWN = Begun(Verdict.UP, NOON), Begun(Verdict.DOWN, NOON + 0.25)
 HOLD_S = 0.005
 """What the loop may be held for, of this thread's own time."""
-
-Open = Callable[..., Awaitable[Journal]]
-
-
-@pytest.fixture
-def reports() -> list[StateTrouble]:
-    return []
-
-
-@pytest.fixture
-async def opened(tmp_path: Path, reports: list[StateTrouble]) -> AsyncIterator[Open]:
-    journals = []
-
-    async def open_journal(directory: Path | None = tmp_path, limits: Limits = QUICK) -> Journal:
-        journal = Journal(directory, reports.append, limits=limits)
-        journals.append(journal)
-        await journal.open()
-        return journal
-
-    yield open_journal
-    for journal in journals:
-        await journal.close()
 
 
 async def recovered(reports: list[StateTrouble]) -> None:
